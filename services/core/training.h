@@ -1,0 +1,92 @@
+// What a coordinator must know of a job's training, and the record in which it decides a step. Plain
+// values. A record is made once, as bits: whoever adopts it applies it and computes nothing again.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "services/core/layout.h"
+#include "services/core/types.h"
+
+namespace ballast {
+
+enum class OptimizerKind : uint8_t { kSgd, kAdamW };
+
+struct OptimizerSettings {
+  OptimizerKind kind = OptimizerKind::kAdamW;
+  double learning_rate = 1e-3;  // the schedule's peak
+  double weight_decay = 0;      // decoupled for AdamW, added to the gradient for SGD; kDecay groups only
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double momentum = 0;          // SGD
+
+  bool operator==(const OptimizerSettings&) const = default;
+};
+
+// fp32 arrays beside the parameters: AdamW 2, SGD with momentum 1, SGD 0.
+uint32_t state_count(const OptimizerSettings& settings);
+
+enum class ScheduleKind : uint8_t { kConstant, kWarmupCosine };
+
+struct ScheduleSettings {
+  ScheduleKind kind = ScheduleKind::kConstant;
+  uint64_t warmup_steps = 0;
+  uint64_t length_steps = 0;
+  double min_learning_rate = 0;
+
+  bool operator==(const ScheduleSettings&) const = default;
+};
+
+struct TrainingSettings {
+  uint64_t steps = 0;
+  uint32_t microbatches = 1;        // V, a power of two, 1 .. 4096
+  OptimizerSettings optimizer;
+  ScheduleSettings schedule;
+  double gradient_clip = 0;         // global norm; 0 = none
+  uint64_t evaluation_every = 0;    // steps; 0 = only of version `steps`
+  uint32_t evaluation_batches = 0;  // evaluation microbatches; 0 = no evaluation
+  uint32_t max_skipped_in_a_row = 10;
+  bool reproducible = true;
+  uint32_t replication = 1;         // replicas of each segment, 1 .. 3
+  uint32_t segment_elements = kDefaultSegmentElements;
+  std::string checkpoint_path;      // empty: none is written
+
+  bool operator==(const TrainingSettings&) const = default;
+};
+
+struct LossSum {
+  double loss = 0;      // summed over tokens, natural logarithm
+  uint64_t tokens = 0;
+
+  bool operator==(const LossSum&) const = default;
+};
+
+struct Record {
+  Step step = 0;
+  MapVersion map;               // under which every segment was prepared
+  Origin origin = 0;
+  PlanNumber plan = 0;
+  bool apply = true;            // false: something was not finite; the version advances all the same
+  float scale = 0;              // multiplies the root: clip factor / tokens
+  float learning_rate = 0;
+  float bias_correction1 = 1;   // 1 - beta1^k, k = applied_steps; 1 where the optimizer has none
+  float bias_correction2 = 1;
+  uint64_t applied_steps = 0;   // including this one
+  uint32_t skipped_in_a_row = 0;
+  LossSum training;             // of this step's global batch
+  double gradient_norm = 0;     // before clipping, of the mean gradient
+  std::optional<LossSum> evaluation;  // of version `step`
+
+  bool operator==(const Record&) const = default;
+};
+
+// The schedule's learning rate of a step: + - * / only, the cosine by our own polynomial (|error|
+// below 1e-12), so that every build computes the same bits.
+double learning_rate(const ScheduleSettings& schedule, double peak, Step step);
+
+// 1 - beta^k by repeated squaring in fp64.
+double bias_correction(double beta, uint64_t applied_steps);
+
+}  // namespace ballast
