@@ -1,5 +1,5 @@
-// Sums over segments: gradients added element by element, and the sum of squares that the global norm
-// is made of. Pure functions; any thread.
+// Sums over segments: gradients added element by element, and the sum of squares that the global
+// norm is made of. Pure functions; any thread.
 //
 // Invariant: the bits depend on the values and the order of the calls alone, never on the machine's
 // vector width or on how a range is cut into calls that begin at multiples of kSumLanes.
@@ -21,8 +21,9 @@ struct Summary {
   bool operator==(const Summary&) const = default;
 };
 
-// fp64 squares added up in 64 lanes by index modulo 64, in index order within a lane; then lanes i and
-// i + 32 are added, then i and i + 16, ... The result may be infinite or NaN where `finite` is false.
+// fp64 squares added up in 64 lanes by index modulo 64, in index order within a lane; then lanes i
+// and i + 32 are added, then i and i + 16, ... The result may be infinite or NaN where `finite` is
+// false.
 Summary summarise(std::span<const float> values);
 
 }  // namespace ballast
