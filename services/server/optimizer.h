@@ -25,7 +25,7 @@ struct OptimizerView {
 
 // g = root * record.scale
 // AdamW: m = beta1*m + (1-beta1)*g;  v = beta2*v + ((1-beta2)*g)*g
-//        p = p - lr * ((m / c1) / (sqrt(v / c2) + epsilon) + decay*p)
+//        p = p - lr * ((m * (1/c1)) / (sqrt(v * (1/c2)) + epsilon) + decay*p)
 // SGD:   g = g + decay*p;  with momentum: u = momentum*u + g, p = p - lr*u;  without: p = p - lr*g
 // The settings are rounded to fp32 once; decay is weight_decay in kDecay, 0 in kNoDecay.
 void apply_record(const OptimizerSettings& settings, const Record& record, ParameterGroup group,
