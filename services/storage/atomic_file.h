@@ -50,6 +50,7 @@ class AtomicFile {
   std::unique_ptr<OutputFile> output_;
   Xxh3 checksum_;
   uint64_t bytes_ = 0;
+  bool broken_ = false;  // a call failed: the content is unknown, it never gets the name
 };
 
 }  // namespace ballast

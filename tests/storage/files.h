@@ -1,0 +1,40 @@
+// Small helpers of tests that work on real files. Any thread.
+#pragma once
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <string_view>
+
+#include "common/check.h"
+#include "tests/common/temporary_folder.h"
+
+namespace ballast {
+
+inline std::filesystem::path operator/(const TemporaryFolder& folder, std::string_view name) {
+  return folder.path() / name;
+}
+
+inline void write_text(const std::filesystem::path& path, std::string_view content) {
+  std::ofstream out(path, std::ios::binary | std::ios::trunc);
+  out.write(content.data(), static_cast<std::streamsize>(content.size()));
+  CHECK(out.good());
+}
+
+inline std::string read_text(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  CHECK(in.good());
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+// Names in a folder whose end is `suffix`.
+inline int count_files(const std::filesystem::path& folder, std::string_view suffix) {
+  int found = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().filename().string().ends_with(suffix)) ++found;
+  }
+  return found;
+}
+
+}  // namespace ballast
