@@ -2,17 +2,21 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <exception>
 #include <iterator>
 #include <mutex>
+#include <semaphore>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <civetweb.h>
 #include <fmt/format.h>
@@ -75,6 +79,25 @@ Result<std::string> resolve(const HostPort& listen) {
   return std::string(numeric.data());
 }
 
+// Connects and hangs up. Best effort: nobody waits for the outcome.
+void touch(const std::string& numeric_address) {
+  const auto parsed = parse_host_port(numeric_address);
+  if (!parsed) return;
+  addrinfo hints{};
+  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  const std::string port = std::to_string(parsed->port);
+  if (getaddrinfo(parsed->host.c_str(), port.c_str(), &hints, &found) != 0) return;
+  const int fd = ::socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd >= 0) {
+    // Non-blocking: the handshake ends without us.
+    [[maybe_unused]] const int begun = ::connect(fd, found->ai_addr, found->ai_addrlen);
+    ::close(fd);
+  }
+  freeaddrinfo(found);
+}
+
 Error listen_error(const std::string& address, const std::string& details) {
   ErrorCode code = ErrorCode::kInternal;
   std::string why = details.empty() ? "the HTTP server did not start" : details;
@@ -95,7 +118,17 @@ Error listen_error(const std::string& address, const std::string& details) {
 struct MetricsEndpoint::Server {
   explicit Server(MetricsEndpointOptions given) : options(std::move(given)) {}
   ~Server() {
-    if (context != nullptr) mg_stop(context);
+    if (context == nullptr) return;
+    // The library's accepting thread looks at its stop flag every two seconds, or when somebody
+    // connects: so we connect until it has seen the flag.
+    std::binary_semaphore stopped(0);
+    const std::jthread stopper([&] {
+      mg_stop(context);
+      stopped.release();
+    });
+    do {
+      touch(address);
+    } while (!stopped.try_acquire_for(std::chrono::milliseconds(10)));
   }
 
   Response answer(const mg_request_info& request) const {
