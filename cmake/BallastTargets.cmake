@@ -2,14 +2,25 @@
 #
 #   ballast_library(NAME SOURCES ... [LIBRARIES ...])      one library a folder
 #   ballast_program(NAME SOURCES ... [LIBRARIES ...])
-#   ballast_test(NAME LABEL unit|property|sim|integration|oracle|cluster|bench SOURCES ... [LIBRARIES ...])
+#   ballast_test(NAME LABEL unit|property|sim|integration|oracle|cluster|bench SOURCES ... [LIBRARIES ...]
+#                [TIMEOUT seconds])
+#   ballast_benchmark(NAME SOURCES ... [LIBRARIES ...])    Google Benchmark, with its own main
+#
+# Targets that gather others: `programs`, `benchmarks`, and `selected_tests` (those whose label matches
+# BALLAST_TEST_LABELS; others are built only by name and not run by ctest).
 
 set(BALLAST_SANITIZER "" CACHE STRING "empty, or the value of -fsanitize= (address,undefined or thread)")
+set(BALLAST_TEST_LABELS ".*" CACHE STRING "regular expression: labels of the tests to build and to run")
+
+add_custom_target(programs)
+add_custom_target(benchmarks)
+add_custom_target(selected_tests)
 
 add_library(ballast_options INTERFACE)
 target_compile_options(ballast_options INTERFACE
   -Wall -Wextra -Wshadow -Wconversion -Werror
-  -ffp-contract=off)   # bits are promised: no contraction behind our back
+  -ffp-contract=off   # bits are promised: no contraction behind our back
+  -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)   # the same bytes from every checkout
 target_include_directories(ballast_options INTERFACE ${CMAKE_SOURCE_DIR})
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # gcc 12 sees overlaps in std::string that cannot be (gcc bug 105651).
@@ -35,15 +46,47 @@ function(ballast_program name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} ballast_options)
+  add_dependencies(programs ${name})
+endfunction()
+
+function(ballast_benchmark name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} ballast_options benchmark::benchmark_main)
+  add_dependencies(benchmarks ${name})
+endfunction()
+
+# ballast_add_test(NAME LABEL TIMEOUT COMMAND...): a test that is any command.
+function(ballast_add_test name label timeout)
+  if(NOT label MATCHES "${BALLAST_TEST_LABELS}")
+    return()
+  endif()
+  set(shown ${name})
+  if(BALLAST_SANITIZER)   # told apart where several builds run in one ctest
+    string(REPLACE "," "+" shown "${name}:${BALLAST_SANITIZER}")
+    math(EXPR timeout "${timeout} * 5")
+  endif()
+  add_test(NAME ${shown} COMMAND ${ARGN})
+  set(environment "UBSAN_OPTIONS=print_stacktrace=1"
+    "TSAN_OPTIONS=second_deadlock_stack=1:suppressions=${CMAKE_SOURCE_DIR}/cmake/thread_sanitizer.supp")
+  set_tests_properties(${shown} PROPERTIES
+    LABELS "${label}" TIMEOUT ${timeout} ENVIRONMENT "${environment}")
 endfunction()
 
 function(ballast_test name)
   cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
+  if(NOT ARG_LABEL MATCHES "^(unit|property|sim|integration|oracle|cluster|bench)$")
+    message(FATAL_ERROR "${name}: LABEL is \"${ARG_LABEL}\", which no test has")
+  endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} ballast_options GTest::gtest_main)
-  add_test(NAME ${name} COMMAND ${name})
+  if(ARG_LABEL MATCHES "${BALLAST_TEST_LABELS}")
+    add_dependencies(selected_tests ${name})
+  else()
+    set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL TRUE)
+  endif()
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)
   endif()
-  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT ${ARG_TIMEOUT})
+  ballast_add_test(${name} ${ARG_LABEL} ${ARG_TIMEOUT} ${name})
 endfunction()

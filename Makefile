@@ -1,0 +1,64 @@
+# The commands that everybody uses; each installs what it needs. CMakePresets.json has the builds.
+#   make quickstart     train the example on this machine and print a sample
+#   make test           build and run every test, also under the sanitizers
+#   make check          format, lint, layering and house style
+#   make bench          print the benchmarks
+#   make sim SEEDS=N    run the simulator with N seeds
+#   make format         rewrite our files in the house format
+#   make clean          remove build/ (the compiler cache stays)
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+JOBS ?= $(shell nproc)
+SEEDS ?= 10000
+
+# The compiler cache is shared by all checkouts: paths are made relative before they are hashed.
+BALLAST_CACHE ?= $(HOME)/.cache/ballast
+export CCACHE_DIR := $(BALLAST_CACHE)/ccache
+export CCACHE_BASEDIR := $(CURDIR)
+export CCACHE_NOHASHDIR := true
+export CTEST_OUTPUT_ON_FAILURE := 1
+
+configure = cmake --preset $(1) --log-level=WARNING
+build = $(call configure,$(1)) && ninja -C build/$(1) -j $(JOBS) $(2)
+
+.PHONY: help quickstart test check bench sim format clean dependencies dependencies-test dependencies-check
+help:
+	@sed -n 's/^#   make/make/p' Makefile
+
+dependencies:
+	@scripts/install_dependencies.sh
+dependencies-test:
+	@scripts/install_dependencies.sh test
+dependencies-check:
+	@scripts/install_dependencies.sh check
+
+quickstart: dependencies
+	$(call build,release,programs)
+	build/release/bin/ballast run crds/examples/quickstart.yaml
+
+# One ctest over the three builds, so that its summary at the end is the whole answer.
+test: dependencies-test
+	$(call build,release,all)
+	$(call build,dev,selected_tests)
+	$(call build,tsan,selected_tests)
+	@mkdir -p build/test
+	@printf 'subdirs("$(CURDIR)/build/%s")\n' release dev tsan > build/test/CTestTestfile.cmake
+	ctest --test-dir build/test --parallel $(JOBS)
+
+check: dependencies-check
+	@scripts/check.sh
+
+bench: dependencies
+	$(call build,release,programs benchmarks)
+	@for benchmark in build/release/bin/bench_*; do echo "== $$benchmark"; $$benchmark; done
+
+sim: dependencies
+	$(call build,release,test_sim)
+	build/release/bin/test_sim --seeds=$(SEEDS)
+
+format: dependencies-check
+	git ls-files -co --exclude-standard '*.h' '*.cc' '*.cu' '*.cuh' | xargs clang-format-14 -i
+
+clean:
+	rm -rf build

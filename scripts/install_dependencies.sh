@@ -1,0 +1,54 @@
+#!/bin/bash
+# install_dependencies.sh [test] [check]: installs what building needs, and what testing and checking need
+# on top, all of it Debian 12 packages. Does nothing, and needs no rights, when everything is there.
+set -euo pipefail
+
+packages=(
+  build-essential cmake ninja-build ccache git pkgconf
+  protobuf-compiler protobuf-compiler-grpc
+  libcivetweb-dev libcli11-dev libdnnl-dev libexpected-dev libfmt-dev libgomp1 libgrpc++-dev
+  libprotobuf-dev libspdlog-dev libssl-dev libxxhash-dev libyaml-cpp-dev libzstd-dev
+  nlohmann-json3-dev prometheus-cpp-dev
+  libbenchmark-dev libgmock-dev libgtest-dev librapidcheck-dev
+)
+for group in "$@"; do
+  case $group in
+    test) packages+=(python3 prometheus) ;; # prometheus: for promtool
+    check) packages+=(clang-format-14 clang-tidy-14 python3 shellcheck) ;;
+    *)
+      echo "install_dependencies: unknown group \"$group\": expected test or check" >&2
+      exit 2
+      ;;
+  esac
+done
+
+missing=()
+for package in "${packages[@]}"; do
+  status=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)
+  [ "$status" = installed ] || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+if ! command -v apt-get >/dev/null; then
+  echo "install_dependencies: apt-get is not there: Ballast builds on Debian 12. Missing: ${missing[*]}" >&2
+  exit 1
+fi
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  if ! command -v sudo >/dev/null; then
+    echo "install_dependencies: neither root nor sudo. Please have these packages installed: ${missing[*]}" >&2
+    exit 1
+  fi
+  as_root=(sudo)
+fi
+
+echo "install_dependencies: installing ${missing[*]}" >&2
+install() {
+  "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet=2 --no-install-recommends \
+    "${missing[@]}"
+}
+# The package lists may be there already; asking for new ones goes over the network twice.
+if ! install; then
+  "${as_root[@]}" apt-get update --quiet=2
+  install
+fi
