@@ -1,0 +1,242 @@
+#include "operator/api/read_training_job.h"
+
+#include <algorithm>
+
+#include "operator/api/field_reader.h"
+#include "operator/api/override.h"
+#include "operator/api/validate.h"
+
+namespace ballast::api {
+namespace {
+
+Metadata read_metadata(FieldReader reader) {
+  Metadata metadata;
+  reader.text("name", metadata.name);
+  reader.text("namespace", metadata.name_space);
+  reader.text("uid", metadata.uid);
+  reader.text_map("labels", metadata.labels);
+  reader.text_map("annotations", metadata.annotations);
+  // What the API server adds and `kubectl get -o yaml` shows.
+  for (const char* name : {"generateName", "creationTimestamp", "generation", "resourceVersion",
+                           "managedFields", "ownerReferences", "finalizers", "selfLink",
+                           "deletionTimestamp", "deletionGracePeriodSeconds"}) {
+    reader.ignore(name);
+  }
+  reader.finish();
+  return metadata;
+}
+
+Model read_model(FieldReader reader) {
+  Model model;
+  reader.text("family", model.family);
+  reader.integer("layers", model.layers);
+  reader.integer("heads", model.heads);
+  reader.integer("embedding", model.embedding);
+  reader.integer("context", model.context);
+  reader.finish();
+  return model;
+}
+
+Data read_data(FieldReader reader) {
+  Data data;
+  reader.texts("train", data.train);
+  reader.integer("validationPercent", data.validation_percent);
+  reader.text("tokenizer", data.tokenizer);
+  reader.finish();
+  return data;
+}
+
+Optimizer read_optimizer(FieldReader reader) {
+  Optimizer optimizer;
+  reader.text("name", optimizer.name);
+  reader.decimal("learningRate", optimizer.learning_rate);
+  reader.decimal("weightDecay", optimizer.weight_decay);
+  reader.decimal("beta1", optimizer.beta1);
+  reader.decimal("beta2", optimizer.beta2);
+  reader.decimal("epsilon", optimizer.epsilon);
+  reader.decimal("momentum", optimizer.momentum);
+  if (optimizer.name == "sgd") {
+    for (const char* name : {"beta1", "beta2", "epsilon"}) {
+      if (reader.has(name))
+        reader.problem(name, "belongs to the optimizer adamw; sgd has momentum");
+    }
+  }
+  if (optimizer.name == "adamw" && reader.has("momentum")) {
+    reader.problem("momentum", "belongs to the optimizer sgd; adamw has beta1 and beta2");
+  }
+  reader.finish();
+  return optimizer;
+}
+
+Schedule read_schedule(FieldReader reader, int64_t steps) {
+  Schedule schedule;
+  reader.text("name", schedule.name);
+  const bool constant = schedule.name == "constant";
+  reader.integer("lengthSteps", schedule.length_steps);
+  if (!reader.has("lengthSteps")) schedule.length_steps = constant ? 0 : steps;
+  reader.integer("warmupSteps", schedule.warmup_steps);
+  if (!reader.has("warmupSteps") && !constant) {
+    schedule.warmup_steps = std::min<int64_t>(100, schedule.length_steps / 10);
+  }
+  reader.decimal("minLearningRate", schedule.min_learning_rate);
+  for (const char* name : {"lengthSteps", "warmupSteps", "minLearningRate"}) {
+    if (constant && reader.has(name)) reader.problem(name, "belongs to the schedule warmupCosine");
+  }
+  reader.finish();
+  return schedule;
+}
+
+Evaluation read_evaluation(FieldReader reader) {
+  Evaluation evaluation;
+  reader.integer("everySteps", evaluation.every_steps);
+  reader.integer("batches", evaluation.batches);
+  reader.finish();
+  return evaluation;
+}
+
+Training read_training(FieldReader reader) {
+  Training training;
+  reader.integer("steps", training.steps);
+  reader.integer("batch", training.batch);
+  reader.integer("microbatches", training.microbatches);
+  reader.integer("seed", training.seed);
+  reader.text("mode", training.mode);
+  training.optimizer = read_optimizer(reader.map("optimizer"));
+  training.schedule = read_schedule(reader.map("schedule"), training.steps);
+  reader.decimal("gradientClip", training.gradient_clip);
+  training.evaluation = read_evaluation(reader.map("evaluation"));
+  reader.boolean("reproducible", training.reproducible);
+  reader.integer("maxSkippedInARow", training.max_skipped_in_a_row);
+  reader.finish();
+  return training;
+}
+
+Servers read_servers(FieldReader reader) {
+  Servers servers;
+  reader.integer("replicas", servers.replicas);
+  reader.integer("replication", servers.replication);
+  reader.integer("segmentElements", servers.segment_elements);
+  reader.any_map("template", servers.pod_template);
+  reader.finish();
+  return servers;
+}
+
+Workers read_workers(FieldReader reader, int64_t microbatches) {
+  Workers workers;
+  reader.integer("replicas", workers.replicas);
+  reader.integer("minReplicas", workers.min_replicas);
+  if (!reader.has("minReplicas")) workers.min_replicas = std::min<int64_t>(1, workers.replicas);
+  reader.integer("maxReplicas", workers.max_replicas);
+  if (!reader.has("maxReplicas")) workers.max_replicas = microbatches;
+  reader.any_map("template", workers.pod_template);
+  reader.finish();
+  return workers;
+}
+
+Checkpoint read_checkpoint(FieldReader reader) {
+  Checkpoint checkpoint;
+  reader.integer("everySteps", checkpoint.every_steps);
+  reader.integer("keep", checkpoint.keep);
+  reader.text("path", checkpoint.path);
+  reader.finish();
+  return checkpoint;
+}
+
+bool read_network(FieldReader reader) {
+  bool trusted = false;
+  reader.boolean("trusted", trusted);
+  reader.finish();
+  return trusted;
+}
+
+TrainingJobSpec read_spec(FieldReader reader) {
+  TrainingJobSpec spec;
+  spec.model = read_model(reader.map("model"));
+  spec.data = read_data(reader.map("data"));
+  spec.training = read_training(reader.map("training"));
+  spec.servers = read_servers(reader.map("servers"));
+  spec.workers = read_workers(reader.map("workers"), spec.training.microbatches);
+  spec.checkpoint = read_checkpoint(reader.map("checkpoint"));
+  spec.trusted_network = read_network(reader.map("network"));
+  reader.integer("backoffLimit", spec.backoff_limit);
+  reader.integer("activeDeadlineSeconds", spec.active_deadline_seconds);
+  reader.boolean("suspend", spec.suspend);
+  reader.finish();
+  return spec;
+}
+
+void expect_word(FieldReader& reader, const std::string& name, const std::string& expected) {
+  std::string found;
+  reader.text(name, found);
+  if (found != expected)
+    reader.problem(name, "found \"" + found + "\"; expected \"" + expected + "\"");
+}
+
+// The line of the deepest part of the path that the document has.
+int line_of(const Node& document, const std::string& path) {
+  const Node* node = &document;
+  int line = document.line;
+  size_t begin = 0;
+  while (begin < path.size()) {
+    size_t end = path.find_first_of(".[", begin);
+    if (end == std::string::npos) end = path.size();
+    node = node->find(path.substr(begin, end - begin));
+    if (node == nullptr) break;
+    line = node->line;
+    if (end < path.size() && path[end] == '[') break;
+    begin = end + 1;
+  }
+  return line;
+}
+
+}  // namespace
+
+tl::expected<TrainingJob, Problems> read_training_job(const Node& document) {
+  Problems problems;
+  TrainingJob job;
+  FieldReader reader(&document, "", problems);
+  if (!problems.empty()) return tl::unexpected(problems);
+  expect_word(reader, "apiVersion", kApiVersion);
+  expect_word(reader, "kind", kKind);
+  job.metadata = read_metadata(reader.map("metadata"));
+  job.spec = read_spec(reader.map("spec"));
+  reader.ignore("status");
+  reader.finish();
+
+  // A field of the wrong type kept its default: rules that involve it would accuse the wrong one.
+  const auto already_wrong = [&, read = problems.size()](const std::string& path) {
+    return std::any_of(problems.begin(), problems.begin() + static_cast<ptrdiff_t>(read),
+                       [&](const Problem& known) { return path.starts_with(known.path); });
+  };
+  for (Violation& violation : validate(job)) {
+    if (std::any_of(violation.paths.begin(), violation.paths.end(), already_wrong)) continue;
+    problems.push_back(
+        {violation.paths[0], line_of(document, violation.paths[0]), std::move(violation.message)});
+  }
+  std::stable_sort(problems.begin(), problems.end(),
+                   [](const Problem& a, const Problem& b) { return a.line < b.line; });
+  if (!problems.empty()) return tl::unexpected(problems);
+  return job;
+}
+
+tl::expected<TrainingJob, Problems> read_training_job_yaml(
+    std::string_view text, const std::vector<std::string>& overrides) {
+  auto document = parse_yaml(text);
+  if (!document) return tl::unexpected(Problems{{"", 0, document.error().message}});
+  Problems problems;
+  for (const std::string& assignment : overrides) {
+    if (auto applied = apply_override(*document, assignment); !applied) {
+      problems.push_back({"", 0, "--set " + assignment + ": " + applied.error().message});
+    }
+  }
+  if (!problems.empty()) return tl::unexpected(problems);
+  return read_training_job(*document);
+}
+
+tl::expected<TrainingJob, Problems> read_training_job_json(std::string_view text) {
+  auto document = parse_json(text);
+  if (!document) return tl::unexpected(Problems{{"", 0, document.error().message}});
+  return read_training_job(*document);
+}
+
+}  // namespace ballast::api

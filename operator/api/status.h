@@ -1,0 +1,83 @@
+// A TrainingJob's status: what is known of a job, and the authority on who belongs to it. Members,
+// term and origin change only by compare-and-swap on `version` (the resourceVersion of the API
+// server; locally the number of the store file). Plain values.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace ballast::api {
+
+// A server process that belongs to the job: one life of it.
+struct MemberStatus {
+  std::string name;
+  uint64_t incarnation = 0;
+  std::string address;
+  std::string node;  // Kubernetes node; empty locally
+
+  bool operator==(const MemberStatus&) const = default;
+};
+
+// How the coordinator of the current term was told to begin.
+enum class StartMode { kInitialise, kContinue, kRestore };
+
+enum class ConditionType {
+  kReady,      // every wanted process is ready and a coordinator is appointed
+  kSuspended,  // stopped on request; nothing runs
+  kSucceeded,  // terminal
+  kFailed,     // terminal
+};
+
+struct Condition {
+  ConditionType type = ConditionType::kReady;
+  bool status = false;
+  std::string reason;   // one CamelCase word, for programs
+  std::string message;  // a sentence, for people
+  int64_t since_ms = 0;
+
+  bool operator==(const Condition&) const = default;
+};
+
+// Restarts of one process name.
+struct RestartStatus {
+  int64_t failures = 0;  // in a row; a long healthy life sets it to 0
+  int64_t total = 0;
+  uint64_t last_instance = 0;  // the highest instance whose end was counted
+  int64_t not_before_ms = 0;   // the next one starts then
+
+  bool operator==(const RestartStatus&) const = default;
+};
+
+struct ProgressStatus {
+  int64_t step = 0;
+  double loss = 0;              // mean over the tokens of the last step; 0 before the first
+  std::string last_checkpoint;  // folder
+  int64_t at_ms = 0;            // when this was written
+
+  bool operator==(const ProgressStatus&) const = default;
+};
+
+struct TrainingJobStatus {
+  uint64_t version = 0;  // of this value in the store; 0 = never written
+  int64_t start_ms = 0;
+  uint64_t term = 0;        // of the latest appointment; 0 = none yet
+  std::string coordinator;  // name and incarnation of a member
+  uint64_t coordinator_incarnation = 0;
+  StartMode start = StartMode::kInitialise;
+  std::string restore_from;           // kRestore: checkpoint folder
+  uint64_t members_number = 0;        // number of the member list, from the write that changed it
+  std::vector<MemberStatus> members;  // ascending by name
+  uint64_t origin = 0;                // the complete origin; 0 = none yet, no step may commit
+  uint64_t plan_number = 0;
+  int64_t planned_servers = 0;
+  int64_t planned_workers = 0;
+  std::map<std::string, RestartStatus> restarts;  // by process name
+  ProgressStatus progress;
+  std::vector<Condition> conditions;  // at most one of each type, ascending by type
+
+  bool operator==(const TrainingJobStatus&) const = default;
+};
+
+}  // namespace ballast::api

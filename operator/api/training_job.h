@@ -1,0 +1,137 @@
+// The TrainingJob as users write it, after defaults. Decimals stay the strings that the user wrote
+// (the API has no floats); validate() has seen that they are numbers. Plain values.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace ballast::api {
+
+inline constexpr const char* kApiVersion = "ballast.dev/v1alpha1";
+inline constexpr const char* kKind = "TrainingJob";
+
+struct Metadata {
+  std::string name;
+  std::string name_space = "default";
+  std::string uid;  // given by the API server, or drawn for a local run
+  std::map<std::string, std::string> labels;
+  std::map<std::string, std::string> annotations;
+
+  bool operator==(const Metadata&) const = default;
+};
+
+struct Model {
+  std::string family = "gpt";
+  int64_t layers = 4;
+  int64_t heads = 4;
+  int64_t embedding = 128;  // channels, a multiple of heads
+  int64_t context = 64;     // tokens
+
+  bool operator==(const Model&) const = default;
+};
+
+struct Data {
+  std::vector<std::string> train;  // files, folders, globs
+  int64_t validation_percent = 10;
+  std::string tokenizer = "byte";
+
+  bool operator==(const Data&) const = default;
+};
+
+struct Optimizer {
+  std::string name = "adamw";  // adamw | sgd
+  std::string learning_rate = "1e-3";
+  std::string weight_decay = "0.1";
+  std::string beta1 = "0.9";     // adamw
+  std::string beta2 = "0.999";   // adamw
+  std::string epsilon = "1e-8";  // adamw
+  std::string momentum = "0";    // sgd
+
+  bool operator==(const Optimizer&) const = default;
+};
+
+struct Schedule {
+  std::string name = "warmupCosine";  // warmupCosine | constant
+  int64_t warmup_steps = 0;           // default: a tenth of lengthSteps, at most 100
+  int64_t length_steps = 0;           // default: training.steps
+  std::string min_learning_rate = "0";
+
+  bool operator==(const Schedule&) const = default;
+};
+
+struct Evaluation {
+  int64_t every_steps = 0;  // 0: only at the end
+  int64_t batches = 20;     // microbatches without gradients; 0: never
+
+  bool operator==(const Evaluation&) const = default;
+};
+
+struct Training {
+  int64_t steps = 1000;
+  int64_t batch = 16;  // sequences in the global batch of a step
+  int64_t microbatches = 8;
+  int64_t seed = 1337;
+  std::string mode = "synchronous";
+  Optimizer optimizer;
+  Schedule schedule;
+  std::string gradient_clip = "1.0";  // global norm; "0" = none
+  Evaluation evaluation;
+  bool reproducible = true;
+  int64_t max_skipped_in_a_row = 10;
+
+  bool operator==(const Training&) const = default;
+};
+
+struct Servers {
+  int64_t replicas = 1;
+  int64_t replication = 1;
+  int64_t segment_elements = 262'144;
+  nlohmann::json pod_template = nlohmann::json::object();
+
+  bool operator==(const Servers&) const = default;
+};
+
+struct Workers {
+  int64_t replicas = 1;
+  int64_t min_replicas = 1;
+  int64_t max_replicas = 8;  // default: training.microbatches
+  nlohmann::json pod_template = nlohmann::json::object();
+
+  bool operator==(const Workers&) const = default;
+};
+
+struct Checkpoint {
+  int64_t every_steps = 0;  // 0: only at the end
+  int64_t keep = 3;
+  std::string path;  // empty: `ballast run` chooses a folder, a cluster writes none
+
+  bool operator==(const Checkpoint&) const = default;
+};
+
+struct TrainingJobSpec {
+  Model model;
+  Data data;
+  Training training;
+  Servers servers;
+  Workers workers;
+  Checkpoint checkpoint;
+  bool trusted_network = false;         // network.trusted: TCP without TLS is allowed
+  int64_t backoff_limit = 6;            // restarts of one process before the job fails
+  int64_t active_deadline_seconds = 0;  // 0: none
+  bool suspend = false;
+
+  bool operator==(const TrainingJobSpec&) const = default;
+};
+
+struct TrainingJob {
+  Metadata metadata;
+  TrainingJobSpec spec;
+
+  bool operator==(const TrainingJob&) const = default;
+};
+
+}  // namespace ballast::api
