@@ -2,8 +2,8 @@
 // regular files below it, hidden ones left out, links followed, loops harmless) or a glob (* ? [..]
 // within a name, ** for any number of folders). Reads the file system; any thread.
 //
-// Invariant: files are in ascending order of their paths (byte by byte), each once by canonical
-// path, whatever the order of the entries: the token stream depends on the set of files alone.
+// Invariant: files are in ascending order of their canonical paths (byte by byte), each once,
+// whatever the order of the entries: the token stream depends on the set of files alone.
 #pragma once
 
 #include <cstdint>
