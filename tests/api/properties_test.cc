@@ -61,7 +61,7 @@ RC_GTEST_PROP(ReadProperties, AnyOverrideEndsInAJobOrProblems,
               (const std::string& path, const std::string& value)) {
   const auto job =
       read_training_job_yaml(kSeedText, {path + "=" + value, "spec." + path + "=" + value});
-  RC_ASSERT(job || !job.error().empty());
+  RC_ASSERT((job || !job.error().empty()));
 }
 
 TrainingJob any_valid_job() {

@@ -1,0 +1,301 @@
+#include "operator/core/advance.h"
+
+#include <algorithm>
+
+#include "common/exit_code.h"
+#include "operator/core/decide.h"
+
+namespace ballast::decide {
+namespace {
+
+using api::Condition;
+using api::ConditionType;
+using api::MemberStatus;
+using api::TrainingJobStatus;
+
+std::string how_it_ended(const Process& process) {
+  const std::string name = process_name(process.role, process.index);
+  if (process.exit_signal != 0)
+    return name + " was ended by signal " + std::to_string(process.exit_signal);
+  return name + " ended with code " + std::to_string(process.exit_code);
+}
+
+bool never_again(const Process& process) {
+  return process.exit_signal == 0 && (process.exit_code == to_status(ExitCode::kUsage) ||
+                                      process.exit_code == to_status(ExitCode::kRefused));
+}
+
+TimeMs backoff_ms(const Process& process, int64_t failures) {
+  TimeMs wait = kFirstBackoffMs;
+  for (int64_t i = 1; i < failures && wait < kLongestBackoffMs; ++i) wait *= 2;
+  wait = std::min(wait, kLongestBackoffMs);
+  const bool done = process.exit_signal == 0 && process.exit_code == to_status(ExitCode::kDone);
+  return done ? std::max(wait, kUnexpectedDoneBackoffMs) : wait;
+}
+
+class Advance {
+ public:
+  explicit Advance(const Observed& observed) : observed_(observed), next_(observed.status) {
+    for (const Process& process : observed.processes) processes_.push_back(&process);
+    std::sort(processes_.begin(), processes_.end(), [](const Process* a, const Process* b) {
+      return std::tie(a->role, a->index) < std::tie(b->role, b->index);
+    });
+  }
+
+  TrainingJobStatus run() {
+    if (is_true(next_, ConditionType::kSucceeded) || is_true(next_, ConditionType::kFailed))
+      return next_;
+    if (next_.start_ms == 0) next_.start_ms = std::max<TimeMs>(1, observed_.now_ms);
+    outcome();
+    if (!has_outcome(next_)) exits();
+    if (!has_outcome(next_)) removals();
+    if (!has_outcome(next_)) members();
+    if (!has_outcome(next_)) origin_and_plan();
+    readiness();
+    progress();
+    return next_;
+  }
+
+ private:
+  void set(ConditionType type, bool status, std::string reason, std::string message) {
+    const auto at = std::find_if(next_.conditions.begin(), next_.conditions.end(),
+                                 [&](const Condition& known) { return known.type >= type; });
+    Condition condition{type, status, std::move(reason), std::move(message), observed_.now_ms};
+    if (at == next_.conditions.end() || at->type != type) {
+      next_.conditions.insert(at, std::move(condition));
+      return;
+    }
+    if (at->status == status) condition.since_ms = at->since_ms;
+    *at = std::move(condition);
+  }
+
+  void failed(std::string reason, std::string message) {
+    if (!has_outcome(next_))
+      set(ConditionType::kFailed, true, std::move(reason), std::move(message));
+  }
+
+  bool report_counts() const {
+    return observed_.report && observed_.report->term == next_.term && next_.term > 0;
+  }
+
+  void outcome() {
+    const auto& spec = observed_.job.spec;
+    if (report_counts() && observed_.report->phase == CoordinatorPhase::kDone) {
+      return set(ConditionType::kSucceeded, true, "Trained", "all steps are committed");
+    }
+    if (report_counts() && observed_.report->phase == CoordinatorPhase::kFailed) {
+      return failed("TrainingFailed", observed_.report->failure);
+    }
+    if (spec.active_deadline_seconds > 0 &&
+        observed_.now_ms - next_.start_ms >= spec.active_deadline_seconds * 1000) {
+      return failed("DeadlineExceeded", "spec.activeDeadlineSeconds, which is " +
+                                            std::to_string(spec.active_deadline_seconds) +
+                                            ", has passed");
+    }
+    if (observed_.stop_requested || spec.suspend) {
+      if (!is_true(next_, ConditionType::kSuspended)) {
+        set(ConditionType::kSuspended, true,
+            observed_.stop_requested ? "StopRequested" : "SuspendedBySpec",
+            "the processes of the job are stopped");
+      }
+    } else if (is_true(next_, ConditionType::kSuspended)) {
+      set(ConditionType::kSuspended, false, "Resumed", "the processes of the job may run");
+    }
+  }
+
+  bool is_member(const Process& process) const {
+    return process.role == Role::kServer && process.incarnation != 0 &&
+           std::any_of(next_.members.begin(), next_.members.end(), [&](const MemberStatus& member) {
+             return member.name == process_name(process.role, process.index) &&
+                    member.incarnation == process.incarnation;
+           });
+  }
+
+  // Counts each end once and says when its successor may start.
+  void exits() {
+    for (const Process* process : processes_) {
+      if (process->state != ProcessState::kExited) continue;
+      const std::string name = process_name(process->role, process->index);
+      const auto known = next_.restarts.find(name);
+      if (known != next_.restarts.end() && known->second.last_instance >= process->instance)
+        continue;
+      api::RestartStatus restart =
+          known == next_.restarts.end() ? api::RestartStatus{} : known->second;
+      restart.last_instance = process->instance;
+      const bool wanted_end = process->stopping_since_ms.has_value();
+      if (!wanted_end) {
+        if (process->ended_ms - process->started_ms >= kHealthyLifeMs) restart.failures = 0;
+        restart.failures += 1;
+        restart.total += 1;
+        restart.not_before_ms = process->ended_ms + backoff_ms(*process, restart.failures);
+        judge(*process, restart);
+      }
+      next_.restarts[name] = restart;
+    }
+  }
+
+  void judge(const Process& process, const api::RestartStatus& restart) {
+    if (process.exit_signal == 0 && process.exit_code == to_status(ExitCode::kUsage)) {
+      return failed("BadConfiguration", how_it_ended(process) +
+                                            ": its flags or configuration are wrong, and "
+                                            "starting it again cannot help");
+    }
+    if (never_again(process)) {
+      return failed("Refused", how_it_ended(process) +
+                                   ": the job refused it for good (another job, build or data)");
+    }
+    const int64_t limit = observed_.job.spec.backoff_limit;
+    if (restart.failures > limit) {
+      return failed("BackoffLimitExceeded", how_it_ended(process) + " after " +
+                                                std::to_string(limit) +
+                                                " restarts, which is spec.backoffLimit");
+    }
+  }
+
+  // A member that is known to be gone leaves the list before anybody goes on without it.
+  void removals() {
+    std::vector<std::string> lost;
+    for (const MemberStatus& member : next_.members) {
+      const Process* process = find_process(observed_, member.name);
+      const bool gone = process == nullptr || process->state == ProcessState::kExited ||
+                        (process->incarnation != 0 && process->incarnation != member.incarnation);
+      if (!gone) continue;
+      if (observed_.job.spec.servers.replication < 2) {
+        return failed("ServerLost",
+                      (process == nullptr ? member.name + " is gone" : how_it_ended(*process)) +
+                          "; with replication 1 its part of the parameters is lost with it, and "
+                          "failover is not available in this version");
+      }
+      lost.push_back(member.name);
+    }
+    if (lost.empty()) return;
+    std::erase_if(next_.members, [&](const MemberStatus& member) {
+      return std::find(lost.begin(), lost.end(), member.name) != lost.end();
+    });
+    next_.members_number += 1;
+    if (next_.members.empty()) return failed("ServersLost", "every server was lost at once");
+    if (std::find(lost.begin(), lost.end(), next_.coordinator) != lost.end()) appoint();
+  }
+
+  void members() {
+    const int64_t wanted = observed_.job.spec.servers.replicas;
+    std::vector<MemberStatus> ready;
+    for (const Process* process : processes_) {
+      if (process->role != Role::kServer || process->state != ProcessState::kReady ||
+          process->index >= wanted || process->stopping_since_ms) {
+        continue;
+      }
+      ready.push_back({process_name(process->role, process->index), process->incarnation,
+                       process->address, process->node});
+    }
+    // The first list is the whole job's; later a restarted server is added as soon as it is ready.
+    if (next_.term == 0 && static_cast<int64_t>(ready.size()) < wanted) return;
+    bool changed = false;
+    for (MemberStatus& server : ready) {
+      const auto same_name = [&](const MemberStatus& member) { return member.name == server.name; };
+      if (std::any_of(next_.members.begin(), next_.members.end(), same_name)) continue;
+      next_.members.push_back(std::move(server));
+      changed = true;
+    }
+    if (!changed) return;
+    std::sort(next_.members.begin(), next_.members.end(),
+              [](const MemberStatus& a, const MemberStatus& b) { return a.name < b.name; });
+    next_.members_number += 1;
+    if (next_.term == 0) appoint();
+  }
+
+  // The term is written here and sent only afterwards. Any member can coordinate.
+  void appoint() {
+    next_.term += 1;
+    next_.coordinator = next_.members.front().name;
+    next_.coordinator_incarnation = next_.members.front().incarnation;
+    next_.start = next_.origin > 0 ? api::StartMode::kContinue : api::StartMode::kInitialise;
+  }
+
+  void origin_and_plan() {
+    const auto& request = observed_.origin_request;
+    if (request && request->term == next_.term && next_.origin == 0 && next_.term > 0)
+      next_.origin = request->origin;
+    const auto& spec = observed_.job.spec;
+    if (next_.planned_servers != spec.servers.replicas ||
+        next_.planned_workers != spec.workers.replicas) {
+      next_.planned_servers = spec.servers.replicas;
+      next_.planned_workers = spec.workers.replicas;
+      next_.plan_number += 1;
+    }
+  }
+
+  void readiness() {
+    if (has_outcome(next_)) {
+      if (is_true(next_, ConditionType::kReady))
+        set(ConditionType::kReady, false, "Ended", "the job has an outcome");
+      return;
+    }
+    const auto& spec = observed_.job.spec;
+    std::string missing;
+    const auto look = [&](Role role, int64_t count) {
+      for (int64_t i = 0; i < count; ++i) {
+        const Process* process = find_process(observed_, role, i);
+        if (process != nullptr && process->state == ProcessState::kReady) continue;
+        if (missing.empty()) missing = process_name(role, i);
+      }
+    };
+    look(Role::kServer, spec.servers.replicas);
+    look(Role::kWorker, spec.workers.replicas);
+    const bool ready = missing.empty() && next_.term > 0;
+    const Condition* now = find_condition(next_, ConditionType::kReady);
+    const std::string message = ready ? "every process is ready" : "waits for " + missing;
+    if (now != nullptr && now->status == ready && now->message == message) return;
+    set(ConditionType::kReady, ready, ready ? "AllReady" : "Waiting", message);
+  }
+
+  void progress() {
+    if (!report_counts()) return;
+    const CoordinatorReport& report = *observed_.report;
+    auto& progress = next_.progress;
+    const bool news = report.step != progress.step || report.checkpoint != progress.last_checkpoint;
+    const bool due = has_outcome(next_) || observed_.now_ms - progress.at_ms >= kProgressEveryMs;
+    if (news && due) progress = {report.step, report.loss, report.checkpoint, observed_.now_ms};
+  }
+
+  const Observed& observed_;
+  TrainingJobStatus next_;
+  std::vector<const Process*> processes_;
+};
+
+}  // namespace
+
+api::TrainingJobStatus advance(const Observed& observed) { return Advance(observed).run(); }
+
+const Condition* find_condition(const TrainingJobStatus& status, ConditionType type) {
+  for (const Condition& condition : status.conditions) {
+    if (condition.type == type) return &condition;
+  }
+  return nullptr;
+}
+
+bool is_true(const TrainingJobStatus& status, ConditionType type) {
+  const Condition* condition = find_condition(status, type);
+  return condition != nullptr && condition->status;
+}
+
+bool has_outcome(const TrainingJobStatus& status) {
+  return is_true(status, ConditionType::kSucceeded) || is_true(status, ConditionType::kFailed) ||
+         is_true(status, ConditionType::kSuspended);
+}
+
+const Process* find_process(const Observed& observed, Role role, int64_t index) {
+  for (const Process& process : observed.processes) {
+    if (process.role == role && process.index == index) return &process;
+  }
+  return nullptr;
+}
+
+const Process* find_process(const Observed& observed, const std::string& name) {
+  for (const Process& process : observed.processes) {
+    if (process_name(process.role, process.index) == name) return &process;
+  }
+  return nullptr;
+}
+
+}  // namespace ballast::decide

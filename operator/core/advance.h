@@ -1,0 +1,35 @@
+// The part of decide() that changes the status: from what is observed to the status that should
+// stand. Pure functions.
+#pragma once
+
+#include <algorithm>
+#include <optional>
+
+#include "operator/core/observed.h"
+
+namespace ballast::decide {
+
+// The status that follows from what is seen; equal to observed.status when nothing is to be
+// written. The version is not touched.
+api::TrainingJobStatus advance(const Observed& observed);
+
+const api::Condition* find_condition(const api::TrainingJobStatus& status, api::ConditionType type);
+bool is_true(const api::TrainingJobStatus& status, api::ConditionType type);
+
+// Whether the job has an outcome: succeeded, failed, or suspended.
+bool has_outcome(const api::TrainingJobStatus& status);
+
+const Process* find_process(const Observed& observed, Role role, int64_t index);
+const Process* find_process(const Observed& observed, const std::string& name);
+
+// Collects the earliest of the times at which something becomes due.
+class WakeUp {
+ public:
+  void at(TimeMs time_ms) { earliest_ = earliest_ ? std::min(*earliest_, time_ms) : time_ms; }
+  std::optional<TimeMs> earliest() const { return earliest_; }
+
+ private:
+  std::optional<TimeMs> earliest_;
+};
+
+}  // namespace ballast::decide

@@ -1,0 +1,192 @@
+#include "operator/core/decide.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "common/exit_code.h"
+#include "operator/core/advance.h"
+
+namespace ballast::decide {
+namespace {
+
+using api::ConditionType;
+
+int exit_code_of(const api::TrainingJobStatus& status) {
+  if (is_true(status, ConditionType::kSucceeded)) return to_status(ExitCode::kDone);
+  if (!is_true(status, ConditionType::kFailed)) return to_status(ExitCode::kInterrupted);
+  const std::string& reason = find_condition(status, ConditionType::kFailed)->reason;
+  if (reason == "BadConfiguration") return to_status(ExitCode::kUsage);
+  if (reason == "Refused") return to_status(ExitCode::kRefused);
+  return to_status(ExitCode::kFailed);
+}
+
+class Decision {
+ public:
+  Decision(const Observed& observed, const api::TrainingJobStatus& status)
+      : observed_(observed), status_(status), processes_(observed.processes) {
+    std::sort(processes_.begin(), processes_.end(), [](const Process& a, const Process& b) {
+      return std::tie(a.role, a.index) < std::tie(b.role, b.index);
+    });
+  }
+
+  Actions take() {
+    actions_.wake_at_ms = wake_up_.earliest();
+    return std::move(actions_);
+  }
+
+  void write(uint64_t expected_version) { add(WriteStatus{expected_version, status_}); }
+
+  // Workers first: a server that ends while workers push would only make noise.
+  void stop_all() {
+    if (stop(Role::kWorker) || stop(Role::kServer)) return;
+    add(Finish{exit_code_of(status_)});
+  }
+
+  void speak() {
+    if (!observed_.session || status_.term == 0) return;
+    const CoordinatorSession& session = *observed_.session;
+    if (session.name != status_.coordinator ||
+        session.incarnation != status_.coordinator_incarnation)
+      return;
+    const MemberId to{session.name, session.incarnation};
+    const bool asked_to_remove = std::any_of(
+        observed_.remove_requests.begin(), observed_.remove_requests.end(),
+        [&](const RemoveRequest& request) {
+          return request.term == status_.term && !is_member(request.name, request.incarnation);
+        });
+    const bool asked_for_origin =
+        observed_.origin_request && observed_.origin_request->term == status_.term;
+    if (session.told_term < status_.term) {
+      add(SendAppoint{to, status_.term});  // carries the member list and the plan's number
+    } else {
+      if (session.told_members_number < status_.members_number || asked_to_remove) {
+        add(SendMembers{to, status_.members_number});
+      }
+      if (session.told_plan_number < status_.plan_number) {
+        add(SendPlan{to, status_.plan_number});
+      }
+    }
+    if (status_.origin > 0 && (session.told_origin < status_.origin || asked_for_origin)) {
+      add(SendOrigin{to, status_.origin});
+    }
+  }
+
+  void start_and_stop_processes() {
+    const auto& spec = observed_.job.spec;
+    start(Role::kServer, spec.servers.replicas);
+    // A worker is given the addresses of the members.
+    if (status_.term > 0) start(Role::kWorker, spec.workers.replicas);
+    for (const Process& process : processes_) {
+      if (process.state == ProcessState::kExited) continue;
+      const bool worker = process.role == Role::kWorker;
+      const bool surplus =
+          process.index >= (worker ? spec.workers.replicas : spec.servers.replicas);
+      // A server that is a member holds a part of the parameters: it leaves only after a move.
+      const bool may_go =
+          worker || !is_member(process_name(process.role, process.index), process.incarnation);
+      if (process.stopping_since_ms || (surplus && may_go)) {
+        stop(process);
+      } else if (process.state == ProcessState::kStarting) {
+        watch_start(process);
+      }
+    }
+    if (spec.active_deadline_seconds > 0)
+      wake_up_.at(status_.start_ms + spec.active_deadline_seconds * 1000);
+    if (observed_.report && observed_.report->step != status_.progress.step) {
+      wake_up_.at(status_.progress.at_ms + kProgressEveryMs);
+    }
+  }
+
+ private:
+  void add(Action action) { actions_.list.push_back(std::move(action)); }
+
+  bool is_member(const std::string& name, uint64_t incarnation) const {
+    return std::any_of(status_.members.begin(), status_.members.end(),
+                       [&](const api::MemberStatus& member) {
+                         return member.name == name && member.incarnation == incarnation;
+                       });
+  }
+
+  void start(Role role, int64_t count) {
+    for (int64_t index = 0; index < count; ++index) {
+      const Process* process = find_process(observed_, role, index);
+      if (process != nullptr && process->state != ProcessState::kExited) continue;
+      const auto restart = status_.restarts.find(process_name(role, index));
+      uint64_t last = process == nullptr ? 0 : process->instance;
+      if (restart != status_.restarts.end()) {
+        last = std::max(last, restart->second.last_instance);
+        if (observed_.now_ms < restart->second.not_before_ms) {
+          wake_up_.at(restart->second.not_before_ms);
+          continue;
+        }
+      }
+      add(StartProcess{role, index, last + 1});
+    }
+  }
+
+  // Whether any process of the role still runs.
+  bool stop(Role role) {
+    bool running = false;
+    for (const Process& process : processes_) {
+      if (process.role != role || process.state == ProcessState::kExited) continue;
+      running = true;
+      stop(process);
+    }
+    return running;
+  }
+
+  void stop(const Process& process) {
+    const std::string name = process_name(process.role, process.index);
+    if (!process.stopping_since_ms) {
+      if (!process.killed) add(StopProcess{name, process.instance, false});
+    } else if (!process.killed) {
+      const TimeMs deadline = *process.stopping_since_ms + kStopGraceMs;
+      if (observed_.now_ms >= deadline) {
+        add(StopProcess{name, process.instance, true});
+      } else {
+        wake_up_.at(deadline);
+      }
+    }
+  }
+
+  void watch_start(const Process& process) {
+    if (process.killed) return;
+    const TimeMs deadline =
+        process.started_ms +
+        (process.role == Role::kServer ? kServerStartDeadlineMs : kWorkerStartDeadlineMs);
+    if (observed_.now_ms >= deadline) {
+      add(StopProcess{process_name(process.role, process.index), process.instance, true});
+    } else {
+      wake_up_.at(deadline);
+    }
+  }
+
+  const Observed& observed_;
+  const api::TrainingJobStatus& status_;  // after the write of this decision
+  std::vector<Process> processes_;        // by role and index
+  Actions actions_;
+  WakeUp wake_up_;
+};
+
+}  // namespace
+
+std::string process_name(Role role, int64_t index) {
+  return (role == Role::kServer ? "ps-" : "worker-") + std::to_string(index);
+}
+
+Actions decide(const Observed& observed) {
+  api::TrainingJobStatus status = advance(observed);
+  const bool changed = status != observed.status;
+  if (changed) status.version = observed.status.version + 1;
+  Decision decision(observed, status);
+  if (changed) decision.write(observed.status.version);
+  if (has_outcome(status)) {
+    decision.stop_all();
+  } else {
+    decision.speak();
+    decision.start_and_stop_processes();
+  }
+  return decision.take();
+}
+
+}  // namespace ballast::decide

@@ -1,0 +1,94 @@
+// Decides what to do for a job: from what is observed now to actions, in the order in which they
+// must be performed. Whoever performs them stops at the first that fails (a lost compare-and-swap
+// too) and decides anew from a fresh look; doing so at any moment is harmless. Pure functions.
+//
+// Promises: status is written before anything that depends on it is done or sent; a member is
+// removed there before anybody hears of it, a term is there before its appointment is sent, the
+// outcome is there before anything is stopped. Nothing is started once an outcome stands. No action
+// names a process that was not observed, except to start one that the spec wants.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "operator/core/observed.h"
+
+namespace ballast::decide {
+
+inline constexpr TimeMs kServerStartDeadlineMs = 60'000;
+inline constexpr TimeMs kWorkerStartDeadlineMs = 600'000;  // it may have to read the text first
+inline constexpr TimeMs kStopGraceMs = 10'000;
+inline constexpr TimeMs kFirstBackoffMs = 100;
+inline constexpr TimeMs kLongestBackoffMs = 30'000;
+// An end with code 0 while the job goes on is most often the job's own end, whose report is on its
+// way.
+inline constexpr TimeMs kUnexpectedDoneBackoffMs = 5'000;
+inline constexpr TimeMs kHealthyLifeMs =
+    600'000;  // a life of that length forgives the failures before
+inline constexpr TimeMs kProgressEveryMs = 5'000;
+
+struct MemberId {
+  std::string name;
+  uint64_t incarnation = 0;
+  bool operator==(const MemberId&) const = default;
+};
+
+// Compare-and-swap: succeeds only while the stored version is expected_version.
+struct WriteStatus {
+  uint64_t expected_version = 0;
+  api::TrainingJobStatus next;  // its version is expected_version + 1
+  bool operator==(const WriteStatus&) const = default;
+};
+struct StartProcess {
+  Role role = Role::kServer;
+  int64_t index = 0;
+  uint64_t instance = 0;
+  bool operator==(const StartProcess&) const = default;
+};
+struct StopProcess {
+  std::string name;
+  uint64_t instance = 0;
+  bool kill = false;  // its time to end by itself has passed
+  bool operator==(const StopProcess&) const = default;
+};
+// To the coordinator of the status in force, with that status's values.
+struct SendAppoint {
+  MemberId to;
+  uint64_t term = 0;
+  bool operator==(const SendAppoint&) const = default;
+};
+struct SendMembers {
+  MemberId to;
+  uint64_t number = 0;
+  bool operator==(const SendMembers&) const = default;
+};
+struct SendOrigin {
+  MemberId to;
+  uint64_t origin = 0;
+  bool operator==(const SendOrigin&) const = default;
+};
+struct SendPlan {
+  MemberId to;
+  uint64_t plan_number = 0;
+  bool operator==(const SendPlan&) const = default;
+};
+// Nothing is left to do for this job.
+struct Finish {
+  int exit_code = 0;  // common/exit_code.h
+  bool operator==(const Finish&) const = default;
+};
+
+using Action = std::variant<WriteStatus, StartProcess, StopProcess, SendAppoint, SendMembers,
+                            SendOrigin, SendPlan, Finish>;
+
+struct Actions {
+  std::vector<Action> list;
+  std::optional<TimeMs> wake_at_ms;  // decide again then, even if nothing was seen to change
+  bool operator==(const Actions&) const = default;
+};
+
+Actions decide(const Observed& observed);
+
+}  // namespace ballast::decide

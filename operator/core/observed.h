@@ -1,0 +1,99 @@
+// What is seen of a job at one moment: the only input of decide(). The same for processes of this
+// machine and for pods. Plain values; the order of lists means nothing.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "operator/api/status.h"
+#include "operator/api/training_job.h"
+
+namespace ballast::decide {
+
+using TimeMs = int64_t;  // passed in; never read from a clock here
+
+enum class Role { kServer, kWorker };
+
+// "ps-0", "worker-3"
+std::string process_name(Role role, int64_t index);
+
+enum class ProcessState { kStarting, kReady, kExited };
+
+// One life of one process (later: one pod). An exited one is seen until its name is started again.
+struct Process {
+  Role role = Role::kServer;
+  int64_t index = 0;
+  uint64_t instance = 0;     // 1 + that of the life before, given by decide()
+  uint64_t incarnation = 0;  // drawn by the process; 0 until it is ready
+  std::string address;       // empty until it is ready
+  std::string node;
+  ProcessState state = ProcessState::kStarting;
+  int exit_code = 0;    // kExited
+  int exit_signal = 0;  // kExited; 0 = it ended by itself
+  TimeMs started_ms = 0;
+  TimeMs ended_ms = 0;
+  std::optional<TimeMs> stopping_since_ms;  // it was asked to end
+  bool killed = false;                      // it was ended without being asked
+
+  bool operator==(const Process&) const = default;
+};
+
+// What was sent to the coordinator over the session that is open now; a new session starts from 0.
+struct CoordinatorSession {
+  std::string name;
+  uint64_t incarnation = 0;
+  uint64_t told_term = 0;
+  uint64_t told_members_number = 0;
+  uint64_t told_origin = 0;
+  uint64_t told_plan_number = 0;
+
+  bool operator==(const CoordinatorSession&) const = default;
+};
+
+enum class CoordinatorPhase { kWorking, kDone, kFailed };
+
+// The latest that a coordinator said.
+struct CoordinatorReport {
+  uint64_t term = 0;
+  CoordinatorPhase phase = CoordinatorPhase::kWorking;
+  int64_t step = 0;
+  double loss = 0;         // mean over the tokens of the last step
+  std::string checkpoint;  // folder of the latest one
+  std::string failure;     // kFailed: what and why
+
+  bool operator==(const CoordinatorReport&) const = default;
+};
+
+// The coordinator cannot go on with this member. Seen until the member list is sent again.
+struct RemoveRequest {
+  uint64_t term = 0;
+  std::string name;
+  uint64_t incarnation = 0;
+  std::string reason;
+
+  bool operator==(const RemoveRequest&) const = default;
+};
+
+// Every segment holds its first value. Seen until the answer is sent.
+struct OriginRequest {
+  uint64_t term = 0;
+  uint64_t origin = 0;
+
+  bool operator==(const OriginRequest&) const = default;
+};
+
+struct Observed {
+  api::TrainingJob job;
+  api::TrainingJobStatus status;
+  std::vector<Process> processes;  // at most one of each name
+  std::optional<CoordinatorSession> session;
+  std::optional<CoordinatorReport> report;
+  std::vector<RemoveRequest> remove_requests;
+  std::optional<OriginRequest> origin_request;
+  bool stop_requested = false;  // a person asked for the end
+  TimeMs now_ms = 0;
+};
+
+}  // namespace ballast::decide

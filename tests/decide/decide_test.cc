@@ -1,0 +1,314 @@
+// The story of a job as decide() tells it: each test is what happens and the actions that follow.
+#include "operator/core/decide.h"
+
+#include <gmock/gmock.h>
+
+#include "operator/core/advance.h"
+#include "tests/decide/world.h"
+
+namespace ballast::decide {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+std::string failure(const World& world) {
+  const auto* condition = find_condition(world.observed.status, api::ConditionType::kFailed);
+  return condition == nullptr ? "" : condition->reason + ": " + condition->message;
+}
+
+TEST(Decide, StartsServersThenAppointsThenStartsWorkers) {
+  World world;
+  EXPECT_THAT(world.settle(), ElementsAre("write plan 1", "start ps-0 #1", "start ps-1 #1"));
+  world.ready("ps-1");
+  EXPECT_THAT(world.settle(), IsEmpty()) << "one server is not the job's";
+  world.ready("ps-0");
+  EXPECT_THAT(world.settle(),
+              ElementsAre("write members 1: ps-0/100 ps-1/101 term 1 ps-0 initialise",
+                          "start worker-0 #1", "start worker-1 #1"));
+  world.connect();
+  EXPECT_THAT(world.settle(), ElementsAre("appoint ps-0 1"));
+  world.ready_all();
+  EXPECT_THAT(world.settle(), ElementsAre("write Ready AllReady"));
+  world.origin_asked();
+  EXPECT_THAT(world.settle(), ElementsAre("write origin 1", "origin 1"));
+  EXPECT_THAT(world.settle(), IsEmpty());
+}
+
+TEST(Decide, TellsANewSessionEverythingAgain) {
+  World world;
+  world.run_to_training();
+  world.connect();
+  EXPECT_THAT(world.settle(), ElementsAre("appoint ps-0 1", "origin 1"));
+}
+
+TEST(Decide, AnswersARepeatedQuestionForTheOrigin) {
+  World world;
+  world.run_to_training();
+  world.origin_asked();
+  EXPECT_THAT(world.settle(), ElementsAre("origin 1"));
+}
+
+TEST(Decide, IgnoresWhatAnEarlierTermAsksAndReports) {
+  World world;
+  world.run_to_training();
+  world.observed.origin_request = OriginRequest{0, 9};
+  world.reports(CoordinatorPhase::kFailed, 3);
+  world.observed.report->term = 0;
+  EXPECT_THAT(world.settle(), IsEmpty());
+}
+
+TEST(Decide, StartsALostWorkerAgainAfterItsBackoff) {
+  World world;
+  world.run_to_training();
+  world.exits("worker-1", 0, 9);
+  EXPECT_THAT(world.settle(), ElementsAre("write worker-1 failures 1 Ready off"));
+  EXPECT_EQ(decide(world.observed).wake_at_ms, world.observed.now_ms + kFirstBackoffMs);
+  world.observed.now_ms += kFirstBackoffMs;
+  EXPECT_THAT(world.settle(), ElementsAre("start worker-1 #2"));
+  world.exits("worker-1", 1);
+  world.settle();
+  EXPECT_EQ(decide(world.observed).wake_at_ms, world.observed.now_ms + 2 * kFirstBackoffMs);
+}
+
+TEST(Decide, ALongHealthyLifeForgivesEarlierFailures) {
+  World world;
+  world.run_to_training();
+  for (int i = 0; i < 3; ++i) {
+    world.exits("worker-0", 1);
+    world.settle();
+    world.observed.now_ms += kLongestBackoffMs;
+    world.settle();
+    world.ready("worker-0");
+  }
+  EXPECT_EQ(world.observed.status.restarts["worker-0"].failures, 3);
+  world.observed.now_ms += kHealthyLifeMs;
+  world.exits("worker-0", 1);
+  world.settle();
+  EXPECT_EQ(world.observed.status.restarts["worker-0"].failures, 1);
+  EXPECT_EQ(world.observed.status.restarts["worker-0"].total, 4);
+}
+
+TEST(Decide, GivesUpAtTheBackoffLimit) {
+  World world;
+  world.observed.job.spec.backoff_limit = 2;
+  world.run_to_training();
+  for (int i = 0; i < 3; ++i) {
+    world.exits("worker-0", 1);
+    world.settle();
+    world.observed.now_ms += kLongestBackoffMs;
+    if (i < 2) {
+      EXPECT_THAT(world.settle(), ElementsAre("start worker-0 #" + std::to_string(i + 2)));
+    }
+  }
+  EXPECT_THAT(failure(world),
+              HasSubstr("BackoffLimitExceeded: worker-0 ended with code 1 after 2 restarts"));
+}
+
+TEST(Decide, NeverRetriesWhatCannotHelp) {
+  const struct {
+    int code;
+    const char* reason;
+  } rows[] = {{2, "BadConfiguration: worker-0 ended with code 2"},
+              {3, "Refused: worker-0 ended with code 3"}};
+  for (const auto& row : rows) {
+    World world;
+    world.run_to_training();
+    world.exits("worker-0", row.code);
+    world.settle();
+    EXPECT_THAT(failure(world), HasSubstr(row.reason));
+    for (const char* name : {"worker-1", "ps-0", "ps-1"}) {
+      world.exits(name, 0);
+      world.settle();
+    }
+    EXPECT_THAT(world.finished, ElementsAre(row.code));
+  }
+}
+
+TEST(Decide, AWorkerThatIsDoneEarlyIsNotStartedAtOnce) {
+  World world;
+  world.run_to_training();
+  world.exits("worker-0", 0);
+  world.settle();
+  EXPECT_EQ(decide(world.observed).wake_at_ms, world.observed.now_ms + kUnexpectedDoneBackoffMs);
+  world.reports(CoordinatorPhase::kDone, 10);
+  world.settle();
+  EXPECT_TRUE(is_true(world.observed.status, api::ConditionType::kSucceeded));
+}
+
+TEST(Decide, SuccessIsRecordedBeforeAnythingStops) {
+  World world;
+  world.run_to_training();
+  world.reports(CoordinatorPhase::kDone, 10);
+  EXPECT_THAT(world.settle(), ElementsAre("write Ready off Succeeded Trained step 10",
+                                          "stop worker-0", "stop worker-1"));
+  world.exits("worker-1", 1);
+  EXPECT_THAT(world.settle(), IsEmpty()) << "servers wait for the last worker";
+  world.exits("worker-0", 0);
+  EXPECT_THAT(world.settle(), ElementsAre("stop ps-0", "stop ps-1"));
+  world.exits("ps-0", 0);
+  world.exits("ps-1", 0);
+  EXPECT_THAT(world.settle(), ElementsAre("finish 0"));
+}
+
+TEST(Decide, KillsWhatDoesNotEndInTime) {
+  World world;
+  world.run_to_training();
+  world.observed.stop_requested = true;
+  world.settle();
+  EXPECT_EQ(decide(world.observed).wake_at_ms, world.observed.now_ms + kStopGraceMs);
+  world.observed.now_ms += kStopGraceMs;
+  EXPECT_THAT(world.settle(), ElementsAre("kill worker-0", "kill worker-1"));
+}
+
+TEST(Decide, ARequestedStopEndsInOrderWith130) {
+  World world;
+  world.run_to_training();
+  world.observed.stop_requested = true;
+  EXPECT_THAT(world.settle(), ElementsAre("write Ready off Suspended StopRequested",
+                                          "stop worker-0", "stop worker-1"));
+  world.exits("worker-0", 130);
+  world.exits("worker-1", 130);
+  EXPECT_THAT(world.settle(), ElementsAre("stop ps-0", "stop ps-1"));
+  world.exits("ps-0", 0);
+  world.exits("ps-1", 0);
+  EXPECT_THAT(world.settle(), ElementsAre("finish 130"));
+}
+
+TEST(Decide, AStopBeforeAnythingStartedFinishesAtOnce) {
+  World world;
+  world.observed.stop_requested = true;
+  EXPECT_THAT(world.settle(), ElementsAre("write Suspended StopRequested", "finish 130"));
+}
+
+TEST(Decide, WhatTheCoordinatorCallsFailedIsFailed) {
+  World world;
+  world.run_to_training();
+  world.reports(CoordinatorPhase::kFailed, 3);
+  world.settle();
+  EXPECT_THAT(failure(world), HasSubstr("TrainingFailed: ten steps in a row were not finite"));
+}
+
+TEST(Decide, AServerLostWithReplicationOneEndsTheJobClearly) {
+  World world;
+  world.run_to_training();
+  world.exits("ps-1", 0, 9);
+  EXPECT_THAT(world.settle(), ElementsAre("write ps-1 failures 1 Ready off Failed ServerLost",
+                                          "stop worker-0", "stop worker-1"));
+  EXPECT_THAT(failure(world), HasSubstr("ps-1 was ended by signal 9; with replication 1"));
+}
+
+TEST(Decide, AServerThatFailsBeforeItIsAMemberIsStartedAgain) {
+  World world;
+  world.settle();
+  world.exits("ps-0", 1);
+  world.settle();
+  world.observed.now_ms += kFirstBackoffMs;
+  EXPECT_THAT(world.settle(), ElementsAre("start ps-0 #2"));
+}
+
+TEST(Decide, AServerThatNeverBecomesReadyIsEnded) {
+  World world;
+  world.settle();
+  world.ready("ps-1");
+  world.observed.now_ms += kServerStartDeadlineMs;
+  EXPECT_THAT(world.settle(), ElementsAre("kill ps-0"));
+  world.exits("ps-0", 0, 9);
+  EXPECT_THAT(world.settle(), ElementsAre("write ps-0 failures 1"));
+}
+
+TEST(Decide, WithReplicationTwoALostServerIsRemovedBeforeAnybodyHears) {
+  World world(3, 1, 2);
+  world.run_to_training();
+  world.exits("ps-1", 0, 9);
+  EXPECT_THAT(
+      world.settle(),
+      ElementsAre("write members 2: ps-0/100 ps-2/102 ps-1 failures 1 Ready off", "members 2"));
+  world.observed.now_ms += kFirstBackoffMs;
+  EXPECT_THAT(world.settle(), ElementsAre("start ps-1 #2"));
+  world.ready("ps-1");
+  EXPECT_THAT(
+      world.settle(),
+      ElementsAre("write members 3: ps-0/100 ps-1/201 ps-2/102 Ready AllReady", "members 3"));
+}
+
+TEST(Decide, WithReplicationTwoALostCoordinatorIsReplacedUnderANewTerm) {
+  World world(3, 1, 2);
+  world.run_to_training();
+  world.exits("ps-0", 0, 9);
+  EXPECT_THAT(
+      world.settle(),
+      ElementsAre(
+          "write members 2: ps-1/101 ps-2/102 term 2 ps-1 continue ps-0 failures 1 Ready off"));
+  world.connect();
+  EXPECT_THAT(world.settle(), ElementsAre("appoint ps-1 2", "origin 1"));
+}
+
+TEST(Decide, BeforeTheOriginIsCompleteANewCoordinatorInitialises) {
+  World world(3, 1, 2);
+  world.settle();
+  world.ready_all();
+  world.settle();
+  world.exits("ps-0", 0, 9);
+  EXPECT_THAT(world.settle().front(), HasSubstr("term 2 ps-1 initialise"));
+}
+
+TEST(Decide, GrantsARemovalOnlyOfAProcessThatIsGone) {
+  World world(3, 1, 2);
+  world.run_to_training();
+  world.observed.remove_requests = {{1, "ps-2", 102, "silent for 3000 ms"}};
+  EXPECT_THAT(world.settle(), IsEmpty());
+  world.exits("ps-2", 0, 9);
+  EXPECT_THAT(
+      world.settle(),
+      ElementsAre("write members 2: ps-0/100 ps-1/101 ps-2 failures 1 Ready off", "members 2"));
+  EXPECT_THAT(world.observed.remove_requests, IsEmpty());
+}
+
+TEST(Decide, AppliesANewNumberOfWorkers) {
+  World world;
+  world.run_to_training();
+  world.observed.job.spec.workers.replicas = 3;
+  EXPECT_THAT(world.settle(), ElementsAre("write plan 2 Ready off", "plan 2", "start worker-2 #1"));
+  world.observed.job.spec.workers.replicas = 1;
+  world.settle();
+  EXPECT_TRUE(world.find("worker-1")->stopping_since_ms);
+  world.exits("worker-1", 0);
+  world.exits("worker-2", 0);
+  world.settle();
+  EXPECT_EQ(world.observed.status.restarts["worker-1"].failures, 0) << "it was asked to end";
+}
+
+TEST(Decide, EndsAtTheDeadline) {
+  World world;
+  world.observed.job.spec.active_deadline_seconds = 60;
+  world.run_to_training();
+  EXPECT_EQ(decide(world.observed).wake_at_ms, world.observed.status.start_ms + 60'000);
+  world.observed.now_ms += 60'000;
+  world.settle();
+  EXPECT_THAT(failure(world),
+              HasSubstr("DeadlineExceeded: spec.activeDeadlineSeconds, which is 60"));
+}
+
+TEST(Decide, WritesProgressNowAndThen) {
+  World world;
+  world.run_to_training();
+  world.reports(CoordinatorPhase::kWorking, 5);
+  world.observed.status.progress.at_ms = world.observed.now_ms;
+  EXPECT_THAT(world.settle(), IsEmpty());
+  EXPECT_EQ(decide(world.observed).wake_at_ms, world.observed.now_ms + kProgressEveryMs);
+  world.observed.now_ms += kProgressEveryMs;
+  EXPECT_THAT(world.settle(), ElementsAre("write step 5"));
+}
+
+TEST(Decide, ASuspendedSpecStopsAndResumes) {
+  World world;
+  world.run_to_training();
+  world.observed.job.spec.suspend = true;
+  EXPECT_THAT(world.settle().front(), HasSubstr("Suspended SuspendedBySpec"));
+  EXPECT_EQ(find_process(world.observed, "ps-0")->stopping_since_ms, std::nullopt);
+}
+
+}  // namespace
+}  // namespace ballast::decide
