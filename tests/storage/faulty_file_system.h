@@ -32,6 +32,7 @@ class FaultyFileSystem : public FileSystem {
  public:
   // Keeps what power cuts bring back in `attic`, a folder on the same disk that nobody looks into.
   explicit FaultyFileSystem(std::filesystem::path attic) : attic_(std::move(attic)) {
+    std::filesystem::remove_all(attic_);
     std::filesystem::create_directories(attic_);
   }
 
