@@ -1,0 +1,80 @@
+// Sums of rows and columns, and gelu. See kernels.h for the contracts.
+#pragma once
+
+#include "services/engine/kernels/vector.h"
+
+namespace ballast {
+namespace {
+
+void add(const float* a, const float* b, float* out, size_t count) {
+  for_vectors(count, [=](size_t i, auto part) {
+    store(out + i, load(a + i, part) + load(b + i, part), part);
+  });
+}
+
+void add_bias(float* out, size_t stride, size_t rows, size_t columns, const float* bias) {
+  for (size_t r = 0; r < rows; ++r) {
+    add(out + r * stride, bias, out + r * stride, columns);
+  }
+}
+
+void column_sums(const float* in, size_t rows, size_t stride, size_t begin, size_t end,
+                 float* out) {
+  for_vectors(end - begin, [=](size_t i, auto part) {
+    Vector total{};
+    for (size_t r = 0; r < rows; ++r) {
+      total += load(in + r * stride + begin + i, part);
+    }
+    store(out + begin + i, total, part);
+  });
+}
+
+void scale_rows(float* out, size_t stride, size_t rows, size_t columns, const float* factors) {
+  for (size_t r = 0; r < rows; ++r) {
+    float* row = out + r * stride;
+    for_vectors(columns, [=](size_t i, auto part) {
+      store(row + i, load(row + i, part) * factors[r], part);
+    });
+  }
+}
+
+void row_dots(const float* a, const float* b, size_t stride, size_t rows, size_t columns,
+              float* out) {
+  for (size_t r = 0; r < rows; ++r) {
+    Vector total{};
+    for_vectors(columns, [&](size_t i, auto part) {
+      total += load(a + r * stride + i, part) * load(b + r * stride + i, part);
+    });
+    out[r] = sum(total);
+  }
+}
+
+// gelu(x) = x / 2 (1 + tanh u) = x s(2u) with the logistic function s and
+// u = sqrt(2/pi) (x + 0.044715 x^3).
+constexpr float kTwiceRootTwoOverPi = 1.59576912160573F;
+constexpr float kCubic = 0.044715F;
+
+inline Vector gelu_gate(Vector x) {
+  const Vector minus_2u = x * (x * x * (-kTwiceRootTwoOverPi * kCubic) - kTwiceRootTwoOverPi);
+  return 1.0F / (1.0F + exponential(minus_2u));
+}
+
+void gelu_forward(const float* in, float* out, size_t count) {
+  for_vectors(count, [=](size_t i, auto part) {
+    const Vector x = load(in + i, part);
+    store(out + i, x * gelu_gate(x), part);
+  });
+}
+
+void gelu_backward(const float* in, float* gradient, size_t count) {
+  for_vectors(count, [=](size_t i, auto part) {
+    const Vector x = load(in + i, part);
+    const Vector gate = gelu_gate(x);
+    const Vector inner = x * x * (3.0F * kCubic * kTwiceRootTwoOverPi) + kTwiceRootTwoOverPi;
+    const Vector slope = gate + x * inner * (gate * (1.0F - gate));
+    store(gradient + i, load(gradient + i, part) * slope, part);
+  });
+}
+
+}  // namespace
+}  // namespace ballast

@@ -1,0 +1,30 @@
+// Compiled once for each instruction set, with BALLAST_KERNELS_NAME and BALLAST_KERNELS_FUNCTION
+// set by the build.
+#include "services/engine/kernels.h"
+#include "services/engine/kernels/elementwise.h"
+#include "services/engine/kernels/layer_norm.h"
+#include "services/engine/kernels/softmax.h"
+
+namespace ballast {
+
+const KernelTable& BALLAST_KERNELS_FUNCTION() {
+  static constexpr KernelTable kTable = {
+      .name = BALLAST_KERNELS_NAME,
+      .add = add,
+      .add_bias = add_bias,
+      .column_sums = column_sums,
+      .gelu_forward = gelu_forward,
+      .gelu_backward = gelu_backward,
+      .layer_norm_forward = layer_norm_forward,
+      .layer_norm_backward_rows = layer_norm_backward_rows,
+      .layer_norm_backward_columns = layer_norm_backward_columns,
+      .attention_block_forward = attention_block_forward,
+      .scale_rows = scale_rows,
+      .row_dots = row_dots,
+      .attention_block_backward = attention_block_backward,
+      .cross_entropy_row = cross_entropy_row,
+  };
+  return kTable;
+}
+
+}  // namespace ballast

@@ -1,0 +1,82 @@
+#include <algorithm>
+
+#include "services/engine/gemm.h"
+#include "services/engine/operations.h"
+
+namespace ballast {
+namespace {
+constexpr size_t kBlockRows = 256;
+constexpr size_t kRowsPerTask = 16;
+}  // namespace
+
+size_t head_scratch(const Head& op) { return std::min(op.rows, kBlockRows) * op.vocabulary; }
+
+double head_loss(const Compute& compute, const Head& op, const float* in, const float* table,
+                 const uint32_t* targets, float* logits, double* row_loss, float* in_gradient,
+                 float* table_gradient) {
+  const bool gradient = in_gradient != nullptr;
+  for (size_t row = 0; row < op.rows; row += kBlockRows) {
+    const size_t rows = std::min(kBlockRows, op.rows - row);
+    const float* block = in + row * op.channels;
+    gemm(compute, {.transpose_b = true,
+                   .m = rows,
+                   .n = op.vocabulary,
+                   .k = op.channels,
+                   .a = block,
+                   .a_stride = op.channels,
+                   .b = table,
+                   .b_stride = op.channels,
+                   .c = logits,
+                   .c_stride = op.vocabulary});
+    compute.pool->run_ranges(rows, kRowsPerTask, [&](size_t begin, size_t end) {
+      for (size_t r = begin; r < end; ++r) {
+        row_loss[row + r] = compute.kernels->cross_entropy_row(
+            logits + r * op.vocabulary, op.vocabulary, targets[row + r], gradient);
+      }
+    });
+    if (!gradient) {
+      continue;
+    }
+    gemm(compute, {.m = rows,
+                   .n = op.channels,
+                   .k = op.vocabulary,
+                   .a = logits,
+                   .a_stride = op.vocabulary,
+                   .b = table,
+                   .b_stride = op.channels,
+                   .c = in_gradient + row * op.channels,
+                   .c_stride = op.channels});
+    gemm(compute, {.transpose_a = true,
+                   .m = op.vocabulary,
+                   .n = op.channels,
+                   .k = rows,
+                   .a = logits,
+                   .a_stride = op.vocabulary,
+                   .b = block,
+                   .b_stride = op.channels,
+                   .beta = row == 0 ? 0.0F : 1.0F,
+                   .c = table_gradient,
+                   .c_stride = op.channels});
+  }
+  double loss = 0;
+  for (size_t r = 0; r < op.rows; ++r) {
+    loss += row_loss[r];
+  }
+  return loss;
+}
+
+void head_logits(const Compute& compute, const Head& op, const float* in_row, const float* table,
+                 float* logits) {
+  gemm(compute, {.transpose_b = true,
+                 .m = 1,
+                 .n = op.vocabulary,
+                 .k = op.channels,
+                 .a = in_row,
+                 .a_stride = op.channels,
+                 .b = table,
+                 .b_stride = op.channels,
+                 .c = logits,
+                 .c_stride = op.vocabulary});
+}
+
+}  // namespace ballast

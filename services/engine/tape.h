@@ -1,0 +1,97 @@
+// The tape: the operations of a model in order, with the memory of everything between them planned
+// once. Forward runs them first to last and asks for parameters before it reads them; backward runs
+// them last to first and reports parameters' gradients as they become final.
+//
+// Invariant: two values share memory only when no operation could still read the one after the
+// other was written. One thread at a time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "services/core/layout.h"
+#include "services/engine/buffer.h"
+#include "services/engine/operations.h"
+
+namespace ballast {
+
+using ValueId = size_t;
+
+// Elements [begin, end) of the arena.
+using RangeFunction = std::function<void(uint64_t begin, uint64_t end)>;
+
+// What one pass works on.
+struct Pass {
+  BatchShape shape;
+  const uint32_t* tokens = nullptr;
+  const uint32_t* targets = nullptr;  // null: no loss is asked for
+  const float* parameters = nullptr;  // the arena
+  float* gradients = nullptr;         // the arena; null: forward only
+  double loss = 0;                    // summed over tokens
+};
+
+struct Operation {
+  std::vector<ValueId> inputs;
+  std::vector<ValueId> outputs;
+  std::vector<ValueId> kept;       // values that backward reads
+  std::vector<size_t> parameters;  // tensors of the layout that are read, and get gradients
+  std::function<void(Pass&)> forward;
+  // accumulate[i]: the gradient of input i has contributions already; add to it.
+  std::function<void(Pass&, const std::vector<bool>& accumulate)> backward;
+};
+
+class Tape {
+ public:
+  explicit Tape(Layout layout) : layout_(std::move(layout)) {}
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
+  const Layout& layout() const { return layout_; }
+
+  // Building: values, then operations in order, then plan().
+  ValueId value(size_t columns);              // [rows, columns] and a gradient of the same form
+  void share_gradient(ValueId a, ValueId b);  // the gradient of one is that of the other
+  void record(Operation operation);
+  void plan(size_t largest_rows);
+
+  // Running.
+  float* data(ValueId value) { return memory_.data() + values_[value].data; }
+  float* gradient(ValueId value) { return memory_.data() + values_[root(value)].gradient; }
+  void forward(Pass& pass, const RangeFunction& need);
+  void backward(Pass& pass, const RangeFunction& final);
+
+  uint64_t activation_elements() const { return memory_.size(); }
+
+ private:
+  struct Value {
+    size_t columns = 0;
+    uint64_t data = 0;  // offsets into memory_
+    uint64_t gradient = 0;
+    ValueId shares = 0;  // the value whose gradient memory it uses; itself at first
+  };
+  struct Range {
+    uint64_t begin = 0;
+    uint64_t end = 0;
+  };
+  struct Recorded {
+    Operation operation;
+    std::vector<bool> accumulate;  // per input
+    std::vector<Range> ranges;     // what no earlier operation reads; final after its backward
+  };
+
+  ValueId root(ValueId value) const;
+  void plan_ranges();
+  void plan_accumulation();
+  void plan_memory(size_t largest_rows);
+  std::vector<Range> ranges_of(std::vector<size_t> tensors) const;
+
+  Layout layout_;
+  std::vector<Value> values_;
+  std::vector<Recorded> operations_;
+  FloatBuffer memory_;
+};
+
+}  // namespace ballast
