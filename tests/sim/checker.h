@@ -1,0 +1,62 @@
+// Watches a world and says what broke a promise. Everything that computes is held against the
+// reference, at the moment at which it happens; the first failure is kept.
+//
+//   each microbatch counts exactly once in a committed step      record and root equal the
+//   reference's a record is made once; no step is skipped, repeated, undone  committed records per
+//   step, in order no step commits before status calls its origin complete      FactCommitted
+//   against status no step commits before every replica in sync is prepared     Prepared messages
+//   under the record's map a record is held by enough members before it is committed    RecordHeld
+//   and Sealed messages a replica applies only what is committed                     Apply replicas
+//   of a version have equal bits                        Apply, PullReply, Root, Copy at most one
+//   coordinator acts per term                        appointments that were accepted
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <tuple>
+
+#include "tests/sim/reference.h"
+#include "tests/sim/store.h"
+
+namespace ballast::sim {
+
+class Checker {
+ public:
+  Checker(const Scenario& scenario, const Reference& reference)
+      : scenario_(scenario), reference_(reference) {}
+
+  void fail(std::string what);
+  bool failed() const { return !failure_.empty(); }
+  const std::string& failure() const { return failure_; }
+
+  void coordinator_acts(Term term, const ProcessId& process);
+  void sent(const ProcessId& from, const Message& message, const Values& payload);
+  // `members`: what the coordinator has been told last.
+  void committed(const ProcessId& coordinator, Term term, const Record& record,
+                 Origin origin_of_status, const MemberList& members);
+  void applied(const ProcessId& server, const Apply& effect, const Replica& replica);
+  void copied(const ProcessId& server, SegmentId segment, const Replica& replica);
+  void progress(const Progress& progress);
+  void done(const Progress& progress);
+
+  Step next_step() const { return committed_.size(); }
+
+ private:
+  void check_payload(const std::string& what, SegmentId segment, const Values& expected,
+                     const Values& payload);
+  void check_replica(const ProcessId& server, SegmentId segment, const Replica& replica);
+  void check_prepared(const Record& record);
+
+  const Scenario& scenario_;
+  const Reference& reference_;
+  std::string failure_;
+  std::map<Term, ProcessId> coordinators_;
+  std::map<MapVersion, SegmentMap> maps_;
+  std::map<Step, std::set<ProcessId>> holders_;
+  std::set<std::tuple<MapVersion, Step, SegmentId, ProcessId>> prepared_;
+  std::vector<Record> committed_;  // by step
+  Step reported_ = 0;
+};
+
+}  // namespace ballast::sim

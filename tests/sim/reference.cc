@@ -1,0 +1,246 @@
+#include "tests/sim/reference.h"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+namespace ballast::sim {
+namespace {
+
+struct Arena {
+  std::vector<float> parameters;
+  std::vector<float> first;   // first moment, or velocity
+  std::vector<float> second;  // second moment
+};
+
+double sum_of_squares(const float* values, uint32_t count) {
+  double lanes[64] = {};
+  for (uint32_t i = 0; i < count; ++i) {
+    const auto value = static_cast<double>(values[i]);
+    lanes[i % 64] += value * value;
+  }
+  for (uint32_t half = 32; half > 0; half /= 2) {
+    for (uint32_t i = 0; i < half; ++i) {
+      lanes[i] += lanes[i + half];
+    }
+  }
+  return lanes[0];
+}
+
+bool all_finite(const std::vector<float>& values) {
+  for (const float value : values) {
+    if (!std::isfinite(value)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+void adamw(const OptimizerSettings& settings, const Record& record, float decay, float root,
+           float& parameter, float& first, float& second) {
+  const auto beta1 = static_cast<float>(settings.beta1);
+  const auto beta2 = static_cast<float>(settings.beta2);
+  const auto epsilon = static_cast<float>(settings.epsilon);
+  const float gradient = root * record.scale;
+  first = beta1 * first + (1.0f - beta1) * gradient;
+  second = beta2 * second + ((1.0f - beta2) * gradient) * gradient;
+  const float root_mean = std::sqrt(second / record.bias_correction2);
+  const float direction = (first / record.bias_correction1) / (root_mean + epsilon);
+  parameter = parameter - record.learning_rate * (direction + decay * parameter);
+}
+
+void sgd(const OptimizerSettings& settings, const Record& record, float decay, float root,
+         float& parameter, float& velocity) {
+  float gradient = root * record.scale + decay * parameter;
+  if (settings.momentum != 0) {
+    velocity = static_cast<float>(settings.momentum) * velocity + gradient;
+    gradient = velocity;
+  }
+  parameter = parameter - record.learning_rate * gradient;
+}
+
+void apply(const Scenario& scenario, const Record& record, const std::vector<float>& root,
+           Arena& arena) {
+  const OptimizerSettings& settings = scenario.training.optimizer;
+  for (const GroupRange& range : group_ranges(scenario.identity.layout)) {
+    const float decay =
+        range.group == ParameterGroup::kDecay ? static_cast<float>(settings.weight_decay) : 0.0f;
+    for (uint64_t i = range.begin; i < range.end; ++i) {
+      if (settings.kind == OptimizerKind::kAdamW) {
+        adamw(settings, record, decay, root[i], arena.parameters[i], arena.first[i],
+              arena.second[i]);
+      } else {
+        sgd(settings, record, decay, root[i], arena.parameters[i], arena.first[i]);
+      }
+    }
+  }
+}
+
+void append_segments(const Segments& segments, const std::vector<float>& arena,
+                     std::vector<Values>& out) {
+  for (SegmentId segment = 0; segment < segments.count(); ++segment) {
+    const auto begin = arena.begin() + static_cast<ptrdiff_t>(segments.begin(segment));
+    out.push_back(std::make_shared<std::vector<float>>(begin, begin + segments.size(segment)));
+  }
+}
+
+void append_version(const Scenario& scenario, const Arena& arena, Reference& reference) {
+  append_segments(scenario.segments, arena.parameters, reference.parameters);
+  for (SegmentId segment = 0; segment < scenario.segments.count(); ++segment) {
+    const auto begin = static_cast<ptrdiff_t>(scenario.segments.begin(segment));
+    const auto end = begin + static_cast<ptrdiff_t>(scenario.segments.size(segment));
+    for (uint32_t i = 0; i < reference.states; ++i) {
+      const std::vector<float>& from = i == 0 ? arena.first : arena.second;
+      reference.state.push_back(
+          std::make_shared<std::vector<float>>(from.begin() + begin, from.begin() + end));
+    }
+  }
+  const Step version = reference.parameters.size() / scenario.segments.count() - 1;
+  for (uint32_t i = 0; i < scenario.training.evaluation_batches; ++i) {
+    reference.evaluations.push_back(scenario.toy.evaluate(arena.parameters, version, i));
+  }
+}
+
+// The gradients of all tree nodes of a step, summed left + right; returns the root's.
+std::vector<float> append_tree(const Scenario& scenario, Step step, const Arena& arena,
+                               Reference& reference) {
+  const uint32_t leaves = scenario.training.microbatches;
+  std::vector<std::vector<float>> values(2 * leaves);
+  std::vector<LossSum> sums(2 * leaves);
+  for (uint32_t v = 0; v < leaves; ++v) {
+    values[leaves + v].resize(arena.parameters.size());
+    sums[leaves + v] = scenario.toy.compute(arena.parameters, step, v, values[leaves + v]);
+  }
+  for (uint32_t node = leaves - 1; node >= 1; --node) {
+    values[node] = values[2 * node];
+    for (size_t i = 0; i < values[node].size(); ++i) {
+      values[node][i] += values[2 * node + 1][i];
+    }
+    sums[node] = {sums[2 * node].loss + sums[2 * node + 1].loss,
+                  sums[2 * node].tokens + sums[2 * node + 1].tokens};
+  }
+  reference.nodes.resize(reference.nodes.size() + scenario.segments.count());  // node 0: none
+  for (uint32_t node = 1; node < 2 * leaves; ++node) {
+    append_segments(scenario.segments, values[node], reference.nodes);
+  }
+  reference.node_sums.insert(reference.node_sums.end(), sums.begin(), sums.end());
+  return values[1];
+}
+
+// Of `version`, in a balanced tree over the batches (a power of two is filled up with zeros).
+std::optional<LossSum> evaluation_of(const Scenario& scenario, const Reference& reference,
+                                     Step version) {
+  const uint32_t batches = scenario.training.evaluation_batches;
+  if (batches == 0) {
+    return std::nullopt;
+  }
+  std::vector<LossSum> sums(std::bit_ceil(batches));
+  for (uint32_t i = 0; i < batches; ++i) {
+    sums[i] = reference.evaluations[version * batches + i];
+  }
+  while (sums.size() > 1) {
+    for (size_t i = 0; i < sums.size() / 2; ++i) {
+      sums[i] = {sums[2 * i].loss + sums[2 * i + 1].loss,
+                 sums[2 * i].tokens + sums[2 * i + 1].tokens};
+    }
+    sums.resize(sums.size() / 2);
+  }
+  return sums[0];
+}
+
+Record decide(const Scenario& scenario, const Reference& reference, Step step,
+              const std::vector<float>& root) {
+  const TrainingSettings& training = scenario.training;
+  const Record before = step == 0 ? Record{} : reference.records.back();
+  Record record;
+  record.step = step;
+  record.training = reference.node_sum(step, 1);
+  double squares = 0;
+  for (SegmentId segment = 0; segment < scenario.segments.count(); ++segment) {
+    squares += sum_of_squares(root.data() + scenario.segments.begin(segment),
+                              scenario.segments.size(segment));
+  }
+  const auto tokens = static_cast<double>(record.training.tokens);
+  record.apply = all_finite(root);
+  record.gradient_norm = std::sqrt(squares) / tokens;
+  record.applied_steps = before.applied_steps + (record.apply ? 1 : 0);
+  record.skipped_in_a_row = record.apply ? 0 : before.skipped_in_a_row + 1;
+  if (record.apply) {
+    const double clip = training.gradient_clip > 0 && record.gradient_norm > training.gradient_clip
+                            ? training.gradient_clip / record.gradient_norm
+                            : 1.0;
+    const OptimizerSettings& optimizer = training.optimizer;
+    record.scale = static_cast<float>(clip / tokens);
+    record.learning_rate =
+        static_cast<float>(learning_rate(training.schedule, optimizer.learning_rate, step));
+    if (optimizer.kind == OptimizerKind::kAdamW) {
+      record.bias_correction1 =
+          static_cast<float>(bias_correction(optimizer.beta1, record.applied_steps));
+      record.bias_correction2 =
+          static_cast<float>(bias_correction(optimizer.beta2, record.applied_steps));
+    }
+  }
+  if (training.evaluation_every > 0 && step > 0 && step % training.evaluation_every == 0) {
+    record.evaluation = evaluation_of(scenario, reference, step);
+  }
+  return record;
+}
+
+bool same(double a, double b) { return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b); }
+bool same(float a, float b) { return std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b); }
+bool same(const LossSum& a, const LossSum& b) {
+  return same(a.loss, b.loss) && a.tokens == b.tokens;
+}
+
+}  // namespace
+
+Reference run_reference(const Scenario& scenario) {
+  Reference reference;
+  reference.segments = scenario.segments;
+  reference.microbatches = scenario.training.microbatches;
+  reference.states = state_count(scenario.training.optimizer);
+  const uint64_t elements = scenario.segments.elements;
+  Arena arena{std::vector<float>(elements), std::vector<float>(elements),
+              std::vector<float>(elements)};
+  for (uint64_t i = 0; i < elements; ++i) {
+    arena.parameters[i] = scenario.toy.initial(i);
+  }
+  append_version(scenario, arena, reference);
+  while (reference.steps < scenario.training.steps) {
+    const std::vector<float> root = append_tree(scenario, reference.steps, arena, reference);
+    const Record record = decide(scenario, reference, reference.steps, root);
+    if (record.apply) {
+      apply(scenario, record, root, arena);
+    }
+    reference.records.push_back(record);
+    append_version(scenario, arena, reference);
+    ++reference.steps;
+    if (record.skipped_in_a_row >= scenario.training.max_skipped_in_a_row) {
+      return reference;
+    }
+  }
+  reference.final_evaluation = evaluation_of(scenario, reference, reference.steps);
+  return reference;
+}
+
+bool same_decision(const Record& a, const Record& b) {
+  if (a.evaluation.has_value() != b.evaluation.has_value() ||
+      (a.evaluation && !same(*a.evaluation, *b.evaluation))) {
+    return false;
+  }
+  return a.step == b.step && a.apply == b.apply && same(a.scale, b.scale) &&
+         same(a.learning_rate, b.learning_rate) && same(a.bias_correction1, b.bias_correction1) &&
+         same(a.bias_correction2, b.bias_correction2) && a.applied_steps == b.applied_steps &&
+         a.skipped_in_a_row == b.skipped_in_a_row && same(a.training, b.training) &&
+         same(a.gradient_norm, b.gradient_norm);
+}
+
+bool same_bits(const Record& a, const Record& b) {
+  return same_decision(a, b) && a.map == b.map && a.origin == b.origin && a.plan == b.plan;
+}
+
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
+}
+
+}  // namespace ballast::sim

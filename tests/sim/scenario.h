@@ -1,0 +1,96 @@
+// One world, drawn from a seed: how large it is, what it trains, how the network behaves, and which
+// faults come how often. A seed and a scenario are one-to-one; nothing else decides what a run
+// does.
+//
+// The faults that we promise to survive (and only these are made):
+//   network    any message may be late, doubled, overtaken or lost; links between two processes, or
+//   all
+//              links of one process, may be cut, in one or in both directions; a process may be
+//              told that a connection closed although the peer lives, or hear nothing of a peer
+//              that died.
+//   workers    any number may die at any moment, even all; each comes back empty, as a new
+//   incarnation. servers    replication 2 and at least two servers: ONE is lost at a time (killed
+//   at any effect of any
+//              list, or cut off or paused until it is removed), coordinator or not. The next loss
+//              comes only after Degraded became True and False again and status has forgotten the
+//              lost incarnation. With replication 1 no server is lost. A lost one comes back empty.
+//   processes  any may be paused (all its timers and messages come late) or slow.
+//   operator   may be down for a while, and dies between any two writes and sends; appoints without
+//   need. gradients  a few steps have a value that is not finite.
+// Not made: loss of two servers at once, wrong bits from memory or network, clocks that differ in
+// rate.
+//
+// After `heal_at_ms` nothing fails any more, and the job must end within kLivenessMs.
+#pragma once
+
+#include <cstdint>
+
+#include "services/core/coordinator_machine.h"
+#include "services/core/server_machine.h"
+#include "services/core/worker_machine.h"
+#include "tests/sim/toy.h"
+
+namespace ballast::sim {
+
+inline constexpr uint32_t kMaxServers = 4;
+inline constexpr uint32_t kMaxWorkers = 4;
+inline constexpr TimeMs kLivenessMs = 60000;
+inline constexpr TimeMs kEndOfWorkersMs = 20000;  // from "done" until each worker has ended
+
+enum class Weather : uint8_t {
+  kCalm,     // no faults at all
+  kNetwork,  // only the network misbehaves
+  kWorkers,  // and workers die, processes pause
+  kAll,
+};
+
+struct NetworkScenario {
+  TimeMs delay_min_ms = 1;
+  TimeMs delay_max_ms = 4;
+  uint32_t late_per_mille = 0;  // of messages: up to late_ms later
+  TimeMs late_ms = 0;
+  uint32_t lost_per_mille = 0;
+  uint32_t doubled_per_mille = 0;
+  uint32_t silent_death_per_mille = 500;  // a peer does not hear of a death
+};
+
+// Weights of what the next fault is; 0: never in this world.
+struct FaultScenario {
+  TimeMs every_min_ms = 50;
+  TimeMs every_max_ms = 500;
+  uint32_t kill_worker = 0;
+  uint32_t kill_server = 0;
+  uint32_t kill_coordinator = 0;
+  uint32_t pause = 0;
+  uint32_t slow = 0;
+  uint32_t cut_link = 0;
+  uint32_t cut_process = 0;
+  uint32_t false_alarm = 0;  // PeerLost of a living peer
+  uint32_t operator_down = 0;
+  uint32_t appoint = 0;  // without need
+  uint32_t plan = 0;
+};
+
+struct Scenario {
+  uint64_t seed = 0;
+  Weather weather = Weather::kAll;
+  uint32_t servers = 1;
+  uint32_t workers = 1;
+  TrainingSettings training;
+  JobIdentity identity;
+  Segments segments;
+  Toy toy;
+  bool fails = false;      // as many poisoned steps in a row as make the job fail
+  TimeMs compute_ms = 10;  // of one microbatch
+  TimeMs tick_ms = 25;
+  TimeMs heal_at_ms = 0;
+  NetworkScenario network;
+  FaultScenario faults;
+  ServerOptions server_options;
+  CoordinatorOptions coordinator_options;
+  WorkerOptions worker_options;
+};
+
+Scenario make_scenario(uint64_t seed, Weather weather);
+
+}  // namespace ballast::sim

@@ -1,0 +1,239 @@
+#include "tests/sim/status_operator.h"
+
+#include <algorithm>
+
+namespace ballast::sim {
+
+// One write at a time. The store performs it although the operator may have died meanwhile; what
+// should follow is then not done.
+void StatusOperator::write(std::function<void(Status&)> change, std::function<void()> then) {
+  writing_ = true;
+  const uint64_t expected = status_.resource_version;
+  const uint64_t life = life_;
+  const auto delay = random_.between(1, 30);
+  view_.later(delay,
+              [this, expected, life, change = std::move(change), then = std::move(then)]() mutable {
+                const bool fits = status_.resource_version == expected;
+                if (fits) {
+                  change(status_);
+                  ++status_.resource_version;
+                }
+                view_.later(random_.between(0, 10), [this, fits, life, then = std::move(then)] {
+                  if (up_ && life_ == life) {
+                    writing_ = false;
+                    if (fits) {
+                      then();
+                    }
+                  }
+                });
+              });
+}
+
+void StatusOperator::tick(TimeMs now) {
+  if (!up_ || writing_ || status_.finished) {
+    return;
+  }
+  if (status_.term == 0) {
+    start_job();
+    return;
+  }
+  const bool stalled = phase_ == JobPhase::kTraining && now - commit_at_ms_ > stall_ms_;
+  if (view_.known_gone(status_.coordinator) || now - heard_at_ms_ > kSilenceMs || stalled) {
+    if (stalled) {
+      stall_ms_ *= 2;
+    }
+    appoint(now);
+    return;
+  }
+  if (now >= repeat_at_ms_) {
+    repeat_at_ms_ = now + kRepeatMs;
+    if (heard_term_ != status_.term) {
+      send_appointment();
+    } else {
+      view_.send(status_.coordinator, MembersChanged{status_.term, status_.members});
+    }
+  }
+  add_members();
+}
+
+void StatusOperator::start_job() {
+  std::vector<Member> servers = view_.live_servers();
+  if (servers.size() < servers_) {
+    return;
+  }
+  const ProcessId coordinator = random_.pick(servers).id;
+  write(
+      [servers, coordinator](Status& status) {
+        status.members = {1, servers};
+        status.term = 1;
+        status.plan = 1;
+        status.coordinator = coordinator;
+      },
+      [this] {
+        view_.appointed(status_.term, status_.coordinator);
+        send_appointment();
+      });
+}
+
+void StatusOperator::appoint(TimeMs now) {
+  heard_at_ms_ = commit_at_ms_ = now;
+  std::vector<ProcessId> candidates;
+  for (const Member& member : view_.live_servers()) {
+    if (status_.members.find(member.id) != nullptr) {
+      candidates.push_back(member.id);
+    }
+  }
+  if (candidates.size() > 1) {
+    std::erase(candidates, status_.coordinator);
+  }
+  if (candidates.empty()) {
+    return;
+  }
+  const ProcessId coordinator = random_.pick(candidates);
+  write(
+      [coordinator](Status& status) {
+        ++status.term;
+        status.coordinator = coordinator;
+      },
+      [this] {
+        phase_ = JobPhase::kSealing;
+        view_.appointed(status_.term, status_.coordinator);
+        send_appointment();
+      });
+}
+
+void StatusOperator::send_appointment() {
+  Appoint appoint;
+  appoint.term = status_.term;
+  appoint.members = status_.members;
+  appoint.plan = status_.plan;
+  appoint.start = status_.origin == 0 ? StartKind::kInitialise : StartKind::kContinue;
+  appoint.origin = status_.origin;
+  appoint.training = training_;
+  view_.send(status_.coordinator, appoint);
+}
+
+// A server that lives and is no member becomes one; its name's earlier incarnation must be removed
+// first.
+void StatusOperator::add_members() {
+  MemberList list = status_.members;
+  for (const Member& server : view_.live_servers()) {
+    const bool name_taken =
+        std::any_of(list.members.begin(), list.members.end(),
+                    [&](const Member& m) { return m.id.name == server.id.name; });
+    if (!name_taken && !status_.removed.contains(server.id)) {
+      list.members.push_back(server);
+    }
+  }
+  if (list.members.size() == status_.members.members.size()) {
+    return;
+  }
+  std::sort(list.members.begin(), list.members.end(),
+            [](const Member& a, const Member& b) { return a.id < b.id; });
+  ++list.number;
+  write([list](Status& status) { status.members = list; },
+        [this] {
+          view_.send(status_.coordinator, MembersChanged{status_.term, status_.members});
+        });
+}
+
+void StatusOperator::remove(const AskRemove& ask) {
+  if (writing_ || ask.term != status_.term) {
+    return;
+  }
+  const Member* member = status_.members.find(ask.member);
+  if (member == nullptr) {
+    view_.send(status_.coordinator, MembersChanged{status_.term, status_.members});
+    return;
+  }
+  if (status_.members.members.size() < 2 ||
+      (!view_.known_gone(ask.member) && !view_.may_remove_living(ask.member, status_.members))) {
+    return;
+  }
+  write(
+      [id = ask.member](Status& status) {
+        std::erase_if(status.members.members, [&](const Member& m) { return m.id == id; });
+        ++status.members.number;
+        status.removed.insert(id);
+      },
+      [this] {
+        view_.send(status_.coordinator, MembersChanged{status_.term, status_.members});
+      });
+}
+
+void StatusOperator::on_progress(const Progress& progress, TimeMs now) {
+  if (progress.term != status_.term || status_.finished) {
+    return;
+  }
+  heard_term_ = progress.term;
+  heard_at_ms_ = now;
+  phase_ = progress.phase;
+  if (progress.step > step_ || progress.phase != JobPhase::kTraining) {
+    step_ = std::max(step_, progress.step);
+    commit_at_ms_ = now;
+  }
+  view_.heard(progress, status_);
+  if ((progress.phase == JobPhase::kDone || progress.phase == JobPhase::kFailed) && !writing_) {
+    write(
+        [progress](Status& status) {
+          status.finished = true;
+          status.outcome = progress;
+        },
+        [] {});
+  }
+}
+
+void StatusOperator::receive(const Envelope& envelope, TimeMs now) {
+  if (!up_) {
+    return;
+  }
+  if (const auto* progress = std::get_if<Progress>(&envelope.message)) {
+    on_progress(*progress, now);
+  } else if (const auto* ask = std::get_if<AskRemove>(&envelope.message)) {
+    remove(*ask);
+  } else if (const auto* origin = std::get_if<AskOrigin>(&envelope.message)) {
+    if (origin->term != status_.term) {
+      return;
+    }
+    if (status_.origin == origin->origin) {
+      view_.send(envelope.from, OriginComplete{status_.term, status_.origin});
+    } else if (status_.origin == 0 && !writing_) {
+      write([complete = origin->origin](Status& status) { status.origin = complete; },
+            [this, to = envelope.from] {
+              view_.send(to, OriginComplete{status_.term, status_.origin});
+            });
+    }
+  }
+}
+
+void StatusOperator::crash() {
+  up_ = false;
+  ++life_;
+}
+
+void StatusOperator::restart(TimeMs now) {
+  up_ = true;
+  writing_ = false;
+  heard_term_ = 0;
+  heard_at_ms_ = commit_at_ms_ = now;
+  repeat_at_ms_ = now;
+  stall_ms_ = kStallMs;
+  phase_ = JobPhase::kSealing;
+}
+
+void StatusOperator::appoint_without_need(TimeMs now) {
+  if (up_ && !writing_ && !status_.finished && status_.term > 0) {
+    appoint(now);
+  }
+}
+
+void StatusOperator::raise_plan() {
+  if (up_ && !writing_ && !status_.finished && status_.term > 0) {
+    write([](Status& status) { ++status.plan; },
+          [this] {
+            view_.send(status_.coordinator, PlanChanged{status_.term, status_.plan, 0, 0});
+          });
+  }
+}
+
+}  // namespace ballast::sim

@@ -1,0 +1,93 @@
+// The operator of a simulated world: a status store with compare-and-swap, and the process that
+// appoints, grants removals and tells of members. The process may die between any two writes and
+// sends; what it knows beyond the status is then gone.
+//
+// Invariant: status changes only from the resource version that a decision was made on; members
+// change before anybody is told; a removed incarnation never comes back.
+#pragma once
+
+#include <functional>
+#include <set>
+
+#include "services/core/messages.h"
+#include "tests/sim/random.h"
+
+namespace ballast::sim {
+
+struct Status {
+  uint64_t resource_version = 0;
+  Term term = 0;
+  ProcessId coordinator;
+  MemberList members;
+  std::set<ProcessId> removed;
+  PlanNumber plan = 0;
+  Origin origin = 0;  // complete
+  bool finished = false;
+  Progress outcome;  // of kDone or kFailed
+};
+
+// What the operator sees of the world and does to it.
+class OperatorView {
+ public:
+  virtual ~OperatorView() = default;
+  virtual std::vector<Member> live_servers() = 0;  // as observed: somewhat late
+  virtual bool known_gone(const ProcessId& id) = 0;
+  // The other members' reports agree that `id` is cut off, and no other server is being lost. True:
+  // the removal counts as the one loss at a time, and the process is replaced.
+  virtual bool may_remove_living(const ProcessId& id, const MemberList& members) = 0;
+  virtual void send(const ProcessId& to, Message message) = 0;
+  virtual void later(TimeMs delay, std::function<void()> action) = 0;
+  virtual void appointed(Term term, const ProcessId& coordinator) = 0;
+  virtual void heard(const Progress& progress, const Status& status) = 0;
+};
+
+class StatusOperator {
+ public:
+  static constexpr TimeMs kTickMs = 100;
+  static constexpr TimeMs kSilenceMs = 4000;  // no Progress for so long: another coordinator
+  static constexpr TimeMs kStallMs = 8000;    // training, but nothing committed; doubled each time
+  static constexpr TimeMs kRepeatMs = 700;    // of Appoint and MembersChanged
+
+  StatusOperator(OperatorView& view, Random& random, uint32_t servers,
+                 const TrainingSettings& training)
+      : view_(view), random_(random), servers_(servers), training_(training) {}
+
+  void tick(TimeMs now);
+  void receive(const Envelope& envelope, TimeMs now);
+  void crash();
+  void restart(TimeMs now);
+  void appoint_without_need(TimeMs now);
+  void raise_plan();
+
+  bool up() const { return up_; }
+  const Status& status() const { return status_; }
+
+ private:
+  void write(std::function<void(Status&)> change, std::function<void()> then);
+  void start_job();
+  void appoint(TimeMs now);
+  void send_appointment();
+  void add_members();
+  void remove(const AskRemove& ask);
+  void on_progress(const Progress& progress, TimeMs now);
+
+  OperatorView& view_;
+  Random& random_;
+  const uint32_t servers_;
+  const TrainingSettings& training_;
+
+  Status status_;  // outlives the process
+
+  bool up_ = true;
+  uint64_t life_ = 1;
+  bool writing_ = false;
+  Term heard_term_ = 0;  // of the latest Progress; status's term: the appointment has arrived
+  TimeMs heard_at_ms_ = 0;
+  TimeMs commit_at_ms_ = 0;
+  TimeMs repeat_at_ms_ = 0;
+  TimeMs stall_ms_ = kStallMs;
+  Step step_ = 0;
+  JobPhase phase_ = JobPhase::kSealing;
+};
+
+}  // namespace ballast::sim

@@ -1,0 +1,213 @@
+#include "tests/sim/world.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "common/check.h"
+#include "tests/sim/describe.h"
+
+namespace ballast::sim {
+
+World::World(const Scenario& scenario, Mutation mutation, TraceSink trace)
+    : scenario_(scenario),
+      mutation_(mutation),
+      trace_(std::move(trace)),
+      reference_(run_reference(scenario)),
+      random_(mix(scenario.seed)),
+      checker_(scenario_, reference_),
+      operator_(*this, random_, scenario_.servers, scenario_.training) {
+  for (uint32_t i = 0; i < kProcesses; ++i) {
+    processes_[i].id.name = i == kOperator     ? "operator"
+                            : i < kFirstWorker ? fmt::format("ps-{}", i)
+                                               : fmt::format("worker-{}", i - kFirstWorker);
+  }
+  processes_[kOperator].alive = true;
+}
+
+void World::trace(const std::string& line) const {
+  if (trace_) {
+    trace_(now_ms_, line);
+  }
+}
+
+void World::schedule(TimeMs delay_ms, Slot slot) {
+  uint32_t index = 0;
+  if (free_slots_.empty()) {
+    index = static_cast<uint32_t>(slots_.size());
+    slots_.push_back(std::move(slot));
+  } else {
+    index = free_slots_.back();
+    free_slots_.pop_back();
+    slots_[index] = std::move(slot);
+  }
+  queue_.push_back({now_ms_ + delay_ms, ++sequence_, index});
+  std::push_heap(queue_.begin(), queue_.end());
+}
+
+void World::happen(TimeMs delay_ms, uint32_t process, Event event, Values payload) {
+  schedule(delay_ms,
+           {process, processes_[process].id.incarnation, std::move(event), std::move(payload), {}});
+}
+
+void World::begin(TimeMs delay_ms, std::function<void()> action) {
+  schedule(delay_ms, {kProcesses, 0, Tick{}, nullptr, std::move(action)});
+}
+
+uint32_t World::index_of(const ProcessId& id) const {
+  for (uint32_t i = 0; i < kProcesses; ++i) {
+    if (processes_[i].id.name == id.name) {
+      return i;
+    }
+  }
+  return kProcesses;
+}
+
+bool World::lives(const ProcessId& id) const {
+  const uint32_t index = index_of(id);
+  return index < kProcesses && processes_[index].alive &&
+         processes_[index].id.incarnation == id.incarnation;
+}
+
+void World::start_process(uint32_t index) {
+  Process& process = processes_[index];
+  CHECK(!process.alive);
+  Process fresh;
+  fresh.id = {process.id.name, next_incarnation_++};
+  fresh.alive = true;
+  process = std::move(fresh);
+  trace(fmt::format("{} starts", describe(process.id)));
+  if (is_server(index)) {
+    process.server = std::make_unique<ServerMachine>(process.id, scenario_.server_options);
+  } else {
+    std::vector<Member> servers;
+    for (uint32_t i = 0; i < scenario_.servers; ++i) {
+      servers.push_back({{processes_[i].id.name, 0}, "sim:" + processes_[i].id.name, ""});
+    }
+    process.toy.versions.assign(scenario_.segments.count(), std::nullopt);
+    process.worker = std::make_unique<WorkerMachine>(
+        process.id, std::move(servers), scenario_.identity, scenario_.training.microbatches,
+        scenario_.training.segment_elements, "build", scenario_.worker_options);
+    perform(index, process.worker->start(now_ms_), Tick{}, nullptr);
+  }
+  happen(random_.between(0, scenario_.tick_ms), index, Tick{});
+}
+
+void World::kill(uint32_t index) {
+  Process& process = processes_[index];
+  if (!process.alive) {
+    return;
+  }
+  trace(fmt::format("{} dies", describe(process.id)));
+  process.alive = false;
+  process.paused = false;
+  process.died_at_ms = now_ms_;
+  for (const uint32_t slot : process.held) {
+    free_slots_.push_back(slot);
+  }
+  process.held.clear();
+  announce_death(index);
+  restart_later(index, random_.between(100, healed_ ? 500 : 3000));
+  if (is_server(index)) {
+    ++outcome_.server_losses;
+  } else {
+    ++outcome_.worker_losses;
+  }
+}
+
+void World::restart_later(uint32_t index, TimeMs delay_ms) {
+  begin(delay_ms, [this, index] {
+    if (!processes_[index].alive && !operator_.status().finished) {
+      start_process(index);
+    }
+  });
+}
+
+void World::dispatch(uint32_t index) {
+  Slot slot = std::move(slots_[index]);
+  if (slot.action) {
+    free_slots_.push_back(index);
+    slot.action();
+    return;
+  }
+  Process& process = processes_[slot.process];
+  if (!process.alive || process.id.incarnation != slot.incarnation || process.ended) {
+    free_slots_.push_back(index);
+    return;
+  }
+  if (process.paused) {
+    slots_[index] = std::move(slot);
+    process.held.push_back(index);
+    return;
+  }
+  free_slots_.push_back(index);
+  deliver(slot.process, std::move(slot.event), slot.payload);
+}
+
+// The job has ended, and so has every worker.
+bool World::finished() {
+  const Status& status = operator_.status();
+  if (!status.finished) {
+    return false;
+  }
+  if (!done_at_ms_) {
+    done_at_ms_ = now_ms_;
+    if (status.outcome.phase == JobPhase::kDone) {
+      checker_.done(status.outcome);
+      if (!scenario_.training.checkpoint_path.empty() &&
+          !disk_[status.outcome.checkpoint].manifest) {
+        checker_.fail(
+            fmt::format("done, but checkpoint '{}' has no manifest", status.outcome.checkpoint));
+      }
+    } else if (!scenario_.fails) {
+      checker_.fail("the job failed: " + status.outcome.failure);
+    }
+  }
+  const auto working = [](const Process& p) { return p.worker && p.alive && !p.ended; };
+  const auto left = std::find_if(processes_.begin(), processes_.end(), working);
+  if (left == processes_.end()) {
+    return true;
+  }
+  if (now_ms_ > std::max(*done_at_ms_, scenario_.heal_at_ms) + kEndOfWorkersMs) {
+    checker_.fail(
+        fmt::format("{} has not ended {} ms after the job", describe(left->id), kEndOfWorkersMs));
+  }
+  return false;
+}
+
+Outcome World::run() {
+  for (uint32_t i = 0; i < scenario_.servers; ++i) {
+    start_process(i);
+  }
+  for (uint32_t i = 0; i < scenario_.workers; ++i) {
+    begin(random_.between(0, 300), [this, i] { start_process(kFirstWorker + i); });
+  }
+  std::function<void()> tick = [&] {
+    operator_.tick(now_ms_);
+    begin(StatusOperator::kTickMs, tick);
+  };
+  tick();
+  begin(scenario_.heal_at_ms, [this] { heal(); });
+  next_fault();
+  const TimeMs limit_ms = scenario_.heal_at_ms + kLivenessMs;
+  while (!checker_.failed() && !finished()) {
+    CHECK(!queue_.empty());
+    const Entry entry = queue_.front();
+    std::pop_heap(queue_.begin(), queue_.end());
+    queue_.pop_back();
+    now_ms_ = entry.at_ms;
+    ++events_;
+    if (now_ms_ > limit_ms && !operator_.status().finished) {
+      checker_.fail(fmt::format("no end {} ms after the last fault: step {} of {}", kLivenessMs,
+                                checker_.next_step(), reference_.steps));
+    }
+    dispatch(entry.slot);
+  }
+  outcome_.failure = checker_.failure();
+  outcome_.events = events_;
+  outcome_.virtual_ms = now_ms_;
+  outcome_.terms = static_cast<uint32_t>(operator_.status().term);
+  return outcome_;
+}
+
+}  // namespace ballast::sim
