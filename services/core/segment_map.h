@@ -1,5 +1,5 @@
-// The segment map: which servers hold which segment. A value; made by the coordinator alone, ordered
-// by its version; servers and workers keep the latest they have seen.
+// The segment map: which servers hold which segment. A value; made by the coordinator alone,
+// ordered by its version; servers and workers keep the latest they have seen.
 //
 // Invariant: a primary is never among its segment's backups or joining replicas; no server twice.
 #pragma once
@@ -47,6 +47,8 @@ struct SegmentMap {
   std::optional<ServerIndex> index_of(const ProcessId& id) const;
   const ProcessId& primary(SegmentId segment) const;
   bool in_sync(SegmentId segment, const ProcessId& id) const;  // primary or backup
+  // Every index names a server and none twice in a segment: what a map from outside must fulfil.
+  bool consistent() const;
 };
 
 // The first map of a job: contiguous ranges of segments, sizes differing by at most one, primaries

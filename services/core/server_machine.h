@@ -1,11 +1,11 @@
-// The server machine: which replicas this process holds, at which version, and what has arrived for the
-// step in progress. Decides about buffers and answers; the tensor store does the arithmetic.
+// The server machine: which replicas this process holds, at which version, and what has arrived for
+// the step in progress. Decides about buffers and answers; the tensor store does the arithmetic.
 //
-// Promises: contributions are acknowledged only after their bytes are in a buffer of their tree node;
-// nothing of a lower term is accepted once a higher one was promised; a version is served exactly or
-// not at all; a record is applied once, in order; parameters never mix versions or origins.
-// Not promised: that a Send arrives. What matters is sent again on Tick until its effect is seen.
-// Thread rule: none inside; one caller at a time.
+// Promises: contributions are acknowledged only after their bytes are in a buffer of their tree
+// node; nothing of a lower term is accepted once a higher one was promised; a version is served
+// exactly or not at all; a record is applied once, in order; parameters never mix versions or
+// origins. Not promised: that a Send arrives. What matters is sent again on Tick until its effect
+// is seen. Thread rule: none inside; one caller at a time.
 #pragma once
 
 #include <map>
@@ -39,7 +39,8 @@ class ServerMachine {
   // True, and the term is promised, when `appoint` is newer than all that this server has promised.
   bool accept_appointment(const Appoint& appoint);
 
-  // For metrics, health and the shell's checks of payload sizes before an event is made of a message.
+  // For metrics, health and the shell's checks of payload sizes before an event is made of a
+  // message.
   const ServerState& state() const;
   // Elements that a payload for this segment must have; nullopt: not configured or no such segment.
   std::optional<uint32_t> payload_elements(SegmentId segment) const;

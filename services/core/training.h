@@ -1,5 +1,6 @@
-// What a coordinator must know of a job's training, and the record in which it decides a step. Plain
-// values. A record is made once, as bits: whoever adopts it applies it and computes nothing again.
+// What a coordinator must know of a job's training, and the record in which it decides a step.
+// Plain values. A record is made once, as bits: whoever adopts it applies it and computes nothing
+// again.
 #pragma once
 
 #include <cstdint>
@@ -16,11 +17,12 @@ enum class OptimizerKind : uint8_t { kSgd, kAdamW };
 struct OptimizerSettings {
   OptimizerKind kind = OptimizerKind::kAdamW;
   double learning_rate = 1e-3;  // the schedule's peak
-  double weight_decay = 0;      // decoupled for AdamW, added to the gradient for SGD; kDecay groups only
+  double weight_decay =
+      0;  // decoupled for AdamW, added to the gradient for SGD; kDecay groups only
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
-  double momentum = 0;          // SGD
+  double momentum = 0;  // SGD
 
   bool operator==(const OptimizerSettings&) const = default;
 };
@@ -41,7 +43,7 @@ struct ScheduleSettings {
 
 struct TrainingSettings {
   uint64_t steps = 0;
-  uint32_t microbatches = 1;        // V, a power of two, 1 .. 4096
+  uint32_t microbatches = 1;  // V, a power of two, 1 .. 4096
   OptimizerSettings optimizer;
   ScheduleSettings schedule;
   double gradient_clip = 0;         // global norm; 0 = none
@@ -49,15 +51,15 @@ struct TrainingSettings {
   uint32_t evaluation_batches = 0;  // evaluation microbatches; 0 = no evaluation
   uint32_t max_skipped_in_a_row = 10;
   bool reproducible = true;
-  uint32_t replication = 1;         // replicas of each segment, 1 .. 3
+  uint32_t replication = 1;  // replicas of each segment, 1 .. 3
   uint32_t segment_elements = kDefaultSegmentElements;
-  std::string checkpoint_path;      // empty: none is written
+  std::string checkpoint_path;  // empty: none is written
 
   bool operator==(const TrainingSettings&) const = default;
 };
 
 struct LossSum {
-  double loss = 0;      // summed over tokens, natural logarithm
+  double loss = 0;  // summed over tokens, natural logarithm
   uint64_t tokens = 0;
 
   bool operator==(const LossSum&) const = default;
@@ -65,22 +67,39 @@ struct LossSum {
 
 struct Record {
   Step step = 0;
-  MapVersion map;               // under which every segment was prepared
+  MapVersion map;  // under which every segment was prepared
   Origin origin = 0;
   PlanNumber plan = 0;
-  bool apply = true;            // false: something was not finite; the version advances all the same
-  float scale = 0;              // multiplies the root: clip factor / tokens
+  bool apply = true;  // false: something was not finite; the version advances all the same
+  float scale = 0;    // multiplies the root: clip factor / tokens
   float learning_rate = 0;
-  float bias_correction1 = 1;   // 1 - beta1^k, k = applied_steps; 1 where the optimizer has none
+  float bias_correction1 = 1;  // 1 - beta1^k, k = applied_steps; 1 where the optimizer has none
   float bias_correction2 = 1;
-  uint64_t applied_steps = 0;   // including this one
+  uint64_t applied_steps = 0;  // including this one
   uint32_t skipped_in_a_row = 0;
-  LossSum training;             // of this step's global batch
-  double gradient_norm = 0;     // before clipping, of the mean gradient
+  LossSum training;                   // of this step's global batch
+  double gradient_norm = 0;           // before clipping, of the mean gradient
   std::optional<LossSum> evaluation;  // of version `step`
 
   bool operator==(const Record&) const = default;
 };
+
+// Whether version `step` is evaluated: at multiples of evaluation_every, and the last one; never 0.
+bool evaluation_due(const TrainingSettings& settings, Step step);
+
+// What a step's segments report together: all that its record is made from.
+struct StepSums {
+  LossSum training;                   // the same in every segment
+  double sum_squares = 0;             // segments added in ascending order, fp64
+  bool finite = true;                 // of every segment
+  std::optional<LossSum> evaluation;  // where due
+};
+
+// The record of `step`. Skips (apply = false) when something is not finite or no token was counted;
+// what is not finite is written as 0, so that records compare. Map, origin and plan are the
+// caller's.
+Record make_record(const TrainingSettings& settings, const std::optional<Record>& previous,
+                   Step step, const StepSums& sums);
 
 // The schedule's learning rate of a step: + - * / only, the cosine by our own polynomial (|error|
 // below 1e-12), so that every build computes the same bits.

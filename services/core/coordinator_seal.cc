@@ -1,0 +1,217 @@
+// The beginning of a term: every member promises to refuse lower terms and reports what it holds;
+// then the replicas that win are chosen, and the job goes on where they stand.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "services/core/coordinator_steps.h"
+#include "services/core/placement.h"
+
+namespace ballast::coordinator {
+namespace {
+
+struct Candidate {
+  ProcessId server;
+  ReplicaReport report;
+};
+
+// What the sealed members know together.
+struct Findings {
+  std::vector<std::vector<Candidate>> segments;  // replicas of the right origin, by SegmentId
+  std::vector<Record> records;
+};
+
+const Record* find_record(const Findings& findings, Step step) {
+  for (const Record& record : findings.records) {
+    if (record.step == step) {
+      return &record;
+    }
+  }
+  return nullptr;
+}
+
+Findings gather(const CoordinatorState& state, uint32_t segment_count) {
+  Findings findings;
+  findings.segments.resize(segment_count);
+  for (const auto& [server, report] : state.reports) {
+    for (const ReplicaReport& replica : report.replicas) {
+      if (replica.origin == state.origin && replica.segment < segment_count) {
+        findings.segments[replica.segment].push_back({server, replica});
+      }
+    }
+    for (const Record& record : report.records) {
+      if (record.origin == state.origin) {
+        findings.records.push_back(record);
+      }
+    }
+  }
+  return findings;
+}
+
+// Version that the replica reaches by itself: with the root and the record of its version, the next
+// one.
+Step reach(const Findings& findings, const ReplicaReport& replica) {
+  const bool decided = replica.has_root && find_record(findings, replica.version) != nullptr;
+  return replica.version + (decided ? 1 : 0);
+}
+
+// Keeps the highest map version, then the highest version; the one to be primary comes first.
+void keep_winners(const Findings& findings, std::vector<Candidate>& candidates) {
+  MapVersion newest;
+  for (const Candidate& candidate : candidates) {
+    newest = std::max(newest, candidate.report.in_sync_under);
+  }
+  std::erase_if(candidates, [&](const Candidate& candidate) {
+    return candidate.report.in_sync_under != newest;
+  });
+  Step highest = 0;
+  for (const Candidate& candidate : candidates) {
+    highest = std::max(highest, reach(findings, candidate.report));
+  }
+  std::erase_if(candidates, [&](const Candidate& candidate) {
+    const Step reached = reach(findings, candidate.report);
+    return reached < highest && candidate.report.version < highest;
+  });
+  std::stable_sort(candidates.begin(), candidates.end(),
+                   [](const Candidate& a, const Candidate& b) {
+                     const auto rank = [](const ReplicaReport& r) {
+                       return std::tuple{r.version, r.has_root, r.was_primary};
+                     };
+                     return rank(a.report) > rank(b.report);
+                   });
+}
+
+const JobIdentity* find_identity(const CoordinatorState& state) {
+  for (const auto& [server, report] : state.reports) {
+    const bool holds =
+        std::any_of(report.replicas.begin(), report.replicas.end(),
+                    [&](const ReplicaReport& replica) { return replica.origin == state.origin; });
+    if (holds && report.identity) {
+      return &*report.identity;
+    }
+  }
+  return nullptr;
+}
+
+std::vector<Member> members_of(const CoordinatorState& state) {
+  std::vector<Member> members;
+  for (const auto& [id, server] : state.servers) {
+    members.push_back(server.member);
+  }
+  return members;
+}
+
+SegmentMap map_of(const CoordinatorState& state, const Findings& findings) {
+  SegmentMap map{.version = {state.term(), 0}, .servers = members_of(state), .segments = {}};
+  for (const auto& candidates : findings.segments) {
+    Placement placement;
+    placement.primary = *map.index_of(candidates.front().server);
+    for (size_t i = 1; i < candidates.size(); ++i) {
+      placement.backups.push_back(*map.index_of(candidates[i].server));
+    }
+    map.segments.push_back(std::move(placement));
+  }
+  add_joining(map, state.training().replication);
+  return map;
+}
+
+void continue_job(Run& run) {
+  CoordinatorState& state = run.state;
+  state.origin = state.appoint.origin;
+  state.origin_complete = true;
+  const JobIdentity* identity = find_identity(state);
+  if (identity == nullptr) {
+    fail_job(run, "no server holds parameters to continue from");
+    return;
+  }
+  state.identity = *identity;
+  const Segments cut{identity->layout.elements, state.training().segment_elements};
+  Findings findings = gather(state, cut.count());
+  Step version = 0;
+  for (SegmentId segment = 0; segment < cut.count(); ++segment) {
+    auto& candidates = findings.segments[segment];
+    keep_winners(findings, candidates);
+    if (candidates.empty()) {
+      fail_job(run, fmt::format("all replicas of segment {} are lost", segment));
+      return;
+    }
+    version = std::max(version, candidates.front().report.version);
+  }
+  for (SegmentId segment = 0; segment < cut.count(); ++segment) {
+    const ReplicaReport& best = findings.segments[segment].front().report;
+    if (best.version != version && reach(findings, best) != version) {
+      fail_job(run, fmt::format("segment {} stands at version {}, others at {}: its replicas with "
+                                "the step between are lost",
+                                segment, best.version, version));
+      return;
+    }
+  }
+  state.step = version;
+  if (version > 0) {
+    const Record* last = find_record(findings, version - 1);
+    if (last == nullptr) {
+      fail_job(run, fmt::format("no server holds the record of step {}", version - 1));
+      return;
+    }
+    state.last = *last;
+  }
+  if (const Record* next = find_record(findings, version)) {
+    state.adopted = *next;
+  }
+  publish_map(run, map_of(state, findings));
+  state.phase = JobPhase::kTraining;
+  begin_step(run);
+}
+
+}  // namespace
+
+void send_seal(Run& run, ServerInfo& server) {
+  server.seal_sent_ms = run.now;
+  run.send(server.member.id, Seal{run.state.term(), run.state.self, run.state.members_number});
+}
+
+void on_sealed(Run& run, const ProcessId& from, const Sealed& message) {
+  CoordinatorState& state = run.state;
+  const auto server = state.servers.find(from);
+  if (message.term != state.term() || server == state.servers.end() || server->second.sealed) {
+    return;
+  }
+  server->second.sealed = true;
+  if (state.phase == JobPhase::kSealing) {
+    state.reports[from] = message;
+    act_when_sealed(run);
+  } else {
+    take_in(run);
+  }
+}
+
+void on_seal_refused(Run& run, const SealRefused& message) {
+  if (message.term > run.state.term()) {
+    retire(run);
+  }
+}
+
+void act_when_sealed(Run& run) {
+  CoordinatorState& state = run.state;
+  const bool all = std::all_of(state.servers.begin(), state.servers.end(),
+                               [](const auto& entry) { return entry.second.sealed; });
+  if (state.phase != JobPhase::kSealing || !all || state.servers.empty()) {
+    return;
+  }
+  switch (state.appoint.start) {
+    case StartKind::kInitialise:
+      state.origin = state.term();
+      enter(run, JobPhase::kWaitingForWorkers);
+      break;
+    case StartKind::kContinue:
+      continue_job(run);
+      break;
+    case StartKind::kRestore:
+      fail_job(run, "restoring a checkpoint is not available in this version");
+      break;
+  }
+  state.reports.clear();
+  answer_waiting(run);
+}
+
+}  // namespace ballast::coordinator

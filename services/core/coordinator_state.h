@@ -1,0 +1,110 @@
+// What a coordinator knows during one appointment. Plain data, changed only by the functions of
+// coordinator_steps.h; shells read it for metrics.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "services/core/coordinator_machine.h"
+
+namespace ballast {
+
+struct ServerInfo {
+  Member member;
+  bool sealed = false;
+  bool suspected = false;  // its connection was lost and nothing was heard since
+  TimeMs heard_ms = 0;
+  TimeMs seal_sent_ms = 0;  // 0: not sent yet; likewise below
+  TimeMs map_sent_ms = 0;
+  TimeMs commit_sent_ms = 0;
+  TimeMs offer_sent_ms = 0;
+  TimeMs ask_sent_ms = 0;
+  TimeMs checkpoint_sent_ms = 0;
+  MapVersion map;                      // that it has acknowledged
+  Step applied = 0;                    // version that all its replicas in sync have reached
+  bool holds_record = false;           // of the record that is being offered
+  std::optional<CheckpointPart> part;  // of the checkpoint under way
+};
+
+struct WorkerInfo {
+  TimeMs heard_ms = 0;
+  bool leaving = false;
+  TimeMs map_sent_ms = 0;
+  TimeMs assignment_sent_ms = 0;
+  uint32_t number = 0;  // of the assignment below
+  std::vector<Microbatch> microbatches;
+  std::vector<uint32_t> evaluations;
+  std::vector<SegmentId> initialise;
+};
+
+struct CaughtUpReplica {
+  ProcessId server;
+  Step version = 0;  // whose root it holds
+};
+
+struct SegmentProgress {
+  uint32_t prepared = 0;     // bit 0 the primary, then the backups
+  uint32_t initialised = 0;  // likewise
+  LossSum sum;
+  double sum_squares = 0;
+  bool finite = true;
+  std::vector<CaughtUpReplica> caught_up;
+};
+
+struct CoordinatorState {
+  ProcessId self;
+  ProcessId operator_id;
+  Appoint appoint;
+  CoordinatorOptions options;
+
+  JobPhase phase = JobPhase::kSealing;
+  bool retired = false;  // a higher term exists: silent for ever
+  std::string failure;
+  TimeMs progress_sent_ms = 0;
+
+  MemberListNumber members_number = 0;
+  PlanNumber plan = 0;
+  std::map<ProcessId, ServerInfo> servers;  // the members
+  std::map<ProcessId, Sealed> reports;      // while sealing
+
+  Origin origin = 0;
+  bool origin_complete = false;
+  TimeMs origin_asked_ms = 0;
+  std::optional<JobIdentity> identity;
+  SegmentMap map;  // in force; without segments until there is one
+  std::vector<SegmentProgress> segments;
+
+  // The step.
+  Step step = 0;
+  uint32_t number = 0;            // of the latest assignment of the step
+  std::optional<Record> last;     // of step - 1
+  std::optional<Record> adopted;  // found while sealing, for this step
+  std::optional<Record> pending;  // made or adopted, being offered
+  uint32_t unprepared = 0;        // segments
+  uint32_t uninitialised = 0;     // segments
+  std::vector<std::optional<LossSum>> evaluations;
+  uint32_t evaluations_missing = 0;
+  std::optional<LossSum> latest_evaluation;
+  Step evaluation_version = 0;
+  uint64_t skipped = 0;
+
+  std::map<ProcessId, WorkerInfo> workers;
+  std::map<ProcessId, Join> waiting;  // asked before the members were sealed
+  std::set<ProcessId> replaced;       // earlier incarnations of workers
+  std::vector<Microbatch> orphans;    // of this step, held by nobody
+  std::vector<uint32_t> orphan_evaluations;
+
+  // The final checkpoint.
+  uint32_t checkpoint_attempt = 0;
+  std::string checkpoint_directory;
+  bool manifest_asked = false;
+  std::string checkpoint;  // written
+
+  const TrainingSettings& training() const { return appoint.training; }
+  Term term() const { return appoint.term; }
+};
+
+}  // namespace ballast

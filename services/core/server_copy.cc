@@ -1,0 +1,150 @@
+// New replicas: the primary copies one version of a segment, the joining replica then follows root
+// by root like a backup, and says when it has caught up.
+#include "services/core/server_steps.h"
+#include "services/core/training.h"
+
+namespace ballast::server {
+namespace {
+
+constexpr uint32_t kMaxCopiesInFlight = 2;  // segments: copies never crowd out training
+
+uint32_t all_parts(uint8_t parts) { return (1u << parts) - 1; }
+
+uint8_t parts_of(const ServerState& state) {
+  return static_cast<uint8_t>(1 + state_count(state.training.optimizer));
+}
+
+void start_copy(Run& run, SegmentId segment, Replica& replica, ReplicaPeer& peer) {
+  ServerState& state = run.state;
+  ++state.copies_in_flight;
+  peer.copying = true;
+  peer.copy_version = replica.version;
+  peer.parts_acked = 0;
+  peer.copy_sent_ms = run.now;
+  const uint8_t parts = parts_of(state);
+  for (uint8_t part = 0; part < parts; ++part) {
+    Copy copy{.term = state.promised,
+              .origin = state.origin,
+              .map = state.map.version,
+              .version = replica.version,
+              .segment = segment,
+              .part = part,
+              .parts = parts};
+    const PayloadSource source =
+        part == 0 ? PayloadSource{FromParameters{segment}}
+                  : PayloadSource{FromState{segment, static_cast<uint8_t>(part - 1)}};
+    run.send(peer.id, copy, source);
+  }
+}
+
+}  // namespace
+
+void forget_copy(Run& run, ReplicaPeer& peer) {
+  if (peer.copying) {
+    --run.state.copies_in_flight;
+  }
+  peer.copying = false;
+  peer.copied = false;
+}
+
+void start_copies(Run& run) {
+  ServerState& state = run.state;
+  if (!state.active()) {
+    return;
+  }
+  for (SegmentId segment = 0; segment < state.replicas.size(); ++segment) {
+    if (state.copies_in_flight >= kMaxCopiesInFlight) {
+      return;
+    }
+    Replica& replica = state.replicas[segment];
+    if (replica.role != ReplicaRole::kPrimary || !replica.filled) {
+      continue;
+    }
+    for (ReplicaPeer& peer : replica.peers) {
+      if (peer.joining && !peer.copied && !peer.copying &&
+          state.copies_in_flight < kMaxCopiesInFlight) {
+        start_copy(run, segment, replica, peer);
+        if (replica.root != 0) {
+          send_root(run, segment, replica, peer);
+        }
+      }
+    }
+  }
+}
+
+void on_copy(Run& run, const ProcessId& from, const Copy& copy) {
+  ServerState& state = run.state;
+  if (!state.active() || copy.term != state.promised || copy.origin != state.origin ||
+      copy.segment >= state.replicas.size() || state.map.primary(copy.segment) != from ||
+      copy.parts != parts_of(state) || copy.part >= copy.parts) {
+    return;
+  }
+  Replica& replica = state.replicas[copy.segment];
+  if (replica.role != ReplicaRole::kJoining) {
+    return;
+  }
+  const CopyAck ack{state.promised, state.map.version, copy.version, copy.segment, copy.part};
+  if (replica.filled && copy.version <= replica.version) {
+    if (copy.version == replica.version) {
+      run.send(from, ack);
+    }
+    return;
+  }
+  const bool other_version = replica.parts_stored != 0 && copy.version != replica.copy_version;
+  if (other_version && !replica.filled && copy.version < replica.copy_version) {
+    return;
+  }
+  if (replica.filled || other_version) {
+    release_step(run, replica);
+    replica.filled = false;
+    replica.parts_stored = 0;
+  }
+  replica.copy_version = copy.version;
+  const uint32_t bit = 1u << copy.part;
+  if ((replica.parts_stored & bit) == 0) {
+    replica.parts_stored |= bit;
+    run.out.push_back(StoreCopyPart{copy.segment, copy.part});
+  }
+  run.send(from, ack);
+  if (replica.parts_stored == all_parts(copy.parts)) {
+    replica.filled = true;
+    replica.version = copy.version;
+    if (replica.root != 0) {
+      run.out.push_back(Summarise{copy.segment, replica.version, replica.root});
+    }
+    send_caught_up(run, copy.segment, replica);
+  }
+}
+
+void on_copy_ack(Run& run, const ProcessId& from, const CopyAck& ack) {
+  ServerState& state = run.state;
+  if (!state.active() || ack.term != state.promised || ack.segment >= state.replicas.size() ||
+      ack.part >= parts_of(state)) {
+    return;
+  }
+  Replica& replica = state.replicas[ack.segment];
+  for (ReplicaPeer& peer : replica.peers) {
+    if (peer.id != from || !peer.copying || peer.copy_version != ack.version) {
+      continue;
+    }
+    peer.parts_acked |= 1u << ack.part;
+    if (peer.parts_acked == all_parts(parts_of(state))) {
+      peer.copying = false;
+      peer.copied = true;
+      --state.copies_in_flight;
+      start_copies(run);
+    }
+  }
+}
+
+void send_caught_up(Run& run, SegmentId segment, Replica& replica) {
+  const ServerState& state = run.state;
+  replica.caught_up_sent_ms = run.now;
+  run.send(state.coordinator, CaughtUp{.term = state.promised,
+                                       .map = state.map.version,
+                                       .segment = segment,
+                                       .version = replica.version,
+                                       .has_root = replica.root != 0});
+}
+
+}  // namespace ballast::server

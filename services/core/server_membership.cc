@@ -1,0 +1,66 @@
+// The promise to a coordinator, what a server reports when it gives it, and where it sends workers.
+#include "services/core/server_steps.h"
+
+namespace ballast::server {
+namespace {
+
+Sealed report(const ServerState& state) {
+  Sealed sealed{.term = state.promised, .identity = {}, .replicas = {}, .records = state.records};
+  if (!state.configured) {
+    return sealed;
+  }
+  sealed.identity = state.identity;
+  for (SegmentId segment = 0; segment < state.replicas.size(); ++segment) {
+    const Replica& replica = state.replicas[segment];
+    const bool in_sync =
+        replica.role == ReplicaRole::kPrimary || replica.role == ReplicaRole::kBackup;
+    if (in_sync && replica.filled) {
+      sealed.replicas.push_back({.segment = segment,
+                                 .in_sync_under = replica.in_sync_under,
+                                 .origin = state.origin,
+                                 .version = replica.version,
+                                 .has_root = replica.root != 0,
+                                 .was_primary = replica.role == ReplicaRole::kPrimary});
+    }
+  }
+  return sealed;
+}
+
+}  // namespace
+
+void on_seal(Run& run, const ProcessId& from, const Seal& message) {
+  ServerState& state = run.state;
+  const bool repeated = message.term == state.promised && message.coordinator == state.coordinator;
+  const bool newer = message.term > state.promised && message.members >= state.members;
+  if (!repeated && !newer) {
+    run.send(from, SealRefused{state.promised});
+    return;
+  }
+  if (newer) {
+    state.promised = message.term;
+    state.coordinator = message.coordinator;
+    state.members = message.members;
+  }
+  if (!state.active()) {
+    // Workers of the lower term find the new coordinator through these answers.
+    for (SegmentId segment = 0; segment < state.replicas.size(); ++segment) {
+      answer_parked(run, segment, state.replicas[segment], DataStatus::kStale);
+    }
+  }
+  run.send(from, report(state));
+}
+
+void redirect(Run& run, const ProcessId& worker) {
+  const ServerState& state = run.state;
+  if (state.promised != 0 && state.coordinator == state.self) {
+    return;  // the coordinator of this process answers
+  }
+  Redirect answer{.term = state.promised, .coordinator = {}};
+  if (state.promised != 0) {
+    const auto index = state.map.index_of(state.coordinator);
+    answer.coordinator = index ? state.map.servers[*index] : Member{state.coordinator, "", ""};
+  }
+  run.send(worker, answer);
+}
+
+}  // namespace ballast::server

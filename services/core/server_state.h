@@ -1,0 +1,91 @@
+// What a server machine knows: its promise to a coordinator, the map, its replicas and the step in
+// progress. Plain data, changed only by the functions of server_steps.h; shells read it for
+// metrics.
+//
+// Invariant: replicas[s].root != 0 only where the replica holds the root of step `version` (a
+// joining one without parameters yet: of the version that is being copied).
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "services/core/server_machine.h"
+
+namespace ballast {
+
+enum class ReplicaRole : uint8_t { kNone, kPrimary, kBackup, kJoining };
+
+struct ParkedPull {
+  ProcessId from;
+  Pull pull;
+};
+
+// What a primary knows of another replica of its segment.
+struct ReplicaPeer {
+  ProcessId id;
+  bool joining = false;
+  bool root_acked = false;  // holds the root of the step in progress
+  bool initial_acked = false;
+  TimeMs root_sent_ms = 0;  // 0: not sent yet; likewise below
+  TimeMs initial_sent_ms = 0;
+  // Joining only: the copy that is under way or done.
+  bool copied = false;
+  bool copying = false;
+  Step copy_version = 0;
+  uint32_t parts_acked = 0;  // bit by part
+  TimeMs copy_sent_ms = 0;
+};
+
+struct Replica {
+  ReplicaRole role = ReplicaRole::kNone;
+  bool filled = false;  // holds parameters and states of `version`
+  Step version = 0;
+  MapVersion in_sync_under;
+  SegmentTree tree = SegmentTree(1);  // primary, until the root is there
+  BufferId root = 0;
+  LossSum root_sum;
+  bool summarised = false;
+  double sum_squares = 0;
+  bool finite = true;
+  TimeMs prepared_sent_ms = 0;
+  std::vector<ReplicaPeer> peers;  // primary: backups, then joining
+  std::vector<ParkedPull> parked;  // primary: pulls of version + 1
+  // Joining: the copy that is arriving.
+  Step copy_version = 0;
+  uint32_t parts_stored = 0;
+  TimeMs caught_up_sent_ms = 0;
+};
+
+struct CheckpointOrder {
+  WriteCheckpoint order;
+  std::optional<CheckpointWritten> result;
+};
+
+struct ServerState {
+  ProcessId self;
+  ServerOptions options;
+
+  Term promised = 0;
+  ProcessId coordinator;
+  MemberListNumber members = 0;
+  PlanNumber plan = 0;
+
+  bool configured = false;
+  JobIdentity identity;
+  TrainingSettings training;
+  Origin origin = 0;
+  Segments segments;
+  SegmentMap map;
+  std::vector<Replica> replicas;  // by SegmentId
+  std::vector<Record> records;    // of this origin, the last two, ascending
+  std::optional<CheckpointOrder> checkpoint;
+
+  BufferId next_buffer = 1;
+  uint32_t copies_in_flight = 0;
+  TimeMs heartbeat_sent_ms = 0;
+
+  // The map in force is of the promised term: the server takes part.
+  bool active() const { return configured && map.version.term == promised && promised != 0; }
+};
+
+}  // namespace ballast
