@@ -70,7 +70,7 @@ TEST(Gemm, BitsDoNotDependOnThreads) {
       const auto a = reference::normal_floats(m * k, 1);
       const auto b = reference::normal_floats(k * n, 2);
       std::vector<float> expected;
-      for (const size_t threads : {1, 2, 4}) {
+      for (const size_t threads : {1u, 2u, 4u}) {
         std::vector<float> c(m * n);
         ThreadPool pool(threads);
         gemm({&pool, &best_kernels()}, {.transpose_a = ta,

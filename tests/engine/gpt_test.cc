@@ -102,7 +102,7 @@ TEST(Gpt, EveryElementOfTheGradientIsSetAndPaddingIsZero) {
 TEST(Gpt, BitsDoNotDependOnThreadsOrKernelTable) {
   for (const GptConfig& config : {kOdd, kWide}) {
     const Outcome expected = run(config, 1, best_kernels());
-    for (const size_t threads : {2, 3, 4}) {
+    for (const size_t threads : {2u, 3u, 4u}) {
       EXPECT_TRUE(run(config, threads, best_kernels()) == expected) << threads << " threads";
     }
     const KernelTable* tables[3] = {};

@@ -78,7 +78,7 @@ Floats everything(const KernelTable& kernels, size_t columns) {
 TEST(Kernels, EveryTableGivesTheSameBits) {
   const KernelTable* tables[3] = {};
   const size_t count = available_kernels(tables);
-  for (const size_t columns : {3, 16, 31, 64, 257}) {
+  for (const size_t columns : {3u, 16u, 31u, 64u, 257u}) {
     const Floats expected = everything(*tables[0], columns);
     for (size_t i = 1; i < count; ++i) {
       const Floats found = everything(*tables[i], columns);

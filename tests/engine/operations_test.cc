@@ -52,10 +52,10 @@ class Operations : public testing::TestWithParam<size_t> {
   Compute compute_{&pool_, &best_kernels()};
 };
 
-INSTANTIATE_TEST_SUITE_P(Threads, Operations, testing::Values(1, 3));
+INSTANTIATE_TEST_SUITE_P(Threads, Operations, testing::Values(1u, 3u));
 
 TEST_P(Operations, Embedding) {
-  for (const size_t channels : {1, 5, 70, 128}) {
+  for (const size_t channels : {1u, 5u, 70u, 128u}) {
     constexpr size_t kVocabulary = 11;
     constexpr size_t kContext = 9;
     const BatchShape shape{3, 7};
@@ -93,7 +93,7 @@ TEST_P(Operations, Embedding) {
 }
 
 TEST_P(Operations, LayerNorm) {
-  for (const size_t columns : {1, 3, 16, 33, 100}) {
+  for (const size_t columns : {1u, 3u, 16u, 33u, 100u}) {
     const size_t rows = 37;
     const Floats in = normal_floats(rows * columns, 1, 2);
     const Floats gain = normal_floats(columns, 2);
@@ -192,7 +192,9 @@ TEST_P(Operations, Attention) {
                       {{1, 64}, {1, 16}},
                       {{2, 65}, {3, 15}},
                       {{1, 150}, {1, 4}}};
-  for (const auto& [shape, op] : rows) {
+  for (const Row& row : rows) {
+    const BatchShape& shape = row.shape;
+    const Attention& op = row.op;
     const Floats qkv = normal_floats(shape.rows() * 3 * op.channels, 1);
     Floats out(shape.rows() * op.channels, kGarbage);
     Floats maximum(op.heads * shape.rows());

@@ -6,7 +6,7 @@ namespace ballast {
 namespace {
 
 TEST(ThreadPool, RunsEachTaskOnce) {
-  for (const size_t threads : {1, 2, 4}) {
+  for (const size_t threads : {1u, 2u, 4u}) {
     ThreadPool pool(threads);
     EXPECT_EQ(pool.threads(), threads);
     for (size_t count = 0; count < 200; ++count) {
@@ -31,7 +31,7 @@ TEST(ThreadPool, ManyShortJobsDoNotMixUp) {
 
 TEST(ThreadPool, RangesTouchAndCover) {
   ThreadPool pool(3);
-  for (const size_t count : {0, 1, 9, 10, 11, 100}) {
+  for (const size_t count : {0u, 1u, 9u, 10u, 11u, 100u}) {
     std::vector<int> calls(count, 0);
     pool.run_ranges(count, 10, [&](size_t begin, size_t end) {
       ASSERT_EQ(begin % 10, 0u);
