@@ -9,12 +9,12 @@ packages=(
   libcivetweb-dev libcli11-dev libdnnl-dev libexpected-dev libfmt-dev libgomp1 libgrpc++-dev
   libprotobuf-dev libspdlog-dev libssl-dev libxxhash-dev libyaml-cpp-dev libzstd-dev
   nlohmann-json3-dev prometheus-cpp-dev
-  libbenchmark-dev libgmock-dev libgtest-dev librapidcheck-dev
+  libbenchmark-dev libgmock-dev libgtest-dev librapidcheck-dev python3
 )
 for group in "$@"; do
   case $group in
-    test) packages+=(python3 prometheus) ;; # prometheus: for promtool
-    check) packages+=(clang-format-14 clang-tidy-14 python3 shellcheck) ;;
+    test) packages+=(prometheus) ;; # prometheus: for promtool
+    check) packages+=(clang-format-14 clang-tidy-14 shellcheck) ;;
     *)
       echo "install_dependencies: unknown group \"$group\": expected test or check" >&2
       exit 2
