@@ -70,8 +70,8 @@ Result<std::vector<float>> read_parameters(const std::filesystem::path& director
 // included: the same however the segments were spread over servers.
 Result<std::string> parameters_sha256(const std::filesystem::path& directory);
 
-// The manifest first, so that what is half deleted is no checkpoint. Removes files of the directory
-// only (kInvalid when there are folders in it).
+// The manifest first, so that what is half deleted is no checkpoint. kInvalid where the directory's
+// name is not a checkpoint's or a folder lies in it; then nothing is removed.
 Result<void> remove_checkpoint(FileSystem& files, const std::filesystem::path& directory);
 
 }  // namespace ballast

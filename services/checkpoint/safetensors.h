@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,6 +22,8 @@
 namespace ballast {
 
 inline constexpr uint64_t kMaxSafetensorsHeaderBytes = 100'000'000;
+inline constexpr uint64_t kSafetensorsLengthBytes = 8;
+inline constexpr std::string_view kSafetensorsMetadata = "__metadata__";
 
 enum class DType : uint8_t {
   kBool,
@@ -39,6 +42,7 @@ enum class DType : uint8_t {
 };
 
 std::string_view to_string(DType dtype);  // "F32", as in the file
+std::optional<DType> parse_dtype(std::string_view name);
 uint64_t size_bytes(DType dtype);
 
 struct SafetensorsEntry {
@@ -48,6 +52,9 @@ struct SafetensorsEntry {
 
   bool operator==(const SafetensorsEntry&) const = default;
 };
+
+// Bytes of an entry's data; nothing where 64 bits cannot count them.
+std::optional<uint64_t> data_bytes(const SafetensorsEntry& entry);
 
 using SafetensorsMetadata = std::map<std::string, std::string>;
 
