@@ -4,7 +4,7 @@
 #include <cstddef>
 
 #include "common/check.h"
-#include "services/server/vector_dispatch.h"
+#include "common/vector_dispatch.h"
 
 namespace ballast {
 namespace {

@@ -28,4 +28,8 @@ bool is_unix_address(std::string_view address);  // "unix:/path"
 // unix:/absolute/path nor HOST:PORT, TCP with neither TLS nor trusted_network.
 Result<void> check_security(const Security& security, std::string_view address);
 
+// Before listening at unix:/path. kDenied: its folder can be entered by others; kAlreadyExists: a
+// live process answers there, or the file is no socket. The socket of a dead process is removed.
+Result<void> prepare_unix_socket(std::string_view address);
+
 }  // namespace ballast

@@ -1,0 +1,545 @@
+#include "services/transport/control_codec.h"
+
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include "common/check.h"
+#include "services/transport/control_values.h"
+
+namespace ballast {
+namespace {
+
+// Both directions of every message, field by field in the order of messages.h.
+
+void encode(const Appoint& from, v1::Appoint& to) {
+  to.set_term(from.term);
+  encode(from.members, *to.mutable_members());
+  to.set_plan(from.plan);
+  to.set_start(static_cast<v1::StartKind>(from.start));
+  to.set_origin(from.origin);
+  to.set_restore_from(from.restore_from);
+  encode(from.training, *to.mutable_training());
+}
+void decode(const v1::Appoint& from, Appoint& to, Problems& problems) {
+  to.term = from.term();
+  decode(from.members(), to.members, problems);
+  to.plan = from.plan();
+  to.start = decode_enum(from.start(), StartKind::kRestore, "appoint.start", problems);
+  to.origin = from.origin();
+  to.restore_from = from.restore_from();
+  decode(from.training(), to.training, problems);
+}
+
+void encode(const MembersChanged& from, v1::MembersChanged& to) {
+  to.set_term(from.term);
+  encode(from.members, *to.mutable_members());
+}
+void decode(const v1::MembersChanged& from, MembersChanged& to, Problems& problems) {
+  to.term = from.term();
+  decode(from.members(), to.members, problems);
+}
+
+void encode(const OriginComplete& from, v1::OriginComplete& to) {
+  to.set_term(from.term);
+  to.set_origin(from.origin);
+}
+void decode(const v1::OriginComplete& from, OriginComplete& to, Problems&) {
+  to.term = from.term();
+  to.origin = from.origin();
+}
+
+void encode(const PlanChanged& from, v1::PlanChanged& to) {
+  to.set_term(from.term);
+  to.set_plan(from.plan);
+  to.set_workers(from.workers);
+  to.set_servers(from.servers);
+}
+void decode(const v1::PlanChanged& from, PlanChanged& to, Problems&) {
+  to.term = from.term();
+  to.plan = from.plan();
+  to.workers = from.workers();
+  to.servers = from.servers();
+}
+
+void encode(const AskRemove& from, v1::AskRemove& to) {
+  to.set_term(from.term);
+  to.set_number(from.number);
+  encode(from.member, *to.mutable_member());
+  to.set_reason(from.reason);
+}
+void decode(const v1::AskRemove& from, AskRemove& to, Problems& problems) {
+  to.term = from.term();
+  to.number = from.number();
+  decode(from.member(), to.member, problems);
+  to.reason = from.reason();
+}
+
+void encode(const AskOrigin& from, v1::AskOrigin& to) {
+  to.set_term(from.term);
+  to.set_origin(from.origin);
+}
+void decode(const v1::AskOrigin& from, AskOrigin& to, Problems&) {
+  to.term = from.term();
+  to.origin = from.origin();
+}
+
+void encode(const Progress& from, v1::Progress& to) {
+  to.set_term(from.term);
+  to.set_phase(static_cast<v1::JobPhase>(from.phase));
+  to.set_step(from.step);
+  if (from.last) encode(*from.last, *to.mutable_last());
+  if (from.evaluation) encode(*from.evaluation, *to.mutable_evaluation());
+  to.set_evaluation_version(from.evaluation_version);
+  to.set_workers(from.workers);
+  to.set_skipped(from.skipped);
+  to.set_degraded(from.degraded);
+  to.set_checkpoint(from.checkpoint);
+  to.set_failure(from.failure);
+}
+void decode(const v1::Progress& from, Progress& to, Problems& problems) {
+  to.term = from.term();
+  to.phase = decode_enum(from.phase(), JobPhase::kFailed, "progress.phase", problems);
+  to.step = from.step();
+  if (from.has_last()) decode(from.last(), to.last.emplace(), problems);
+  if (from.has_evaluation()) decode(from.evaluation(), to.evaluation.emplace(), problems);
+  to.evaluation_version = from.evaluation_version();
+  to.workers = from.workers();
+  to.skipped = from.skipped();
+  to.degraded = from.degraded();
+  to.checkpoint = from.checkpoint();
+  to.failure = from.failure();
+}
+
+void encode(const Seal& from, v1::Seal& to) {
+  to.set_term(from.term);
+  encode(from.coordinator, *to.mutable_coordinator());
+  to.set_members(from.members);
+}
+void decode(const v1::Seal& from, Seal& to, Problems& problems) {
+  to.term = from.term();
+  decode(from.coordinator(), to.coordinator, problems);
+  to.members = from.members();
+}
+
+void encode(const SealRefused& from, v1::SealRefused& to) { to.set_term(from.term); }
+void decode(const v1::SealRefused& from, SealRefused& to, Problems&) { to.term = from.term(); }
+
+void encode(const Sealed& from, v1::Sealed& to) {
+  to.set_term(from.term);
+  if (from.identity) encode(*from.identity, *to.mutable_identity());
+  for (const auto& item : from.replicas) encode(item, *to.add_replicas());
+  for (const auto& item : from.records) encode(item, *to.add_records());
+}
+void decode(const v1::Sealed& from, Sealed& to, Problems& problems) {
+  to.term = from.term();
+  if (from.has_identity()) decode(from.identity(), to.identity.emplace(), problems);
+  for (const auto& item : from.replicas()) decode(item, to.replicas.emplace_back(), problems);
+  for (const auto& item : from.records()) decode(item, to.records.emplace_back(), problems);
+}
+
+void encode(const MapUpdate& from, v1::MapUpdate& to) {
+  to.set_term(from.term);
+  to.set_origin(from.origin);
+  encode(from.map, *to.mutable_map());
+  encode(from.identity, *to.mutable_identity());
+  encode(from.training, *to.mutable_training());
+}
+void decode(const v1::MapUpdate& from, MapUpdate& to, Problems& problems) {
+  to.term = from.term();
+  to.origin = from.origin();
+  decode(from.map(), to.map, problems);
+  decode(from.identity(), to.identity, problems);
+  decode(from.training(), to.training, problems);
+}
+
+void encode(const MapAck& from, v1::MapAck& to) {
+  to.set_term(from.term);
+  encode(from.map, *to.mutable_map());
+}
+void decode(const v1::MapAck& from, MapAck& to, Problems& problems) {
+  to.term = from.term();
+  decode(from.map(), to.map, problems);
+}
+
+void encode(const InitialisedReport& from, v1::InitialisedReport& to) {
+  to.set_term(from.term);
+  to.set_origin(from.origin);
+  encode(from.map, *to.mutable_map());
+  to.mutable_segments()->Add(from.segments.begin(), from.segments.end());
+}
+void decode(const v1::InitialisedReport& from, InitialisedReport& to, Problems& problems) {
+  to.term = from.term();
+  to.origin = from.origin();
+  decode(from.map(), to.map, problems);
+  to.segments.assign(from.segments().begin(), from.segments().end());
+}
+
+void encode(const Prepared& from, v1::Prepared& to) {
+  to.set_term(from.term);
+  encode(from.map, *to.mutable_map());
+  to.set_step(from.step);
+  to.set_segment(from.segment);
+  encode(from.sum, *to.mutable_sum());
+  to.set_sum_squares(from.sum_squares);
+  to.set_finite(from.finite);
+}
+void decode(const v1::Prepared& from, Prepared& to, Problems& problems) {
+  to.term = from.term();
+  decode(from.map(), to.map, problems);
+  to.step = from.step();
+  to.segment = from.segment();
+  decode(from.sum(), to.sum, problems);
+  to.sum_squares = from.sum_squares();
+  to.finite = from.finite();
+}
+
+void encode(const OfferRecord& from, v1::OfferRecord& to) {
+  to.set_term(from.term);
+  encode(from.record, *to.mutable_record());
+}
+void decode(const v1::OfferRecord& from, OfferRecord& to, Problems& problems) {
+  to.term = from.term();
+  decode(from.record(), to.record, problems);
+}
+
+void encode(const RecordHeld& from, v1::RecordHeld& to) {
+  to.set_term(from.term);
+  to.set_step(from.step);
+}
+void decode(const v1::RecordHeld& from, RecordHeld& to, Problems&) {
+  to.term = from.term();
+  to.step = from.step();
+}
+
+void encode(const Commit& from, v1::Commit& to) {
+  to.set_term(from.term);
+  encode(from.record, *to.mutable_record());
+}
+void decode(const v1::Commit& from, Commit& to, Problems& problems) {
+  to.term = from.term();
+  decode(from.record(), to.record, problems);
+}
+
+void encode(const Applied& from, v1::Applied& to) {
+  to.set_term(from.term);
+  encode(from.map, *to.mutable_map());
+  to.set_version(from.version);
+}
+void decode(const v1::Applied& from, Applied& to, Problems& problems) {
+  to.term = from.term();
+  decode(from.map(), to.map, problems);
+  to.version = from.version();
+}
+
+void encode(const CaughtUp& from, v1::CaughtUp& to) {
+  to.set_term(from.term);
+  encode(from.map, *to.mutable_map());
+  to.set_segment(from.segment);
+  to.set_version(from.version);
+  to.set_has_root(from.has_root);
+}
+void decode(const v1::CaughtUp& from, CaughtUp& to, Problems& problems) {
+  to.term = from.term();
+  decode(from.map(), to.map, problems);
+  to.segment = from.segment();
+  to.version = from.version();
+  to.has_root = from.has_root();
+}
+
+void encode(const WriteCheckpoint& from, v1::WriteCheckpoint& to) {
+  to.set_term(from.term);
+  to.set_version(from.version);
+  to.set_attempt(from.attempt);
+  to.set_directory(from.directory);
+  to.mutable_segments()->Add(from.segments.begin(), from.segments.end());
+}
+void decode(const v1::WriteCheckpoint& from, WriteCheckpoint& to, Problems&) {
+  to.term = from.term();
+  to.version = from.version();
+  to.attempt = from.attempt();
+  to.directory = from.directory();
+  to.segments.assign(from.segments().begin(), from.segments().end());
+}
+
+void encode(const CheckpointWritten& from, v1::CheckpointWritten& to) {
+  to.set_term(from.term);
+  to.set_version(from.version);
+  to.set_attempt(from.attempt);
+  if (from.part) encode(*from.part, *to.mutable_part());
+  to.set_error(from.error);
+}
+void decode(const v1::CheckpointWritten& from, CheckpointWritten& to, Problems& problems) {
+  to.term = from.term();
+  to.version = from.version();
+  to.attempt = from.attempt();
+  if (from.has_part()) decode(from.part(), to.part.emplace(), problems);
+  to.error = from.error();
+}
+
+void encode(const Join& from, v1::Join& to) {
+  encode(from.identity, *to.mutable_identity());
+  to.set_build(from.build);
+}
+void decode(const v1::Join& from, Join& to, Problems& problems) {
+  decode(from.identity(), to.identity, problems);
+  to.build = from.build();
+}
+
+void encode(const JoinAccepted& from, v1::JoinAccepted& to) {
+  to.set_term(from.term);
+  to.set_origin(from.origin);
+}
+void decode(const v1::JoinAccepted& from, JoinAccepted& to, Problems&) {
+  to.term = from.term();
+  to.origin = from.origin();
+}
+
+void encode(const JoinRefused& from, v1::JoinRefused& to) {
+  to.set_code(static_cast<v1::RefusalCode>(from.code));
+  to.set_reason(from.reason);
+}
+void decode(const v1::JoinRefused& from, JoinRefused& to, Problems& problems) {
+  to.code = decode_enum(from.code(), RefusalCode::kStaleIncarnation, "join_refused.code", problems);
+  to.reason = from.reason();
+}
+
+void encode(const Redirect& from, v1::Redirect& to) {
+  to.set_term(from.term);
+  if (from.coordinator) encode(*from.coordinator, *to.mutable_coordinator());
+}
+void decode(const v1::Redirect& from, Redirect& to, Problems& problems) {
+  to.term = from.term();
+  if (from.has_coordinator()) decode(from.coordinator(), to.coordinator.emplace(), problems);
+}
+
+void encode(const Assignment& from, v1::Assignment& to) {
+  to.set_term(from.term);
+  to.set_origin(from.origin);
+  to.set_step(from.step);
+  to.set_number(from.number);
+  encode(from.map, *to.mutable_map());
+  to.mutable_microbatches()->Add(from.microbatches.begin(), from.microbatches.end());
+  to.mutable_evaluations()->Add(from.evaluations.begin(), from.evaluations.end());
+  to.mutable_initialise()->Add(from.initialise.begin(), from.initialise.end());
+}
+void decode(const v1::Assignment& from, Assignment& to, Problems& problems) {
+  to.term = from.term();
+  to.origin = from.origin();
+  to.step = from.step();
+  to.number = from.number();
+  decode(from.map(), to.map, problems);
+  to.microbatches.assign(from.microbatches().begin(), from.microbatches().end());
+  to.evaluations.assign(from.evaluations().begin(), from.evaluations().end());
+  to.initialise.assign(from.initialise().begin(), from.initialise().end());
+}
+
+void encode(const EvaluationDone& from, v1::EvaluationDone& to) {
+  to.set_term(from.term);
+  to.set_origin(from.origin);
+  to.set_version(from.version);
+  to.set_index(from.index);
+  encode(from.sum, *to.mutable_sum());
+}
+void decode(const v1::EvaluationDone& from, EvaluationDone& to, Problems& problems) {
+  to.term = from.term();
+  to.origin = from.origin();
+  to.version = from.version();
+  to.index = from.index();
+  decode(from.sum(), to.sum, problems);
+}
+
+void encode(const WorkerHeartbeat& from, v1::WorkerHeartbeat& to) {
+  to.set_term(from.term);
+  to.set_step(from.step);
+  to.set_number(from.number);
+  encode(from.map, *to.mutable_map());
+  to.set_leaving(from.leaving);
+}
+void decode(const v1::WorkerHeartbeat& from, WorkerHeartbeat& to, Problems& problems) {
+  to.term = from.term();
+  to.step = from.step();
+  to.number = from.number();
+  decode(from.map(), to.map, problems);
+  to.leaving = from.leaving();
+}
+
+void encode(const Finish& from, v1::Finish& to) {
+  to.set_term(from.term);
+  to.set_failed(from.failed);
+  to.set_reason(from.reason);
+}
+void decode(const v1::Finish& from, Finish& to, Problems&) {
+  to.term = from.term();
+  to.failed = from.failed();
+  to.reason = from.reason();
+}
+
+// The body of a Frame that carries a message of this type.
+#define BALLAST_BODY(Type, name) \
+  v1::Type& body(v1::Frame& frame, const Type*) { return *frame.mutable_##name(); }
+BALLAST_BODY(Appoint, appoint)
+BALLAST_BODY(MembersChanged, members_changed)
+BALLAST_BODY(OriginComplete, origin_complete)
+BALLAST_BODY(PlanChanged, plan_changed)
+BALLAST_BODY(AskRemove, ask_remove)
+BALLAST_BODY(AskOrigin, ask_origin)
+BALLAST_BODY(Progress, progress)
+BALLAST_BODY(Seal, seal)
+BALLAST_BODY(SealRefused, seal_refused)
+BALLAST_BODY(Sealed, sealed)
+BALLAST_BODY(MapUpdate, map_update)
+BALLAST_BODY(MapAck, map_ack)
+BALLAST_BODY(InitialisedReport, initialised_report)
+BALLAST_BODY(Prepared, prepared)
+BALLAST_BODY(OfferRecord, offer_record)
+BALLAST_BODY(RecordHeld, record_held)
+BALLAST_BODY(Commit, commit)
+BALLAST_BODY(Applied, applied)
+BALLAST_BODY(CaughtUp, caught_up)
+BALLAST_BODY(WriteCheckpoint, write_checkpoint)
+BALLAST_BODY(CheckpointWritten, checkpoint_written)
+BALLAST_BODY(Join, join)
+BALLAST_BODY(JoinAccepted, join_accepted)
+BALLAST_BODY(JoinRefused, join_refused)
+BALLAST_BODY(Redirect, redirect)
+BALLAST_BODY(Assignment, assignment)
+BALLAST_BODY(EvaluationDone, evaluation_done)
+BALLAST_BODY(WorkerHeartbeat, worker_heartbeat)
+BALLAST_BODY(Finish, finish)
+#undef BALLAST_BODY
+
+template <typename M, typename Body>
+void decode_as(const Body& body, Message& message, Problems& problems) {
+  decode(body, message.emplace<M>(), problems);
+}
+
+void decode_body(const v1::Frame& frame, Message& message, Problems& problems) {
+  switch (frame.body_case()) {
+    case v1::Frame::kAppoint:
+      return decode_as<Appoint>(frame.appoint(), message, problems);
+    case v1::Frame::kMembersChanged:
+      return decode_as<MembersChanged>(frame.members_changed(), message, problems);
+    case v1::Frame::kOriginComplete:
+      return decode_as<OriginComplete>(frame.origin_complete(), message, problems);
+    case v1::Frame::kPlanChanged:
+      return decode_as<PlanChanged>(frame.plan_changed(), message, problems);
+    case v1::Frame::kAskRemove:
+      return decode_as<AskRemove>(frame.ask_remove(), message, problems);
+    case v1::Frame::kAskOrigin:
+      return decode_as<AskOrigin>(frame.ask_origin(), message, problems);
+    case v1::Frame::kProgress:
+      return decode_as<Progress>(frame.progress(), message, problems);
+    case v1::Frame::kSeal:
+      return decode_as<Seal>(frame.seal(), message, problems);
+    case v1::Frame::kSealRefused:
+      return decode_as<SealRefused>(frame.seal_refused(), message, problems);
+    case v1::Frame::kSealed:
+      return decode_as<Sealed>(frame.sealed(), message, problems);
+    case v1::Frame::kMapUpdate:
+      return decode_as<MapUpdate>(frame.map_update(), message, problems);
+    case v1::Frame::kMapAck:
+      return decode_as<MapAck>(frame.map_ack(), message, problems);
+    case v1::Frame::kInitialisedReport:
+      return decode_as<InitialisedReport>(frame.initialised_report(), message, problems);
+    case v1::Frame::kPrepared:
+      return decode_as<Prepared>(frame.prepared(), message, problems);
+    case v1::Frame::kOfferRecord:
+      return decode_as<OfferRecord>(frame.offer_record(), message, problems);
+    case v1::Frame::kRecordHeld:
+      return decode_as<RecordHeld>(frame.record_held(), message, problems);
+    case v1::Frame::kCommit:
+      return decode_as<Commit>(frame.commit(), message, problems);
+    case v1::Frame::kApplied:
+      return decode_as<Applied>(frame.applied(), message, problems);
+    case v1::Frame::kCaughtUp:
+      return decode_as<CaughtUp>(frame.caught_up(), message, problems);
+    case v1::Frame::kWriteCheckpoint:
+      return decode_as<WriteCheckpoint>(frame.write_checkpoint(), message, problems);
+    case v1::Frame::kCheckpointWritten:
+      return decode_as<CheckpointWritten>(frame.checkpoint_written(), message, problems);
+    case v1::Frame::kJoin:
+      return decode_as<Join>(frame.join(), message, problems);
+    case v1::Frame::kJoinAccepted:
+      return decode_as<JoinAccepted>(frame.join_accepted(), message, problems);
+    case v1::Frame::kJoinRefused:
+      return decode_as<JoinRefused>(frame.join_refused(), message, problems);
+    case v1::Frame::kRedirect:
+      return decode_as<Redirect>(frame.redirect(), message, problems);
+    case v1::Frame::kAssignment:
+      return decode_as<Assignment>(frame.assignment(), message, problems);
+    case v1::Frame::kEvaluationDone:
+      return decode_as<EvaluationDone>(frame.evaluation_done(), message, problems);
+    case v1::Frame::kWorkerHeartbeat:
+      return decode_as<WorkerHeartbeat>(frame.worker_heartbeat(), message, problems);
+    case v1::Frame::kFinish:
+      return decode_as<Finish>(frame.finish(), message, problems);
+    case v1::Frame::kHello:
+      return problems.add("frame", "a second Hello");
+    case v1::Frame::BODY_NOT_SET:
+      return problems.add("frame", "carries no message that is known");
+  }
+}
+
+}  // namespace
+
+v1::Frame encode_frame(const Envelope& envelope) {
+  v1::Frame frame;
+  encode(envelope.from, *frame.mutable_from());
+  encode(envelope.to, *frame.mutable_to());
+  std::visit(
+      [&]<typename M>(const M& message) {
+        if constexpr (requires { body(frame, &message); }) {
+          encode(message, body(frame, &message));
+        } else {
+          CHECK(!"a data message on a control session");
+        }
+      },
+      envelope.message);
+  return frame;
+}
+
+Result<Envelope> decode_frame(const v1::Frame& frame) {
+  Envelope envelope;
+  Problems problems;
+  decode(frame.from(), envelope.from, problems);
+  decode(frame.to(), envelope.to, problems);
+  decode_body(frame, envelope.message, problems);
+  if (!problems.text().empty()) return fail(ErrorCode::kCorrupt, problems.text());
+  return envelope;
+}
+
+v1::Frame encode_hello(const Hello& hello, const ProcessId& to) {
+  v1::Frame frame;
+  encode(hello.from, *frame.mutable_from());
+  encode(to, *frame.mutable_to());
+  v1::Hello& made = *frame.mutable_hello();
+  made.set_protocol(hello.protocol);
+  made.set_build(hello.build);
+  made.set_job_uid(hello.job_uid);
+  made.set_role(static_cast<v1::Role>(hello.role));
+  made.set_process_id(hello.process_id);
+  made.set_address(hello.address);
+  made.set_session(hello.session);
+  return frame;
+}
+
+Result<Hello> decode_hello(const v1::Frame& frame) {
+  if (!frame.has_hello()) return fail(ErrorCode::kCorrupt, "the first frame is no Hello");
+  Hello hello;
+  Problems problems;
+  decode(frame.from(), hello.from, problems);
+  hello.protocol = frame.hello().protocol();
+  hello.build = frame.hello().build();
+  hello.job_uid = frame.hello().job_uid();
+  hello.role = decode_enum(frame.hello().role(), Role::kWorker, "hello.role", problems);
+  hello.process_id = frame.hello().process_id();
+  hello.address = frame.hello().address();
+  hello.session = frame.hello().session();
+  if (hello.build.size() > 256) problems.add("hello.build", "has more than 256 bytes");
+  if (hello.job_uid.size() > 256) problems.add("hello.job_uid", "has more than 256 bytes");
+  if (!problems.text().empty()) return fail(ErrorCode::kCorrupt, problems.text());
+  return hello;
+}
+
+}  // namespace ballast
