@@ -1,0 +1,134 @@
+#include "operator/api/status_json.h"
+
+#include <array>
+
+#include <nlohmann/json.hpp>
+
+namespace ballast::api {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::array kConditionNames = {"Ready", "Suspended", "Succeeded", "Failed"};
+constexpr std::array kStartNames = {"initialise", "continue", "restore"};
+
+// Index of a word in a fixed list; throws what json throws, so that one catch serves both.
+template <size_t N>
+size_t index_of(const std::array<const char*, N>& names, const std::string& word) {
+  for (size_t i = 0; i < N; ++i) {
+    if (names[i] == word) return i;
+  }
+  throw json::other_error::create(501, "unknown word \"" + word + "\"", nullptr);
+}
+
+json write_conditions(const TrainingJobStatus& status) {
+  json list = json::array();
+  for (const Condition& condition : status.conditions) {
+    list.push_back({{"type", kConditionNames[static_cast<size_t>(condition.type)]},
+                    {"status", condition.status ? "True" : "False"},
+                    {"reason", condition.reason},
+                    {"message", condition.message},
+                    {"sinceMs", condition.since_ms}});
+  }
+  return list;
+}
+
+json write_members(const TrainingJobStatus& status) {
+  json list = json::array();
+  for (const MemberStatus& member : status.members) {
+    list.push_back({{"name", member.name},
+                    {"incarnation", member.incarnation},
+                    {"address", member.address},
+                    {"node", member.node}});
+  }
+  return list;
+}
+
+json write_restarts(const TrainingJobStatus& status) {
+  json map = json::object();
+  for (const auto& [name, restart] : status.restarts) {
+    map[name] = {{"failures", restart.failures},
+                 {"total", restart.total},
+                 {"lastInstance", restart.last_instance},
+                 {"notBeforeMs", restart.not_before_ms}};
+  }
+  return map;
+}
+
+void read_lists(const json& in, TrainingJobStatus& status) {
+  for (const json& item : in.at("members")) {
+    status.members.push_back(
+        {item.at("name"), item.at("incarnation"), item.at("address"), item.at("node")});
+  }
+  for (const auto& [name, item] : in.at("restarts").items()) {
+    status.restarts[name] = {item.at("failures"), item.at("total"), item.at("lastInstance"),
+                             item.at("notBeforeMs")};
+  }
+  for (const json& item : in.at("conditions")) {
+    Condition condition;
+    condition.type = static_cast<ConditionType>(index_of(kConditionNames, item.at("type")));
+    condition.status = item.at("status") == "True";
+    condition.reason = item.at("reason");
+    condition.message = item.at("message");
+    condition.since_ms = item.at("sinceMs");
+    status.conditions.push_back(std::move(condition));
+  }
+}
+
+}  // namespace
+
+std::string status_to_json(const TrainingJobStatus& status) {
+  const json out = {
+      {"version", status.version},
+      {"startMs", status.start_ms},
+      {"term", status.term},
+      {"coordinator",
+       {{"name", status.coordinator}, {"incarnation", status.coordinator_incarnation}}},
+      {"start", kStartNames[static_cast<size_t>(status.start)]},
+      {"restoreFrom", status.restore_from},
+      {"membersNumber", status.members_number},
+      {"members", write_members(status)},
+      {"origin", status.origin},
+      {"plan",
+       {{"number", status.plan_number},
+        {"servers", status.planned_servers},
+        {"workers", status.planned_workers}}},
+      {"restarts", write_restarts(status)},
+      {"progress",
+       {{"step", status.progress.step},
+        {"loss", status.progress.loss},
+        {"lastCheckpoint", status.progress.last_checkpoint},
+        {"atMs", status.progress.at_ms}}},
+      {"conditions", write_conditions(status)}};
+  // Paths and messages may hold bytes that are no UTF-8: replaced, never a reason to fail.
+  return out.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
+}
+
+Result<TrainingJobStatus> status_from_json(std::string_view text) {
+  try {
+    const json in = json::parse(text);
+    TrainingJobStatus status;
+    status.version = in.at("version");
+    status.start_ms = in.at("startMs");
+    status.term = in.at("term");
+    status.coordinator = in.at("coordinator").at("name");
+    status.coordinator_incarnation = in.at("coordinator").at("incarnation");
+    status.start = static_cast<StartMode>(index_of(kStartNames, in.at("start")));
+    status.restore_from = in.at("restoreFrom");
+    status.members_number = in.at("membersNumber");
+    status.origin = in.at("origin");
+    status.plan_number = in.at("plan").at("number");
+    status.planned_servers = in.at("plan").at("servers");
+    status.planned_workers = in.at("plan").at("workers");
+    const json& progress = in.at("progress");
+    status.progress = {progress.at("step"),
+                       progress.at("loss").is_null() ? 0 : progress.at("loss").get<double>(),
+                       progress.at("lastCheckpoint"), progress.at("atMs")};
+    read_lists(in, status);
+    return status;
+  } catch (const json::exception& error) {
+    return fail(ErrorCode::kCorrupt, std::string("the status is damaged: ") + error.what());
+  }
+}
+
+}  // namespace ballast::api

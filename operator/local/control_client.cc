@@ -1,0 +1,314 @@
+#include "operator/local/control_client.h"
+
+#include <grpcpp/grpcpp.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <thread>
+
+#include "ballast/v1/control.grpc.pb.h"
+#include "common/file.h"
+#include "operator/local/job_config.h"
+
+namespace ballast::local {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr uint32_t kProtocolVersion = 1;
+constexpr milliseconds kFirstBackoff{20};
+constexpr milliseconds kLongestBackoff{1'000};
+constexpr size_t kMaxWaitingEvents = 10'000;
+constexpr int kMaxFrameBytes = 16 << 20;
+
+double mean(const v1::LossSum& sum) {
+  return sum.tokens() == 0 ? 0 : sum.loss() / static_cast<double>(sum.tokens());
+}
+
+std::string phase_name(v1::JobPhase phase) {
+  switch (phase) {
+    case v1::JOB_SEALING:
+      return "sealing";
+    case v1::JOB_WAITING_FOR_WORKERS:
+      return "waiting for workers";
+    case v1::JOB_INITIALISING:
+      return "initialising";
+    case v1::JOB_TRAINING:
+      return "training";
+    case v1::JOB_FINAL_EVALUATION:
+      return "final evaluation";
+    case v1::JOB_CHECKPOINTING:
+      return "writing the checkpoint";
+    case v1::JOB_DONE:
+      return "done";
+    case v1::JOB_FAILED:
+      return "failed";
+    default:
+      return "unknown";
+  }
+}
+
+Progress progress_of(const v1::Progress& from) {
+  Progress to;
+  to.report.term = from.term();
+  to.report.phase = from.phase() == v1::JOB_DONE     ? decide::CoordinatorPhase::kDone
+                    : from.phase() == v1::JOB_FAILED ? decide::CoordinatorPhase::kFailed
+                                                     : decide::CoordinatorPhase::kWorking;
+  to.report.step = static_cast<int64_t>(from.step());
+  to.report.checkpoint = from.checkpoint();
+  to.report.failure = from.failure();
+  to.phase = phase_name(from.phase());
+  if (from.has_last()) {
+    to.report.loss = mean(from.last().training());
+    to.learning_rate = static_cast<double>(from.last().learning_rate());
+    to.gradient_norm = from.last().gradient_norm();
+    to.step_tokens = from.last().training().tokens();
+  }
+  if (from.has_evaluation() && from.evaluation().tokens() > 0)
+    to.evaluation_loss = mean(from.evaluation());
+  to.evaluation_version = from.evaluation_version();
+  to.workers = from.workers();
+  to.skipped = from.skipped();
+  return to;
+}
+
+std::optional<ControlEvent> event_of(const v1::Frame& frame) {
+  switch (frame.body_case()) {
+    case v1::Frame::kProgress:
+      return progress_of(frame.progress());
+    case v1::Frame::kAskOrigin:
+      return decide::OriginRequest{frame.ask_origin().term(), frame.ask_origin().origin()};
+    case v1::Frame::kAskRemove: {
+      const v1::AskRemove& ask = frame.ask_remove();
+      return decide::RemoveRequest{ask.term(), ask.member().name(), ask.member().incarnation(),
+                                   ask.reason()};
+    }
+    default:
+      return std::nullopt;  // of a later version, or not for us
+  }
+}
+
+Result<std::shared_ptr<grpc::ChannelCredentials>> credentials_of(
+    const std::optional<CertificateFiles>& tls) {
+  if (!tls) return grpc::InsecureChannelCredentials();
+  grpc::SslCredentialsOptions options;
+  for (const auto& [path, out] : {std::pair{tls->ca, &options.pem_root_certs},
+                                  {tls->key, &options.pem_private_key},
+                                  {tls->certificate, &options.pem_cert_chain}}) {
+    auto text = read_file(path, 1 << 20);
+    if (!text) return tl::unexpected(text.error());
+    *out = std::move(*text);
+  }
+  return grpc::SslCredentials(options);
+}
+
+bool refused_for_good(grpc::StatusCode code) {
+  return code == grpc::StatusCode::FAILED_PRECONDITION ||
+         code == grpc::StatusCode::PERMISSION_DENIED;
+}
+
+}  // namespace
+
+// Two threads: one opens sessions and reads, one writes what waits.
+class ControlClient::Session {
+ public:
+  explicit Session(ControlClientOptions options) : options_(std::move(options)) {
+    reader_ = std::jthread([this](std::stop_token stop) { keep_open(stop); });
+    writer_ = std::jthread([this](std::stop_token stop) { write_all(stop); });
+  }
+
+  ~Session() {
+    reader_.request_stop();
+    writer_.request_stop();
+    const std::lock_guard lock(mutex_);
+    if (context_ != nullptr) context_->TryCancel();
+    changed_.notify_all();
+  }
+
+  const ControlClientOptions& options() const { return options_; }
+
+  std::vector<ControlEvent> take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(events_, {});
+  }
+
+  void send(v1::Frame frame) {
+    frame.mutable_from()->set_name("operator");
+    frame.mutable_to()->set_name(options_.name);
+    frame.mutable_to()->set_incarnation(options_.incarnation);
+    const std::lock_guard lock(mutex_);
+    if (!open_) return;
+    outgoing_.push_back(std::move(frame));
+    changed_.notify_all();
+  }
+
+ private:
+  using Stream = grpc::ClientReaderWriter<v1::Frame, v1::Frame>;
+
+  void add(ControlEvent event) {
+    {
+      const std::lock_guard lock(mutex_);
+      // Only the latest progress counts; a flood from a broken peer must not fill the memory.
+      if (std::holds_alternative<Progress>(event) && !events_.empty() &&
+          std::holds_alternative<Progress>(events_.back())) {
+        events_.back() = std::move(event);
+      } else if (events_.size() < kMaxWaitingEvents) {
+        events_.push_back(std::move(event));
+      }
+    }
+    options_.notify();
+  }
+
+  void keep_open(const std::stop_token& stop) {
+    auto credentials = credentials_of(options_.tls);
+    if (!credentials) return add(SessionClosed{credentials.error().message, true});
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(kMaxFrameBytes);
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+    const auto channel = grpc::CreateCustomChannel(options_.address, *credentials, arguments);
+    const auto stub = v1::Control::NewStub(channel);
+    milliseconds backoff = kFirstBackoff;
+    while (!stop.stop_requested()) {
+      const grpc::Status status = one_session(*stub, stop, &backoff);
+      if (stop.stop_requested()) return;
+      const bool refused = refused_for_good(status.error_code());
+      add(SessionClosed{status.error_message(), refused});
+      if (refused) return;
+      std::unique_lock lock(mutex_);
+      changed_.wait_for(lock, stop, backoff, [] { return false; });
+      backoff = std::min(backoff * 2, kLongestBackoff);
+    }
+  }
+
+  grpc::Status one_session(v1::Control::Stub& stub, const std::stop_token& stop,
+                           milliseconds* backoff) {
+    grpc::ClientContext context;
+    {
+      // The destructor asks to stop before it looks for a context to cancel.
+      const std::lock_guard lock(mutex_);
+      if (stop.stop_requested()) return grpc::Status::CANCELLED;
+      context_ = &context;
+    }
+    const std::unique_ptr<Stream> stream = stub.Session(&context);
+    v1::Frame first;
+    if (stream->Write(hello()) && stream->Read(&first)) {
+      if (first.has_hello()) {
+        *backoff = kFirstBackoff;
+        read_all(*stream, first.from());
+      } else {
+        context.TryCancel();  // it would go on talking
+      }
+    }
+    {
+      // The writer uses the stream: it must let go first.
+      std::unique_lock lock(mutex_);
+      open_ = false;
+      changed_.wait(lock, [this] { return !writing_; });
+      stream_ = nullptr;
+      outgoing_.clear();
+    }
+    const grpc::Status status = stream->Finish();
+    const std::lock_guard lock(mutex_);
+    context_ = nullptr;
+    return status;
+  }
+
+  v1::Frame hello() const {
+    v1::Frame frame;
+    frame.mutable_from()->set_name("operator");
+    frame.mutable_to()->set_name(options_.name);
+    frame.mutable_to()->set_incarnation(options_.incarnation);
+    frame.mutable_hello()->set_protocol(kProtocolVersion);
+    frame.mutable_hello()->set_job_uid(options_.job_uid);
+    frame.mutable_hello()->set_role(v1::ROLE_OPERATOR);
+    frame.mutable_hello()->set_process_id(::getpid());
+    return frame;
+  }
+
+  void read_all(Stream& stream, const v1::ProcessId& peer) {
+    {
+      const std::lock_guard lock(mutex_);
+      stream_ = &stream;
+      open_ = true;
+    }
+    add(SessionOpened{peer.name(), peer.incarnation()});
+    v1::Frame frame;
+    while (stream.Read(&frame)) {
+      if (auto event = event_of(frame)) add(std::move(*event));
+    }
+  }
+
+  void write_all(const std::stop_token& stop) {
+    std::unique_lock lock(mutex_);
+    while (!stop.stop_requested()) {
+      changed_.wait(lock, stop, [this] { return open_ && !outgoing_.empty(); });
+      if (stop.stop_requested()) return;
+      const v1::Frame frame = std::move(outgoing_.front());
+      outgoing_.pop_front();
+      Stream* stream = stream_;
+      writing_ = true;
+      lock.unlock();
+      stream->Write(frame);  // a broken stream shows in Read
+      lock.lock();
+      writing_ = false;
+      changed_.notify_all();
+    }
+  }
+
+  const ControlClientOptions options_;
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::vector<ControlEvent> events_;  // guarded by mutex_, as all below
+  std::deque<v1::Frame> outgoing_;
+  grpc::ClientContext* context_ = nullptr;  // of the session in progress
+  Stream* stream_ = nullptr;
+  bool open_ = false;
+  bool writing_ = false;
+  std::jthread reader_;
+  std::jthread writer_;
+};
+
+ControlClient::ControlClient(ControlClientOptions options)
+    : session_(std::make_unique<Session>(std::move(options))) {}
+ControlClient::~ControlClient() = default;
+
+const ControlClientOptions& ControlClient::options() const { return session_->options(); }
+std::vector<ControlEvent> ControlClient::take() { return session_->take(); }
+
+void ControlClient::send_appoint(const api::TrainingJob& job,
+                                 const api::TrainingJobStatus& status) {
+  v1::Frame frame;
+  *frame.mutable_appoint() = appoint_message(job, status);
+  session_->send(std::move(frame));
+}
+
+void ControlClient::send_members(const api::TrainingJobStatus& status) {
+  v1::Frame frame;
+  frame.mutable_members_changed()->set_term(status.term);
+  *frame.mutable_members_changed()->mutable_members() = member_list(status);
+  session_->send(std::move(frame));
+}
+
+void ControlClient::send_origin(const api::TrainingJobStatus& status) {
+  v1::Frame frame;
+  frame.mutable_origin_complete()->set_term(status.term);
+  frame.mutable_origin_complete()->set_origin(status.origin);
+  session_->send(std::move(frame));
+}
+
+void ControlClient::send_plan(const api::TrainingJobStatus& status) {
+  v1::Frame frame;
+  auto& plan = *frame.mutable_plan_changed();
+  plan.set_term(status.term);
+  plan.set_plan(status.plan_number);
+  plan.set_workers(static_cast<uint32_t>(status.planned_workers));
+  plan.set_servers(static_cast<uint32_t>(status.planned_servers));
+  session_->send(std::move(frame));
+}
+
+}  // namespace ballast::local

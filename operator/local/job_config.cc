@@ -1,0 +1,143 @@
+#include "operator/local/job_config.h"
+
+#include <google/protobuf/util/json_util.h>
+
+#include "common/check.h"
+#include "operator/api/decimal.h"
+
+namespace ballast::local {
+namespace {
+
+// validate() has read every decimal before.
+double number(const std::string& decimal) {
+  const auto value = api::parse_decimal(decimal);
+  CHECK(value.has_value());
+  return *value;
+}
+
+uint32_t small(int64_t value) { return static_cast<uint32_t>(value); }
+uint64_t large(int64_t value) { return static_cast<uint64_t>(value); }
+
+void fill_training(const api::Training& from, v1::TrainingConfig& to) {
+  to.set_steps(large(from.steps));
+  to.set_batch(small(from.batch));
+  to.set_microbatches(small(from.microbatches));
+  to.set_seed(large(from.seed));
+  to.set_mode(from.mode);
+  auto& optimizer = *to.mutable_optimizer();
+  optimizer.set_name(from.optimizer.name);
+  optimizer.set_learning_rate(number(from.optimizer.learning_rate));
+  optimizer.set_weight_decay(number(from.optimizer.weight_decay));
+  optimizer.set_beta1(number(from.optimizer.beta1));
+  optimizer.set_beta2(number(from.optimizer.beta2));
+  optimizer.set_epsilon(number(from.optimizer.epsilon));
+  optimizer.set_momentum(number(from.optimizer.momentum));
+  auto& schedule = *to.mutable_schedule();
+  schedule.set_name(from.schedule.name);
+  schedule.set_warmup_steps(large(from.schedule.warmup_steps));
+  schedule.set_length_steps(large(from.schedule.length_steps));
+  schedule.set_min_learning_rate(number(from.schedule.min_learning_rate));
+  to.set_gradient_clip(number(from.gradient_clip));
+  to.mutable_evaluation()->set_every_steps(large(from.evaluation.every_steps));
+  to.mutable_evaluation()->set_batches(small(from.evaluation.batches));
+  to.set_reproducible(from.reproducible);
+  to.set_max_skipped_in_a_row(small(from.max_skipped_in_a_row));
+}
+
+}  // namespace
+
+v1::JobConfig job_config(const api::TrainingJob& job) {
+  const api::TrainingJobSpec& spec = job.spec;
+  v1::JobConfig config;
+  config.set_name(job.metadata.name);
+  config.set_namespace_(job.metadata.name_space);
+  config.set_uid(job.metadata.uid);
+  auto& model = *config.mutable_model();
+  model.set_family(spec.model.family);
+  model.set_layers(small(spec.model.layers));
+  model.set_heads(small(spec.model.heads));
+  model.set_embedding(small(spec.model.embedding));
+  model.set_context(small(spec.model.context));
+  for (const std::string& path : spec.data.train) config.mutable_data()->add_train(path);
+  config.mutable_data()->set_validation_percent(small(spec.data.validation_percent));
+  config.mutable_data()->set_tokenizer(spec.data.tokenizer);
+  fill_training(spec.training, *config.mutable_training());
+  config.mutable_servers()->set_replicas(small(spec.servers.replicas));
+  config.mutable_servers()->set_replication(small(spec.servers.replication));
+  config.mutable_servers()->set_segment_elements(small(spec.servers.segment_elements));
+  config.mutable_workers()->set_replicas(small(spec.workers.replicas));
+  config.mutable_checkpoint()->set_path(spec.checkpoint.path);
+  config.mutable_checkpoint()->set_every_steps(large(spec.checkpoint.every_steps));
+  config.mutable_checkpoint()->set_keep(small(spec.checkpoint.keep));
+  return config;
+}
+
+std::string job_config_json(const api::TrainingJob& job) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.add_whitespace = true;
+  options.preserve_proto_field_names = true;
+  std::string text;
+  const auto status = google::protobuf::util::MessageToJsonString(job_config(job), &text, options);
+  CHECK(status.ok());
+  return text;
+}
+
+v1::TrainingSettings training_settings(const api::TrainingJob& job) {
+  const v1::JobConfig config = job_config(job);
+  const v1::TrainingConfig& from = config.training();
+  v1::TrainingSettings to;
+  to.set_steps(from.steps());
+  to.set_microbatches(from.microbatches());
+  auto& optimizer = *to.mutable_optimizer();
+  optimizer.set_kind(from.optimizer().name() == "sgd" ? v1::OPTIMIZER_SGD : v1::OPTIMIZER_ADAMW);
+  optimizer.set_learning_rate(from.optimizer().learning_rate());
+  optimizer.set_weight_decay(from.optimizer().weight_decay());
+  optimizer.set_beta1(from.optimizer().beta1());
+  optimizer.set_beta2(from.optimizer().beta2());
+  optimizer.set_epsilon(from.optimizer().epsilon());
+  optimizer.set_momentum(from.optimizer().momentum());
+  auto& schedule = *to.mutable_schedule();
+  schedule.set_kind(from.schedule().name() == "constant" ? v1::SCHEDULE_CONSTANT
+                                                         : v1::SCHEDULE_WARMUP_COSINE);
+  schedule.set_warmup_steps(from.schedule().warmup_steps());
+  schedule.set_length_steps(from.schedule().length_steps());
+  schedule.set_min_learning_rate(from.schedule().min_learning_rate());
+  to.set_gradient_clip(from.gradient_clip());
+  to.set_evaluation_every(from.evaluation().every_steps());
+  to.set_evaluation_batches(from.evaluation().batches());
+  to.set_max_skipped_in_a_row(from.max_skipped_in_a_row());
+  to.set_reproducible(from.reproducible());
+  to.set_replication(config.servers().replication());
+  to.set_segment_elements(config.servers().segment_elements());
+  to.set_checkpoint_path(config.checkpoint().path());
+  return to;
+}
+
+v1::MemberList member_list(const api::TrainingJobStatus& status) {
+  v1::MemberList list;
+  list.set_number(status.members_number);
+  for (const api::MemberStatus& from : status.members) {
+    v1::Member& to = *list.add_members();
+    to.mutable_id()->set_name(from.name);
+    to.mutable_id()->set_incarnation(from.incarnation);
+    to.set_address(from.address);
+    to.set_node(from.node);
+  }
+  return list;
+}
+
+v1::Appoint appoint_message(const api::TrainingJob& job, const api::TrainingJobStatus& status) {
+  v1::Appoint appoint;
+  appoint.set_term(status.term);
+  *appoint.mutable_members() = member_list(status);
+  appoint.set_plan(status.plan_number);
+  appoint.set_start(status.start == api::StartMode::kContinue  ? v1::START_CONTINUE
+                    : status.start == api::StartMode::kRestore ? v1::START_RESTORE
+                                                               : v1::START_INITIALISE);
+  appoint.set_origin(status.origin);
+  appoint.set_restore_from(status.restore_from);
+  *appoint.mutable_training() = training_settings(job);
+  return appoint;
+}
+
+}  // namespace ballast::local

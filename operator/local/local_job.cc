@@ -1,0 +1,407 @@
+#include "operator/local/local_job.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <map>
+
+#include "common/clock.h"
+#include "common/exit_code.h"
+#include "common/file.h"
+#include "operator/core/advance.h"
+#include "operator/core/decide.h"
+#include "operator/local/job_config.h"
+#include "operator/local/store_file.h"
+
+namespace ballast::local {
+namespace {
+
+namespace fs = std::filesystem;
+using decide::Process;
+using decide::ProcessState;
+using decide::Role;
+
+constexpr decide::TimeMs kTickMs = 200;
+constexpr int kScrapeEveryMs = 500;
+constexpr int kMaxRoundsAtOnce = 100;
+
+// A process that was started here; stays when it has ended, until its name is started again.
+struct Running {
+  std::unique_ptr<ChildProcess> child;  // null: it could not be started
+  fs::path log;
+  fs::path ready_file;
+};
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+  void drain() const {
+    char buffer[4096];
+    while (::read(fd_, buffer, sizeof buffer) > 0) {
+    }
+  }
+
+ private:
+  int fd_;
+};
+
+class LocalJobImpl final : public LocalJob {
+ public:
+  LocalJobImpl(LocalJobOptions options, const RunFolder& folder, OrphanGuard& guard,
+               Signals& signals, RunListener& listener, StoreFile store,
+               RunCertificates certificates)
+      : options_(std::move(options)),
+        folder_(folder),
+        guard_(guard),
+        signals_(signals),
+        listener_(listener),
+        store_(std::move(store)),
+        certificates_(std::move(certificates)),
+        notified_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+        ready_files_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)),
+        scraper_(kScrapeEveryMs) {
+    observed_.job = options_.job;
+    observed_.status = store_.status();
+    ::inotify_add_watch(ready_files_.get(), folder_.ready().c_str(), IN_MOVED_TO | IN_CLOSE_WRITE);
+  }
+
+  Result<RunOutcome> run() override {
+    auto outcome = loop();
+    client_.reset();
+    running_.clear();  // kills what is left
+    return outcome;
+  }
+
+  const Scraper& scraper() const override { return scraper_; }
+
+ private:
+  Result<RunOutcome> loop() {
+    for (;;) {
+      observe();
+      if (ended_at_once_)
+        return RunOutcome{to_status(ExitCode::kInterrupted), "Interrupted", "ended at once"};
+      for (int round = 0;; ++round) {
+        const decide::Actions actions = decide::decide(observed_);
+        wake_at_ms_ = actions.wake_at_ms;
+        if (actions.list.empty() || round == kMaxRoundsAtOnce) break;
+        auto performed = perform(actions);
+        if (!performed) return tl::unexpected(performed.error());
+        if (finished_) return outcome();
+      }
+      listener_.tick();
+      wait();
+    }
+  }
+
+  RunOutcome outcome() const {
+    for (auto type : {api::ConditionType::kSucceeded, api::ConditionType::kFailed,
+                      api::ConditionType::kSuspended}) {
+      const api::Condition* condition = decide::find_condition(observed_.status, type);
+      if (condition != nullptr && condition->status)
+        return {*finished_, condition->reason, condition->message};
+    }
+    return {*finished_, "", ""};
+  }
+
+  void wait() {
+    decide::TimeMs timeout = kTickMs;
+    if (wake_at_ms_) timeout = std::clamp<decide::TimeMs>(*wake_at_ms_ - clock_.now_ms(), 0, kTickMs);
+    pollfd entries[] = {
+        {signals_.fd(), POLLIN, 0}, {notified_.get(), POLLIN, 0}, {ready_files_.get(), POLLIN, 0}};
+    ::poll(entries, std::size(entries), static_cast<int>(timeout));
+  }
+
+  // ---- what is there ----
+
+  void observe() {
+    observed_.now_ms = clock_.now_ms();
+    notified_.drain();
+    ready_files_.drain();
+    take_signals();
+    for (Process& process : observed_.processes) look_at(process);
+    reap_orphans();
+    keep_session();
+    if (client_ != nullptr) {
+      for (ControlEvent& event : client_->take()) take(std::move(event));
+    }
+  }
+
+  void take_signals() {
+    for (int signal : signals_.take()) {
+      if (signal == SIGCHLD) continue;
+      if (observed_.stop_requested) ended_at_once_ = true;
+      observed_.stop_requested = true;
+      listener_.stop_requested();
+    }
+  }
+
+  void look_at(Process& process) {
+    const std::string name = decide::process_name(process.role, process.index);
+    Running& running = running_.at(name);
+    if (process.state == ProcessState::kExited || running.child == nullptr) return;
+    if (process.state == ProcessState::kStarting) look_for_ready_file(process, running, name);
+    const auto exit = running.child->poll();
+    if (!exit) return;
+    process.state = ProcessState::kExited;
+    process.exit_code = exit->code;
+    process.exit_signal = exit->signal;
+    process.ended_ms = observed_.now_ms;
+    scraper_.remove(label(process));
+    listener_.process_ended(name, *exit, process.stopping_since_ms.has_value(), running.log);
+  }
+
+  void look_for_ready_file(Process& process, const Running& running, const std::string& name) {
+    const auto ready = read_ready_file(running.ready_file, name);
+    if (!ready) {
+      if (ready.error().code != ErrorCode::kNotFound) listener_.warning(ready.error().message);
+      return;
+    }
+    process.state = ProcessState::kReady;
+    process.incarnation = ready->incarnation;
+    process.address = ready->address;
+    if (!ready->metrics_address.empty()) scraper_.add(label(process), ready->metrics_address);
+    listener_.process_ready(*ready);
+  }
+
+  // Counters of a restarted process are another series.
+  static std::string label(const Process& process) {
+    return decide::process_name(process.role, process.index) + "." +
+           std::to_string(process.instance);
+  }
+
+  void reap_orphans() {
+    std::vector<pid_t> known = {guard_.pid()};
+    for (const auto& [name, running] : running_) {
+      if (running.child != nullptr) known.push_back(running.child->pid());
+    }
+    reap_strangers(known);
+  }
+
+  // One session, with the coordinator that status names.
+  void keep_session() {
+    const api::TrainingJobStatus& status = observed_.status;
+    const auto member = std::find_if(status.members.begin(), status.members.end(),
+                                     [&](const api::MemberStatus& known) {
+                                       return known.name == status.coordinator &&
+                                              known.incarnation == status.coordinator_incarnation;
+                                     });
+    const bool wanted = status.term > 0 && member != status.members.end();
+    const bool same = client_ != nullptr && wanted && client_->options().name == member->name &&
+                      client_->options().incarnation == member->incarnation;
+    if (same || (client_ == nullptr && !wanted)) return;
+    client_.reset();
+    observed_.session.reset();
+    if (!wanted) return;
+    ControlClientOptions options;
+    options.name = member->name;
+    options.incarnation = member->incarnation;
+    options.address = member->address;
+    options.job_uid = options_.job.metadata.uid;
+    if (options_.network == Network::kTcp) options.tls = certificates_.operator_role;
+    options.notify = [fd = notified_.get()] { ::eventfd_write(fd, 1); };
+    client_ = std::make_unique<ControlClient>(std::move(options));
+  }
+
+  void take(ControlEvent event) {
+    if (auto* opened = std::get_if<SessionOpened>(&event)) {
+      observed_.session = decide::CoordinatorSession{};
+      observed_.session->name = opened->name;
+      observed_.session->incarnation = opened->incarnation;
+    } else if (auto* closed = std::get_if<SessionClosed>(&event)) {
+      observed_.session.reset();
+      if (closed->refused) refused(closed->reason);
+    } else if (auto* progress = std::get_if<Progress>(&event)) {
+      if (!observed_.report || observed_.report->term <= progress->report.term)
+        observed_.report = progress->report;
+      listener_.progress(*progress);
+    } else if (auto* origin = std::get_if<decide::OriginRequest>(&event)) {
+      observed_.origin_request = *origin;
+    } else if (auto* remove = std::get_if<decide::RemoveRequest>(&event)) {
+      auto& requests = observed_.remove_requests;
+      if (std::find(requests.begin(), requests.end(), *remove) == requests.end())
+        requests.push_back(*remove);
+    }
+  }
+
+  // A server of ours that will never talk to us is as good as none.
+  void refused(const std::string& reason) {
+    observed_.report = decide::CoordinatorReport{};
+    observed_.report->term = observed_.status.term;
+    observed_.report->phase = decide::CoordinatorPhase::kFailed;
+    observed_.report->failure = observed_.status.coordinator + " refused the supervisor: " + reason;
+  }
+
+  // ---- what is to be done ----
+
+  Result<void> perform(const decide::Actions& actions) {
+    for (const decide::Action& action : actions.list) {
+      auto performed = std::visit([this](const auto& one) { return perform_one(one); }, action);
+      if (!performed) return performed;
+    }
+    return {};
+  }
+
+  Result<void> perform_one(const decide::WriteStatus& write) {
+    const bool had_outcome = decide::has_outcome(observed_.status);
+    auto written = store_.compare_and_swap(write.expected_version, write.next);
+    if (!written) return written;
+    observed_.status = store_.status();
+    // Before anything is stopped: the last figures.
+    if (!had_outcome && decide::has_outcome(observed_.status)) scraper_.scrape_now();
+    return {};
+  }
+
+  Result<void> perform_one(const decide::StartProcess& start) {
+    const std::string name = decide::process_name(start.role, start.index);
+    const std::string life = name + "." + std::to_string(start.instance);
+    Process process;
+    process.role = start.role;
+    process.index = start.index;
+    process.instance = start.instance;
+    process.started_ms = observed_.now_ms;
+    Running running;
+    running.log = folder_.logs() / (life + ".jsonl");
+    running.ready_file = folder_.ready() / (life + ".json");
+    auto child = ChildProcess::start(child_options(process, name, running));
+    if (child) {
+      running.child = std::make_unique<ChildProcess>(std::move(*child));
+    } else {
+      listener_.warning(child.error().message);
+      process.state = ProcessState::kExited;
+      process.exit_code = to_status(
+          child.error().code == ErrorCode::kUnavailable ? ExitCode::kFailed : ExitCode::kUsage);
+      process.ended_ms = observed_.now_ms;
+    }
+    std::erase_if(observed_.processes, [&](const Process& old) {
+      return old.role == start.role && old.index == start.index;
+    });
+    observed_.processes.push_back(std::move(process));
+    running_.insert_or_assign(name, std::move(running));
+    return {};
+  }
+
+  ChildOptions child_options(const Process& process, const std::string& name,
+                             const Running& running) const {
+    const bool server = process.role == Role::kServer;
+    CommonArguments common;
+    common.name = name;
+    common.network = options_.network;
+    if (options_.network == Network::kTcp)
+      common.tls = server ? certificates_.server : certificates_.worker;
+    common.ready_file = running.ready_file;
+    common.threads = server ? options_.server_threads : options_.worker_threads;
+    ChildOptions options;
+    options.program = options_.programs / (server ? "ballast-ps" : "ballast-worker");
+    options.arguments =
+        server ? server_arguments(common, options_.job.metadata.uid, folder_.socket(name))
+               : worker_arguments(common, folder_.path() / "job.json", options_.cache,
+                                  observed_.status.members);
+    options.output = running.log;
+    options.environment = {guard_.mark()};
+    return options;
+  }
+
+  Result<void> perform_one(const decide::StopProcess& stop) {
+    for (Process& process : observed_.processes) {
+      if (decide::process_name(process.role, process.index) != stop.name ||
+          process.instance != stop.instance)
+        continue;
+      if (stop.kill) {
+        process.killed = true;
+      } else {
+        process.stopping_since_ms = observed_.now_ms;
+      }
+      running_.at(stop.name).child->send_signal(stop.kill ? SIGKILL : SIGTERM);
+    }
+    return {};
+  }
+
+  Result<void> perform_one(const decide::SendAppoint&) {
+    client_->send_appoint(options_.job, observed_.status);
+    observed_.session->told_term = observed_.status.term;
+    observed_.session->told_members_number = observed_.status.members_number;
+    observed_.session->told_plan_number = observed_.status.plan_number;
+    return {};
+  }
+
+  Result<void> perform_one(const decide::SendMembers&) {
+    client_->send_members(observed_.status);
+    observed_.session->told_members_number = observed_.status.members_number;
+    observed_.remove_requests.clear();
+    return {};
+  }
+
+  Result<void> perform_one(const decide::SendOrigin&) {
+    client_->send_origin(observed_.status);
+    observed_.session->told_origin = observed_.status.origin;
+    observed_.origin_request.reset();
+    return {};
+  }
+
+  Result<void> perform_one(const decide::SendPlan&) {
+    client_->send_plan(observed_.status);
+    observed_.session->told_plan_number = observed_.status.plan_number;
+    return {};
+  }
+
+  Result<void> perform_one(const decide::Finish& finish) {
+    finished_ = finish.exit_code;
+    return {};
+  }
+
+  LocalJobOptions options_;
+  const RunFolder& folder_;
+  OrphanGuard& guard_;
+  Signals& signals_;
+  RunListener& listener_;
+  StoreFile store_;
+  RunCertificates certificates_;
+  SteadyClock clock_;
+  Descriptor notified_;     // written by the client's threads
+  Descriptor ready_files_;  // inotify: a ready-file appeared
+  Scraper scraper_;
+  decide::Observed observed_;
+  std::map<std::string, Running> running_;  // by process name
+  std::unique_ptr<ControlClient> client_;
+  std::optional<decide::TimeMs> wake_at_ms_;
+  std::optional<int> finished_;
+  bool ended_at_once_ = false;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<LocalJob>> LocalJob::create(LocalJobOptions options, const RunFolder& folder,
+                                                   OrphanGuard& guard, Signals& signals,
+                                                   RunListener& listener) {
+  for (const char* program : {"ballast-ps", "ballast-worker"}) {
+    const fs::path path = options.programs / program;
+    if (::access(path.c_str(), X_OK) != 0) return tl::unexpected(file_error(errno, "start", path));
+  }
+  auto store = StoreFile::open(folder.path());
+  if (!store) return tl::unexpected(store.error());
+  RunCertificates certificates;
+  if (options.network == Network::kTcp) {
+    auto made = make_run_certificates(folder.tls(), options.job.metadata.name_space,
+                                      options.job.metadata.uid);
+    if (!made) return tl::unexpected(made.error());
+    certificates = std::move(*made);
+  }
+  auto written =
+      write_file_atomically(folder.path() / "job.json", job_config_json(options.job), 0600);
+  if (!written) return tl::unexpected(written.error());
+  return std::make_unique<LocalJobImpl>(std::move(options), folder, guard, signals, listener,
+                                        std::move(*store), std::move(certificates));
+}
+
+}  // namespace ballast::local
