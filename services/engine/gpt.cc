@@ -217,26 +217,30 @@ ValueId Gpt::record_residual(ValueId a, ValueId b) {
   return out;
 }
 
-// The head makes its gradients while it has the logits, in forward; its backward has nothing left.
 void Gpt::record_head(ValueId in) {
   last_ = in;
+  const auto op = [this](const Pass& pass) {
+    return Head{pass.shape.rows(), config_.channels, config_.vocabulary};
+  };
   tape_.record({.inputs = {in},
                 .outputs = {},
                 .kept = {in},
                 .parameters = {kTokenTable},
                 .forward =
                     [=, this](Pass& pass) {
-                      if (pass.targets == nullptr) {
-                        return;
+                      if (pass.targets != nullptr) {
+                        pass.loss = head_forward(compute_, op(pass), tape_.data(in),
+                                                 parameter(pass, kTokenTable), pass.targets,
+                                                 logits_.data(), row_loss_.data());
                       }
-                      const bool train = pass.gradients != nullptr;
-                      pass.loss = head_loss(
-                          compute_, {pass.shape.rows(), config_.channels, config_.vocabulary},
-                          tape_.data(in), parameter(pass, kTokenTable), pass.targets,
-                          logits_.data(), row_loss_.data(), train ? tape_.gradient(in) : nullptr,
-                          train ? gradient(pass, kTokenTable) : nullptr);
                     },
-                .backward = [](Pass&, const std::vector<bool>&) {}});
+                .backward =
+                    [=, this](Pass& pass, const std::vector<bool>& accumulate) {
+                      CHECK(!accumulate[0]);
+                      head_backward(compute_, op(pass), tape_.data(in),
+                                    parameter(pass, kTokenTable), pass.targets, logits_.data(),
+                                    tape_.gradient(in), gradient(pass, kTokenTable));
+                    }});
 }
 
 MemoryBytes Gpt::memory() const {
@@ -290,30 +294,24 @@ void Gpt::clear_padding(std::span<float> gradients) const {
   }
 }
 
-Result<LossSum> Gpt::forward_backward(std::span<const float> parameters,
-                                      std::span<const uint32_t> tokens,
-                                      std::span<const uint32_t> targets, std::span<float> gradients,
-                                      const RangeFunction& need, const RangeFunction& final) {
-  CHECK(gradients.size() == layout().elements);
+Result<LossSum> Gpt::forward(std::span<const float> parameters, std::span<const uint32_t> tokens,
+                             std::span<const uint32_t> targets, const RangeFunction& need) {
+  pass_.reset();
   auto pass = windows(parameters, tokens, targets);
   if (!pass) {
     return tl::unexpected(pass.error());
   }
-  pass->gradients = gradients.data();
-  clear_padding(gradients);
   tape_.forward(*pass, need);
-  tape_.backward(*pass, final);
+  pass_ = *pass;
   return LossSum{pass->loss, tokens.size()};
 }
 
-Result<LossSum> Gpt::loss(std::span<const float> parameters, std::span<const uint32_t> tokens,
-                          std::span<const uint32_t> targets, const RangeFunction& need) {
-  auto pass = windows(parameters, tokens, targets);
-  if (!pass) {
-    return tl::unexpected(pass.error());
-  }
-  tape_.forward(*pass, need);
-  return LossSum{pass->loss, tokens.size()};
+void Gpt::backward(std::span<float> gradients, const RangeFunction& final) {
+  CHECK(pass_.has_value() && gradients.size() == layout().elements);
+  pass_->gradients = gradients.data();
+  clear_padding(gradients);
+  tape_.backward(*pass_, final);
+  pass_.reset();
 }
 
 Result<void> Gpt::logits(std::span<const float> parameters, std::span<const uint32_t> tokens,
@@ -326,6 +324,7 @@ Result<void> Gpt::logits(std::span<const float> parameters, std::span<const uint
   if (auto checked = check_tokens(tokens, "token"); !checked) {
     return checked;
   }
+  pass_.reset();
   Pass pass;
   pass.shape = {1, tokens.size()};
   pass.tokens = tokens.data();

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -58,19 +59,17 @@ class Gpt {
   const Layout& layout() const { return tape_.layout(); }
   MemoryBytes memory() const;
 
-  // One microbatch. tokens and targets: [sequences, context] each. Every element of `gradients` (an
-  // arena) is set. `need` is called before a range of parameters is first read, first layers first;
-  // `final` when a range of gradients will not change any more, last layers first. Both together
-  // cover [0, layout().elements), each element once. kInvalid: a token outside the vocabulary, a
-  // wrong length; then neither was called.
-  Result<LossSum> forward_backward(std::span<const float> parameters,
-                                   std::span<const uint32_t> tokens,
-                                   std::span<const uint32_t> targets, std::span<float> gradients,
-                                   const RangeFunction& need = {}, const RangeFunction& final = {});
+  // The loss of one microbatch. tokens and targets: [sequences, context] each. `need` is called
+  // before a range of parameters is first read, first layers first. kInvalid: a token outside the
+  // vocabulary, a wrong length; then it was not called.
+  Result<LossSum> forward(std::span<const float> parameters, std::span<const uint32_t> tokens,
+                          std::span<const uint32_t> targets, const RangeFunction& need = {});
 
-  // The loss alone.
-  Result<LossSum> loss(std::span<const float> parameters, std::span<const uint32_t> tokens,
-                       std::span<const uint32_t> targets, const RangeFunction& need = {});
+  // The gradient of the loss of the last forward(), whose arguments must still be as they were; at
+  // most once for each. Sets every element of `gradients` (an arena), padding to 0; `final` is
+  // called when a range will not change any more, last layers first. The ranges of `need`, and
+  // those of `final`, touch and cover [0, layout().elements).
+  void backward(std::span<float> gradients, const RangeFunction& final = {});
 
   // The logits [vocabulary] that follow one window of 1 to `context` tokens.
   Result<void> logits(std::span<const float> parameters, std::span<const uint32_t> tokens,
@@ -97,7 +96,8 @@ class Gpt {
   uint32_t sequences_ = 0;
   Compute compute_;
   Tape tape_;
-  ValueId last_ = 0;  // what the head reads
+  ValueId last_ = 0;          // what the head reads
+  std::optional<Pass> pass_;  // the last forward(), until backward()
   FloatBuffer logits_;
   std::vector<double> row_loss_;
 };

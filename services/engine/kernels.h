@@ -76,8 +76,8 @@ struct KernelTable {
   void (*attention_block_backward)(const ScoreBlock& block, const float* maximum,
                                    const float* inverse_sum, const float* dots, float* gradient);
 
-  // The cross-entropy of one row of logits, in nats; with `gradient`, logits become its gradient.
-  double (*cross_entropy_row)(float* logits, size_t columns, uint32_t target, bool gradient);
+  // The cross-entropy of one row of logits, in nats; the logits become its gradient.
+  double (*cross_entropy_row)(float* logits, size_t columns, uint32_t target);
 };
 
 const KernelTable& kernels_baseline();

@@ -80,12 +80,16 @@ struct Head {
   size_t channels = 0;
   size_t vocabulary = 0;
 };
-// Logits exist for one block of rows at a time, so the gradients are made here as well, unless
-// in_gradient is null. Sets in_gradient [rows, channels] and table_gradient [vocabulary, channels].
-// logits: scratch of head_scratch() elements; row_loss: scratch of `rows` elements.
-double head_loss(const Compute&, const Head&, const float* in, const float* table,
-                 const uint32_t* targets, float* logits, double* row_loss, float* in_gradient,
-                 float* table_gradient);
+// The loss summed over the rows. Logits exist for one block of rows at a time, in `logits` (scratch
+// of head_scratch() elements) and become their own gradient there; row_loss: scratch of `rows`
+// elements.
+double head_forward(const Compute&, const Head&, const float* in, const float* table,
+                    const uint32_t* targets, float* logits, double* row_loss);
+// Sets in_gradient [rows, channels] and table_gradient [vocabulary, channels]. `logits` is what
+// head_forward left; where there are several blocks, they are computed again.
+void head_backward(const Compute&, const Head&, const float* in, const float* table,
+                   const uint32_t* targets, float* logits, float* in_gradient,
+                   float* table_gradient);
 size_t head_scratch(const Head&);
 // The logits of one row.
 void head_logits(const Compute&, const Head&, const float* in_row, const float* table,

@@ -29,7 +29,7 @@ struct Pass {
   const uint32_t* tokens = nullptr;
   const uint32_t* targets = nullptr;  // null: no loss is asked for
   const float* parameters = nullptr;  // the arena
-  float* gradients = nullptr;         // the arena; null: forward only
+  float* gradients = nullptr;         // the arena, in backward
   double loss = 0;                    // summed over tokens
 };
 

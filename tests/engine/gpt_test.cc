@@ -40,6 +40,16 @@ struct Problem {
   std::vector<float> gradients;
 };
 
+// Forward, then backward.
+Result<LossSum> train(Gpt& model, Problem& problem, const RangeFunction& need = {},
+                      const RangeFunction& final = {}) {
+  auto sum = model.forward(problem.parameters, problem.tokens, problem.targets, need);
+  if (sum) {
+    model.backward(problem.gradients, final);
+  }
+  return sum;
+}
+
 struct Outcome {
   double loss = 0;
   std::vector<float> gradients;
@@ -54,8 +64,7 @@ Outcome run(const GptConfig& config, size_t threads, const KernelTable& kernels)
   Problem problem(config);
   ThreadPool pool(threads);
   Gpt model(config, problem.sequences, {&pool, &kernels});
-  const auto sum = model.forward_backward(problem.parameters, problem.tokens, problem.targets,
-                                          problem.gradients);
+  const auto sum = train(model, problem);
   return {sum->loss, problem.gradients};
 }
 
@@ -63,8 +72,7 @@ TEST(Gpt, LossAndGradientsMatchTheReference) {
   Problem problem(kOdd);
   ThreadPool pool(2);
   Gpt model(kOdd, problem.sequences, {&pool, &best_kernels()});
-  const auto sum = model.forward_backward(problem.parameters, problem.tokens, problem.targets,
-                                          problem.gradients);
+  const auto sum = train(model, problem);
   ASSERT_TRUE(sum);
   const auto loss = [&](const reference::Numbers& at) {
     return reference::gpt_loss(kOdd, problem.layout, at, problem.tokens, problem.targets);
@@ -86,8 +94,7 @@ TEST(Gpt, EveryElementOfTheGradientIsSetAndPaddingIsZero) {
   Problem problem(kOdd);
   ThreadPool pool(1);
   Gpt model(kOdd, problem.sequences, {&pool, &best_kernels()});
-  ASSERT_TRUE(model.forward_backward(problem.parameters, problem.tokens, problem.targets,
-                                     problem.gradients));
+  ASSERT_TRUE(train(model, problem));
   uint64_t end = 0;
   for (const Tensor& tensor : problem.layout.tensors) {
     for (; end < tensor.offset; ++end) {
@@ -119,12 +126,13 @@ TEST(Gpt, BitsDoNotDependOnWhatRanBefore) {
   ThreadPool pool(1);
   Gpt model(kWide, 8, {&pool, &best_kernels()});  // room for more sequences than are used
   const auto other = reference::some_tokens(8 * kWide.context, kWide.vocabulary, 9);
-  ASSERT_TRUE(model.forward_backward(problem.parameters, other, other, problem.gradients));
+  ASSERT_TRUE(model.forward(problem.parameters, other, other));
+  model.backward(problem.gradients);
   for (int i = 0; i < 2; ++i) {
-    const auto sum = model.forward_backward(problem.parameters, problem.tokens, problem.targets,
-                                            problem.gradients);
+    const auto sum = train(model, problem);
     EXPECT_TRUE((Outcome{sum->loss, problem.gradients}) == expected);
-    EXPECT_EQ(model.loss(problem.parameters, problem.tokens, problem.targets)->loss, expected.loss);
+    EXPECT_EQ(model.forward(problem.parameters, problem.tokens, problem.targets)->loss,
+              expected.loss);
   }
 }
 
@@ -147,9 +155,8 @@ TEST(Gpt, RangesAreNeededAndFinalExactlyOnce) {
   std::vector<std::pair<uint64_t, uint64_t>> needed;
   std::vector<std::pair<uint64_t, uint64_t>> final;
   std::vector<float> when_final(problem.layout.elements);
-  ASSERT_TRUE(model.forward_backward(
-      problem.parameters, problem.tokens, problem.targets, problem.gradients,
-      [&](uint64_t begin, uint64_t end) { needed.emplace_back(begin, end); },
+  ASSERT_TRUE(train(
+      model, problem, [&](uint64_t begin, uint64_t end) { needed.emplace_back(begin, end); },
       [&](uint64_t begin, uint64_t end) {
         final.emplace_back(begin, end);
         std::copy(problem.gradients.begin() + static_cast<ptrdiff_t>(begin),
@@ -171,12 +178,12 @@ TEST(Gpt, ReadsNoParameterBeforeItAskedForIt) {
   Gpt model(kOdd, problem.sequences, {&pool, &best_kernels()});
   std::vector<float> arriving(problem.parameters.size(), std::nanf(""));
   const auto sum =
-      model.loss(arriving, problem.tokens, problem.targets, [&](uint64_t begin, uint64_t end) {
+      model.forward(arriving, problem.tokens, problem.targets, [&](uint64_t begin, uint64_t end) {
         std::copy(problem.parameters.begin() + static_cast<ptrdiff_t>(begin),
                   problem.parameters.begin() + static_cast<ptrdiff_t>(end),
                   arriving.begin() + static_cast<ptrdiff_t>(begin));
       });
-  EXPECT_EQ(sum->loss, model.loss(problem.parameters, problem.tokens, problem.targets)->loss);
+  EXPECT_EQ(sum->loss, model.forward(problem.parameters, problem.tokens, problem.targets)->loss);
 }
 
 TEST(Gpt, FewerSequencesThanPlanned) {
@@ -184,8 +191,8 @@ TEST(Gpt, FewerSequencesThanPlanned) {
   ThreadPool pool(1);
   Gpt small(kOdd, 1, {&pool, &best_kernels()});
   Gpt large(kOdd, 5, {&pool, &best_kernels()});
-  EXPECT_EQ(small.loss(problem.parameters, problem.tokens, problem.targets)->loss,
-            large.loss(problem.parameters, problem.tokens, problem.targets)->loss);
+  EXPECT_EQ(small.forward(problem.parameters, problem.tokens, problem.targets)->loss,
+            large.forward(problem.parameters, problem.tokens, problem.targets)->loss);
 }
 
 TEST(Gpt, LogitsMatchTheReferenceForShortWindows) {
@@ -217,16 +224,15 @@ TEST(Gpt, RefusesBadTokensAndLengths) {
   const RangeFunction note = [&](uint64_t, uint64_t) { called = true; };
   auto targets = problem.targets;
   targets[4] = 23;
-  auto result = model.forward_backward(problem.parameters, problem.tokens, targets,
-                                       problem.gradients, note, note);
+  auto result = model.forward(problem.parameters, problem.tokens, targets, note);
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().message, "target number 4 is 23, the vocabulary has 23");
   targets.pop_back();
-  result = model.loss(problem.parameters, problem.tokens, targets, note);
+  result = model.forward(problem.parameters, problem.tokens, targets, note);
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().message,
             "21 tokens and 20 targets, expected 1 to 3 windows of 7 of both");
-  EXPECT_FALSE(model.loss(problem.parameters, {}, {}, note));
+  EXPECT_FALSE(model.forward(problem.parameters, {}, {}, note));
   EXPECT_FALSE(called);
   std::vector<float> logits(kOdd.vocabulary);
   EXPECT_FALSE(model.logits(problem.parameters, {}, logits));

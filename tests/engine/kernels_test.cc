@@ -69,7 +69,7 @@ Floats everything(const KernelTable& kernels, size_t columns) {
   keep(scores);
   keep(out);
   scores = a;
-  const double loss = kernels.cross_entropy_row(scores.data(), count, 1, true);
+  const double loss = kernels.cross_entropy_row(scores.data(), count, 1);
   keep(scores);
   all.push_back(static_cast<float>(loss));
   return all;

@@ -70,25 +70,21 @@ void attention_block_backward(const ScoreBlock& block, const float* row_maxima,
   }
 }
 
-double cross_entropy_row(float* logits, size_t columns, uint32_t target, bool gradient) {
+double cross_entropy_row(float* logits, size_t columns, uint32_t target) {
   const float largest = row_maximum(logits, columns);
   const double target_logit = logits[target];
   Vector total{};
   for_vectors(columns, [&](size_t i, auto part) {
     const Vector weight = keep(exponential(load(logits + i, part) - largest), part);
-    if (gradient) {
-      store(logits + i, weight, part);
-    }
+    store(logits + i, weight, part);
     total += weight;
   });
   const float denominator = sum(total);
-  if (gradient) {
-    const float inverse = 1.0F / denominator;
-    for_vectors(columns, [&](size_t i, auto part) {
-      store(logits + i, load(logits + i, part) * inverse, part);
-    });
-    logits[target] -= 1.0F;
-  }
+  const float inverse = 1.0F / denominator;
+  for_vectors(columns, [&](size_t i, auto part) {
+    store(logits + i, load(logits + i, part) * inverse, part);
+  });
+  logits[target] -= 1.0F;
   return logarithm(denominator) + static_cast<double>(largest) - target_logit;
 }
 
