@@ -89,15 +89,14 @@ void begin_final_evaluation(Run& run) {
   CoordinatorState& state = run.state;
   enter(run, JobPhase::kFinalEvaluation);
   const uint32_t batches = state.training().evaluation_batches;
-  if (batches == 0) {
-    begin_checkpoint(run);
-    return;
-  }
   state.evaluations.assign(batches, std::nullopt);
   state.evaluations_missing = batches;
   state.orphan_evaluations.resize(batches);
   std::iota(state.orphan_evaluations.begin(), state.orphan_evaluations.end(), 0u);
-  assign_all(run);
+  assign_all(run);  // without batches too: nobody keeps the microbatches of the last step
+  if (batches == 0) {
+    begin_checkpoint(run);
+  }
 }
 
 void finish_evaluation(Run& run) {
