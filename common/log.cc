@@ -81,12 +81,12 @@ void StderrLogSink::write(const LogRecord& record) {
 
 void CapturedLog::write(const LogRecord& record) {
   std::string line = format_log_line(record);
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   lines_.push_back(std::move(line));
 }
 
 std::vector<std::string> CapturedLog::lines() const {
-  const std::lock_guard lock(mutex_);
+  const MutexLock lock(mutex_);
   return lines_;
 }
 

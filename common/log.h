@@ -15,13 +15,13 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <variant>
 #include <vector>
 
 #include "common/error.h"
+#include "common/mutex.h"
 
 namespace ballast {
 
@@ -93,8 +93,8 @@ class CapturedLog : public LogSink {
   std::vector<std::string> lines() const;
 
  private:
-  mutable std::mutex mutex_;
-  std::vector<std::string> lines_;  // guarded by mutex_
+  mutable Mutex mutex_;
+  std::vector<std::string> lines_ GUARDED_BY(mutex_);
 };
 
 class Logger {

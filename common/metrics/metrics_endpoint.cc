@@ -6,7 +6,6 @@
 #include <cstring>
 #include <exception>
 #include <iterator>
-#include <mutex>
 #include <semaphore>
 #include <string_view>
 #include <thread>
@@ -24,6 +23,7 @@
 #include <prometheus/text_serializer.h>
 
 #include "common/address.h"
+#include "common/mutex.h"
 
 namespace ballast {
 namespace {
@@ -174,7 +174,7 @@ struct MetricsEndpoint::Server {
   static int on_message(const mg_connection* connection, const char* message) {
     auto* server = static_cast<Server*>(mg_get_user_data(mg_get_context(connection)));
     if (server == nullptr) return 1;
-    const std::lock_guard lock(server->mutex);
+    const MutexLock lock(server->mutex);
     if (server->starting) server->trouble += fmt::format("{}; ", message);
     return 1;
   }
@@ -210,7 +210,7 @@ struct MetricsEndpoint::Server {
     unsigned code = 0;
     mg_error_data error{.code = &code, .text = text.data(), .text_buffer_size = text.size()};
     context = mg_start2(&init, &error);
-    const std::lock_guard lock(mutex);
+    const MutexLock lock(mutex);
     starting = false;
     if (context == nullptr) return tl::unexpected(listen_error(address, trouble + text.data()));
     mg_server_port port{};
@@ -224,9 +224,9 @@ struct MetricsEndpoint::Server {
   const MetricsEndpointOptions options;
   std::string address;  // constant once start() has returned
   mg_context* context = nullptr;
-  std::mutex mutex;
-  bool starting = true;  // guarded by mutex
-  std::string trouble;   // guarded by mutex
+  Mutex mutex;
+  bool starting GUARDED_BY(mutex) = true;
+  std::string trouble GUARDED_BY(mutex);
 };
 
 Result<std::unique_ptr<MetricsEndpoint>> MetricsEndpoint::start(MetricsEndpointOptions options) {

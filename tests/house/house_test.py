@@ -195,6 +195,14 @@ class TidyTest(unittest.TestCase):
     def test_files_have_snake_case_names(self):
         self.assert_found("common/Log.cc", "\n".join(["int a;", ""]), "snake_case")
 
+    def test_links_lead_somewhere(self):
+        page = tidy.File("docs/a.md", "[b](b.md), [c](../c.md#part), [web](https://example.org/x)\n")
+        there = {"docs/b.md", "c.md"}
+        self.assertEqual(list(tidy.problems_of(page, there.__contains__)), [])
+        found = list(tidy.problems_of(page, {"c.md"}.__contains__))
+        self.assertEqual(len(found), 1, found)
+        self.assertIn("b.md, which is not there", found[0])
+
 
 if __name__ == "__main__":
     unittest.main()

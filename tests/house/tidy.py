@@ -5,6 +5,7 @@ tidy.py SOURCE_FOLDER   prints "path:line: what is wrong, and what to do"; exit 
 A rule is a function from a file to (line number, sentence). Long files are told, and are no failure.
 """
 
+import posixpath
 import re
 import subprocess
 import sys
@@ -149,6 +150,17 @@ def own_header_first(file):
         return
 
 
+def links(file, exists=None):
+    """Links of a page to other files must lead somewhere."""
+    if not file.path.endswith(".md") or exists is None:
+        return
+    for number, line in enumerate(file.lines, 1):
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", line):
+            where = posixpath.normpath(posixpath.join(posixpath.dirname(file.path), target))
+            if "://" not in target and not exists(where):
+                yield number, f"a link to {target}, which is not there"
+
+
 def names(file):
     name = file.path.rsplit("/", 1)[-1]
     if file.is_code() and not re.fullmatch(r"[a-z0-9_]+\.\w+", name):
@@ -158,10 +170,11 @@ def names(file):
 RULES = (opening, layout, unfinished, machine_paths, sleeps, library_random, threads, own_header_first, names)
 
 
-def problems_of(file):
-    for rule in RULES:
-        for number, sentence in rule(file):
-            yield f"{file.path}:{number}: {sentence}"
+def problems_of(file, exists=None):
+    """`exists` tells whether a path of the repository is there; without it, links are not followed."""
+    found = [problem for rule in RULES for problem in rule(file)]
+    for number, sentence in found + list(links(file, exists)):
+        yield f"{file.path}:{number}: {sentence}"
 
 
 def our_files(source):
@@ -182,8 +195,9 @@ def our_files(source):
 
 def main(arguments):
     count = 0
-    for file in our_files(Path(arguments[0])):
-        for problem in problems_of(file):
+    source = Path(arguments[0])
+    for file in our_files(source):
+        for problem in problems_of(file, lambda path: (source / path).exists()):
             print(problem)
             count += 1
         if file.is_code() and len(file.lines) > LONG_FILE_LINES:
