@@ -40,12 +40,16 @@ void adamw(const OptimizerSettings& settings, const Record& record, float decay,
            float& parameter, float& first, float& second) {
   const auto beta1 = static_cast<float>(settings.beta1);
   const auto beta2 = static_cast<float>(settings.beta2);
+  const auto rest1 = static_cast<float>(1.0 - settings.beta1);
+  const auto rest2 = static_cast<float>(1.0 - settings.beta2);
   const auto epsilon = static_cast<float>(settings.epsilon);
   const float gradient = root * record.scale;
-  first = beta1 * first + (1.0f - beta1) * gradient;
-  second = beta2 * second + ((1.0f - beta2) * gradient) * gradient;
-  const float root_mean = std::sqrt(second / record.bias_correction2);
-  const float direction = (first / record.bias_correction1) / (root_mean + epsilon);
+  first = beta1 * first + rest1 * gradient;
+  second = beta2 * second + (rest2 * gradient) * gradient;
+  const float inverse1 = 1.0f / record.bias_correction1;
+  const float inverse2 = 1.0f / record.bias_correction2;
+  const float root_mean = std::sqrt(second * inverse2);
+  const float direction = (first * inverse1) / (root_mean + epsilon);
   parameter = parameter - record.learning_rate * (direction + decay * parameter);
 }
 
@@ -161,24 +165,24 @@ Record decide(const Scenario& scenario, const Reference& reference, Step step,
                               scenario.segments.size(segment));
   }
   const auto tokens = static_cast<double>(record.training.tokens);
-  record.apply = all_finite(root);
-  record.gradient_norm = std::sqrt(squares) / tokens;
+  const OptimizerSettings& optimizer = training.optimizer;
+  record.apply = all_finite(root) && std::isfinite(squares);
   record.applied_steps = before.applied_steps + (record.apply ? 1 : 0);
   record.skipped_in_a_row = record.apply ? 0 : before.skipped_in_a_row + 1;
+  record.learning_rate =
+      static_cast<float>(learning_rate(training.schedule, optimizer.learning_rate, step));
+  if (optimizer.kind == OptimizerKind::kAdamW && record.applied_steps > 0) {
+    record.bias_correction1 =
+        static_cast<float>(bias_correction(optimizer.beta1, record.applied_steps));
+    record.bias_correction2 =
+        static_cast<float>(bias_correction(optimizer.beta2, record.applied_steps));
+  }
   if (record.apply) {
+    record.gradient_norm = std::sqrt(squares) / tokens;
     const double clip = training.gradient_clip > 0 && record.gradient_norm > training.gradient_clip
                             ? training.gradient_clip / record.gradient_norm
                             : 1.0;
-    const OptimizerSettings& optimizer = training.optimizer;
     record.scale = static_cast<float>(clip / tokens);
-    record.learning_rate =
-        static_cast<float>(learning_rate(training.schedule, optimizer.learning_rate, step));
-    if (optimizer.kind == OptimizerKind::kAdamW) {
-      record.bias_correction1 =
-          static_cast<float>(bias_correction(optimizer.beta1, record.applied_steps));
-      record.bias_correction2 =
-          static_cast<float>(bias_correction(optimizer.beta2, record.applied_steps));
-    }
   }
   if (training.evaluation_every > 0 && step > 0 && step % training.evaluation_every == 0) {
     record.evaluation = evaluation_of(scenario, reference, step);

@@ -131,7 +131,8 @@ void World::dispatch(uint32_t index) {
     return;
   }
   Process& process = processes_[slot.process];
-  if (!process.alive || process.id.incarnation != slot.incarnation || process.ended) {
+  const bool other_life = slot.incarnation != 0 && slot.incarnation != process.id.incarnation;
+  if (!process.alive || other_life || process.ended) {
     free_slots_.push_back(index);
     return;
   }

@@ -8,20 +8,6 @@
 #include "tests/sim/world.h"
 
 namespace ballast::sim {
-namespace {
-
-template <typename... Types>
-bool holds_one_of(const Message& message) {
-  return (std::holds_alternative<Types>(message) || ...);
-}
-
-bool for_coordinator(const Message& message) {
-  return holds_one_of<MembersChanged, OriginComplete, PlanChanged, SealRefused, Sealed, MapAck,
-                      InitialisedReport, Prepared, RecordHeld, Applied, CaughtUp, CheckpointWritten,
-                      Join, EvaluationDone, WorkerHeartbeat>(message);
-}
-
-}  // namespace
 
 void World::deliver(uint32_t index, Event event, const Values& payload) {
   Process& process = processes_[index];
@@ -68,10 +54,8 @@ void World::deliver_to_server(Process& process, Event& event, const Values& payl
     }
     return;
   }
-  const bool both = received == nullptr;
-  const bool to_coordinator =
-      process.coordinator != nullptr && (both || for_coordinator(received->envelope.message));
-  if (to_coordinator) {
+  // Both machines see everything and take what is theirs.
+  if (process.coordinator) {
     if (received != nullptr) {
       const auto* changed = std::get_if<MembersChanged>(&received->envelope.message);
       if (changed != nullptr && changed->members.number > process.members.number) {
@@ -80,7 +64,7 @@ void World::deliver_to_server(Process& process, Event& event, const Values& payl
     }
     perform(index, process.coordinator->step(event, now_ms_), event, payload);
   }
-  if (process.alive && (both || !to_coordinator)) {
+  if (process.alive) {
     perform(index, process.server->step(event, now_ms_), event, payload);
   }
 }
