@@ -94,6 +94,7 @@ void commit(Run& run) {
     state.latest_evaluation = record.evaluation;
     state.evaluation_version = record.step;
   }
+  run.out.push_back(FactCommitted{record});
   for (auto& [id, server] : state.servers) {
     server.holds_record = false;
     server.offer_sent_ms = 0;
@@ -102,7 +103,6 @@ void commit(Run& run) {
       run.send(id, Commit{state.term(), record});
     }
   }
-  run.out.push_back(FactCommitted{record});
   begin_step(run);
 }
 

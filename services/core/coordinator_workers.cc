@@ -248,7 +248,6 @@ void assign_all(Run& run) {
     state.workers.erase(id);
     run.out.push_back(FactMember{id, "it has left"});
   }
-  state.number = 0;
   const auto workers = staying(state);
   for (size_t i = 0; i < workers.size(); ++i) {
     workers[i]->microbatches = share(state.orphans, i, workers.size());
