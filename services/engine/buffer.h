@@ -1,4 +1,5 @@
-// A block of fp32 on a 64-byte boundary, zero at first. Movable; no thread rule of its own.
+// A block of fp32 on a 64-byte boundary, zero at first, as vector loops and matrix products like
+// it. Movable, not copyable; no thread rule of its own.
 #pragma once
 
 #include <cstddef>

@@ -295,13 +295,15 @@ void Gpt::clear_padding(std::span<float> gradients) const {
 }
 
 Result<LossSum> Gpt::forward(std::span<const float> parameters, std::span<const uint32_t> tokens,
-                             std::span<const uint32_t> targets, const RangeFunction& need) {
+                             std::span<const uint32_t> targets, const NeedFunction& need) {
   pass_.reset();
   auto pass = windows(parameters, tokens, targets);
   if (!pass) {
     return tl::unexpected(pass.error());
   }
-  tape_.forward(*pass, need);
+  if (!tape_.forward(*pass, need)) {
+    return fail(ErrorCode::kGone, "the parameters are not needed any more");
+  }
   pass_ = *pass;
   return LossSum{pass->loss, tokens.size()};
 }

@@ -15,6 +15,7 @@
 
 #include "common/error.h"
 #include "services/core/layout.h"
+#include "services/core/training.h"
 #include "services/engine/compute.h"
 #include "services/engine/tape.h"
 
@@ -37,11 +38,6 @@ Result<Layout> gpt_layout(const GptConfig& config);
 void gpt_initial_values(const GptConfig& config, const Layout& layout, uint64_t seed,
                         uint64_t begin, std::span<float> out);
 
-struct LossSum {
-  double loss = 0;  // nats, summed over tokens
-  uint64_t tokens = 0;
-};
-
 struct MemoryBytes {
   uint64_t parameters = 0;   // the caller's arena
   uint64_t gradients = 0;    // the caller's second arena
@@ -60,10 +56,11 @@ class Gpt {
   MemoryBytes memory() const;
 
   // The loss of one microbatch. tokens and targets: [sequences, context] each. `need` is called
-  // before a range of parameters is first read, first layers first. kInvalid: a token outside the
-  // vocabulary, a wrong length; then it was not called.
+  // before a range of parameters is first read, first layers first; where it says false, the pass
+  // ends with kGone. kInvalid: a token outside the vocabulary, a wrong length; then it was not
+  // called.
   Result<LossSum> forward(std::span<const float> parameters, std::span<const uint32_t> tokens,
-                          std::span<const uint32_t> targets, const RangeFunction& need = {});
+                          std::span<const uint32_t> targets, const NeedFunction& need = {});
 
   // The gradient of the loss of the last forward(), whose arguments must still be as they were; at
   // most once for each. Sets every element of `gradients` (an arena), padding to 0; `final` is

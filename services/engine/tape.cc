@@ -113,15 +113,16 @@ void Tape::plan_memory(size_t largest_rows) {
   memory_ = FloatBuffer(elements);
 }
 
-void Tape::forward(Pass& pass, const RangeFunction& need) {
+bool Tape::forward(Pass& pass, const NeedFunction& need) {
   for (Recorded& recorded : operations_) {
-    if (need) {
-      for (const Range& range : recorded.ranges) {
-        need(range.begin, range.end);
+    for (const Range& range : recorded.ranges) {
+      if (need && !need(range.begin, range.end)) {
+        return false;
       }
     }
     recorded.operation.forward(pass);
   }
+  return true;
 }
 
 void Tape::backward(Pass& pass, const RangeFunction& final) {

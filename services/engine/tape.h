@@ -22,6 +22,8 @@ using ValueId = size_t;
 
 // Elements [begin, end) of the arena.
 using RangeFunction = std::function<void(uint64_t begin, uint64_t end)>;
+// The same; false: stop here.
+using NeedFunction = std::function<bool(uint64_t begin, uint64_t end)>;
 
 // What one pass works on.
 struct Pass {
@@ -60,7 +62,7 @@ class Tape {
   // Running.
   float* data(ValueId value) { return memory_.data() + values_[value].data; }
   float* gradient(ValueId value) { return memory_.data() + values_[root(value)].gradient; }
-  void forward(Pass& pass, const RangeFunction& need);
+  bool forward(Pass& pass, const NeedFunction& need);  // false: `need` stopped it
   void backward(Pass& pass, const RangeFunction& final);
 
   uint64_t activation_elements() const { return memory_.size(); }

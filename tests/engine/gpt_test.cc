@@ -41,7 +41,7 @@ struct Problem {
 };
 
 // Forward, then backward.
-Result<LossSum> train(Gpt& model, Problem& problem, const RangeFunction& need = {},
+Result<LossSum> train(Gpt& model, Problem& problem, const NeedFunction& need = {},
                       const RangeFunction& final = {}) {
   auto sum = model.forward(problem.parameters, problem.tokens, problem.targets, need);
   if (sum) {
@@ -156,7 +156,11 @@ TEST(Gpt, RangesAreNeededAndFinalExactlyOnce) {
   std::vector<std::pair<uint64_t, uint64_t>> final;
   std::vector<float> when_final(problem.layout.elements);
   ASSERT_TRUE(train(
-      model, problem, [&](uint64_t begin, uint64_t end) { needed.emplace_back(begin, end); },
+      model, problem,
+      [&](uint64_t begin, uint64_t end) {
+        needed.emplace_back(begin, end);
+        return true;
+      },
       [&](uint64_t begin, uint64_t end) {
         final.emplace_back(begin, end);
         std::copy(problem.gradients.begin() + static_cast<ptrdiff_t>(begin),
@@ -182,8 +186,21 @@ TEST(Gpt, ReadsNoParameterBeforeItAskedForIt) {
         std::copy(problem.parameters.begin() + static_cast<ptrdiff_t>(begin),
                   problem.parameters.begin() + static_cast<ptrdiff_t>(end),
                   arriving.begin() + static_cast<ptrdiff_t>(begin));
+        return true;
       });
   EXPECT_EQ(sum->loss, model.forward(problem.parameters, problem.tokens, problem.targets)->loss);
+}
+
+TEST(Gpt, StopsWhereParametersAreNotNeededAnyMore) {
+  Problem problem(kOdd);
+  ThreadPool pool(1);
+  Gpt model(kOdd, problem.sequences, {&pool, &best_kernels()});
+  int left = 3;
+  const auto sum = model.forward(problem.parameters, problem.tokens, problem.targets,
+                                 [&](uint64_t, uint64_t) { return left-- > 0; });
+  ASSERT_FALSE(sum);
+  EXPECT_EQ(sum.error().code, ErrorCode::kGone);
+  EXPECT_EQ(left, -1);
 }
 
 TEST(Gpt, FewerSequencesThanPlanned) {
@@ -221,7 +238,7 @@ TEST(Gpt, RefusesBadTokensAndLengths) {
   ThreadPool pool(1);
   Gpt model(kOdd, problem.sequences, {&pool, &best_kernels()});
   bool called = false;
-  const RangeFunction note = [&](uint64_t, uint64_t) { called = true; };
+  const NeedFunction note = [&](uint64_t, uint64_t) { return called = true; };
   auto targets = problem.targets;
   targets[4] = 23;
   auto result = model.forward(problem.parameters, problem.tokens, targets, note);

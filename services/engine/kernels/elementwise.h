@@ -1,4 +1,5 @@
-// Sums of rows and columns, and gelu. See kernels.h for the contracts.
+// Sums of rows and columns, and gelu; kernels.h has the contracts. Each element of the output
+// depends on one fixed order of operations. Stateless; any thread.
 #pragma once
 
 #include "services/engine/kernels/vector.h"
