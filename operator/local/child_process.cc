@@ -1,6 +1,7 @@
 #include "operator/local/child_process.h"
 
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -47,6 +48,8 @@ struct Prepared {
   if (::dup2(prepared.null, 0) < 0 || ::dup2(prepared.output, 1) < 0 ||
       ::dup2(prepared.output, 2) < 0)
     give_up();
+  // Files that were opened without close-on-exec by some library.
+  ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
   ::execve(prepared.program, prepared.arguments, prepared.environment);
   give_up();
   ::_exit(127);

@@ -3,8 +3,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,11 +40,11 @@ bool carries(const char* pid, const std::string& mark) {
 bool kill_if_marked(const char* name, const std::string& mark) {
   const pid_t pid = static_cast<pid_t>(std::strtol(name, nullptr, 10));
   if (pid <= 1 || pid == ::getpid()) return false;
-  const int handle = ::pidfd_open(pid, 0);
+  const int handle = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
   bool found = false;
   if (handle >= 0) {
     found = carries(name, mark);
-    if (found) ::pidfd_send_signal(handle, SIGKILL, nullptr, 0);
+    if (found) ::syscall(SYS_pidfd_send_signal, handle, SIGKILL, nullptr, 0);
     ::close(handle);
   } else if (errno != ESRCH && carries(name, mark)) {
     found = true;

@@ -1,0 +1,60 @@
+// What processes are told of a job.
+#include "operator/local/job_config.h"
+
+#include <google/protobuf/util/json_util.h>
+#include <google/protobuf/util/message_differencer.h>
+#include <gtest/gtest.h>
+
+#include "operator/api/read_training_job.h"
+
+namespace ballast::local {
+namespace {
+
+api::TrainingJob some_job() {
+  return *api::read_training_job_yaml(
+      "apiVersion: ballast.dev/v1alpha1\nkind: TrainingJob\nmetadata: {name: tiny, uid: u-1}\n"
+      "spec:\n  data: {train: [/a, /b]}\n  training: {steps: 30, optimizer: {name: sgd, "
+      "learningRate: \"0.5\", momentum: \"0.9\"}}\n"
+      "  checkpoint: {path: /c}\n");
+}
+
+TEST(JobConfig, CarriesTheWholeSpec) {
+  const v1::JobConfig config = job_config(some_job());
+  EXPECT_EQ(config.name(), "tiny");
+  EXPECT_EQ(config.uid(), "u-1");
+  EXPECT_EQ(config.data().train(1), "/b");
+  EXPECT_EQ(config.training().steps(), 30U);
+  EXPECT_EQ(config.training().optimizer().momentum(), 0.9);
+  EXPECT_EQ(config.training().schedule().length_steps(), 30U);
+  EXPECT_EQ(config.training().schedule().warmup_steps(), 3U);
+  EXPECT_EQ(config.servers().segment_elements(), 262144U);
+  EXPECT_EQ(config.checkpoint().path(), "/c");
+}
+
+TEST(JobConfig, SurvivesItsJsonForm) {
+  v1::JobConfig read;
+  ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(job_config_json(some_job()), &read).ok());
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(read, job_config(some_job())));
+}
+
+TEST(JobConfig, AppointsWithTheStatus) {
+  api::TrainingJobStatus status;
+  status.term = 4;
+  status.members = {{"ps-0", 7, "unix:/s", "node"}};
+  status.members_number = 2;
+  status.plan_number = 3;
+  status.start = api::StartMode::kContinue;
+  status.origin = 1;
+  const v1::Appoint appoint = appoint_message(some_job(), status);
+  EXPECT_EQ(appoint.term(), 4U);
+  EXPECT_EQ(appoint.members().number(), 2U);
+  EXPECT_EQ(appoint.members().members(0).id().incarnation(), 7U);
+  EXPECT_EQ(appoint.members().members(0).address(), "unix:/s");
+  EXPECT_EQ(appoint.plan(), 3U);
+  EXPECT_EQ(appoint.start(), v1::START_CONTINUE);
+  EXPECT_EQ(appoint.training().optimizer().kind(), v1::OPTIMIZER_SGD);
+  EXPECT_EQ(appoint.training().checkpoint_path(), "/c");
+}
+
+}  // namespace
+}  // namespace ballast::local
