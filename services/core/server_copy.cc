@@ -90,6 +90,12 @@ void on_copy(Run& run, const ProcessId& from, const Copy& copy) {
     }
     return;
   }
+  if (replica.filled && replica.root != 0 && copy.version == replica.version + 1) {
+    // It has said that it caught up, and may be in sync already under a map that is on its way: the
+    // record, which comes with the next root, brings it to the version that is copied.
+    run.send(from, ack);
+    return;
+  }
   const bool other_version = replica.parts_stored != 0 && copy.version != replica.copy_version;
   if (other_version && !replica.filled && copy.version < replica.copy_version) {
     return;

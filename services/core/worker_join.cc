@@ -27,7 +27,22 @@ void send_join(Run& run) {
   } else {
     return;
   }
+  to.incarnation = 0;  // whoever lives under that name now
   run.send(to, Join{state.identity, state.build});
+}
+
+// Those of the map, and those known before: a name may be down and come back.
+void learn_servers(WorkerState& state, const std::vector<Member>& servers) {
+  for (const Member& server : servers) {
+    const auto known =
+        std::find_if(state.servers.begin(), state.servers.end(),
+                     [&](const Member& member) { return member.id.name == server.id.name; });
+    if (known == state.servers.end()) {
+      state.servers.push_back(server);
+    } else {
+      *known = server;
+    }
+  }
 }
 
 void send_heartbeat(Run& run) {
@@ -167,7 +182,7 @@ void on_map(Run& run, const ProcessId& from, const MapUpdate& message) {
     return;
   }
   state.map = message.map;
-  state.servers = message.map.servers;
+  learn_servers(state, message.map.servers);
   rebuild_queues(run);
   pump(run);
 }
