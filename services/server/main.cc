@@ -1,0 +1,169 @@
+// ballast-ps: one parameter server of one job.
+#include <unistd.h>
+#include <csignal>
+#include <cstdio>
+#include <string>
+#include <thread>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "common/build_info/build_info.h"
+#include "common/clock.h"
+#include "common/exit_code.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "common/metrics/metrics_endpoint.h"
+#include "common/metrics/process_metrics.h"
+#include "common/random_id.h"
+#include "services/server/server.h"
+#include "services/transport/grpc_transport.h"
+
+namespace ballast {
+namespace {
+
+constexpr int64_t kStuckMs = 30000;  // a turn of the loop so long is no health
+
+struct Flags {
+  std::string name;
+  std::string job_uid;
+  std::string listen;
+  std::string metrics_listen;
+  std::string ready_file;
+  Security security;
+  int threads = 1;
+};
+
+void add_flags(CLI::App& app, Flags& flags) {
+  app.add_option("--name", flags.name, "Name of this process, e.g. ps-0")->required();
+  app.add_option("--job-uid", flags.job_uid, "The job it belongs to")->required();
+  app.add_option("--listen", flags.listen, "unix:/DIR/NAME.sock or HOST:PORT (0: any port)")
+      ->required();
+  app.add_option("--metrics-listen", flags.metrics_listen,
+                 "HOST:PORT of metrics and health (0: any port)")
+      ->required();
+  app.add_option("--ready-file", flags.ready_file, "Written once the process listens");
+  app.add_option("--tls-certificate", flags.security.tls_certificate, "PEM file");
+  app.add_option("--tls-key", flags.security.tls_key, "PEM file");
+  app.add_option("--tls-ca", flags.security.tls_ca, "PEM file");
+  app.add_flag("--trusted-network", flags.security.trusted_network, "Allow TCP without TLS");
+  app.add_option("--threads", flags.threads, "Threads for arithmetic")->check(CLI::Range(1, 1024));
+}
+
+// SIGTERM and SIGINT end the server from a thread of their own.
+class Signals {
+ public:
+  Signals() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGTERM);
+    sigaddset(&set_, SIGINT);
+    sigaddset(&set_, SIGUSR1);  // ends the waiting thread
+    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+  }
+  void watch(Server& server) {
+    thread_ = std::jthread([this, &server] {
+      int signal = 0;
+      sigwait(&set_, &signal);
+      if (signal != SIGUSR1) server.stop();
+    });
+  }
+  ~Signals() {
+    if (thread_.joinable()) pthread_kill(thread_.native_handle(), SIGUSR1);
+  }
+
+ private:
+  sigset_t set_{};
+  std::jthread thread_;
+};
+
+Result<void> write_ready_file(const Flags& flags, uint64_t incarnation, const std::string& address,
+                              const std::string& metrics_address) {
+  if (flags.ready_file.empty()) return {};
+  const nlohmann::json ready = {{"name", flags.name},
+                                {"incarnation", incarnation},
+                                {"address", address},
+                                {"metrics_address", metrics_address},
+                                {"pid", ::getpid()}};
+  return write_file_atomically(flags.ready_file, ready.dump() + "\n");
+}
+
+ExitCode exit_code(const Error& error) {
+  return error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kAlreadyExists ||
+                 error.code == ErrorCode::kInternal
+             ? ExitCode::kFailed
+             : ExitCode::kUsage;
+}
+
+ExitCode run(const Flags& flags) {
+  Signals signals;
+  const BuildInfo build = build_info();
+  const Logger log(std::make_shared<StderrLogSink>(), LogLevel::kInfo,
+                   {{"pod", flags.name}, {"job", flags.job_uid}});
+  const auto end = [&](const Error& error) {
+    log.error("cannot start", {{"error", error}});
+    return exit_code(error);
+  };
+  const ProcessId self{.name = flags.name, .incarnation = random_id()};
+
+  TransportOptions options{.self = {.from = self,
+                                    .protocol = kProtocolVersion,
+                                    .build = build.version + " " + build.revision,
+                                    .job_uid = flags.job_uid,
+                                    .role = Role::kServer,
+                                    .process_id = ::getpid(),
+                                    .address = {},
+                                    .session = 0},
+                           .listen = flags.listen,
+                           .advertise = {},
+                           .security = flags.security,
+                           .limits = {}};
+  Result<std::unique_ptr<Transport>> transport = make_grpc_transport(std::move(options));
+  if (!transport) return end(transport.error());
+  const std::string address = (*transport)->address();
+
+  Server server({.self = self, .job_uid = flags.job_uid, .server = {}, .coordinator = {}},
+                std::move(*transport), log);
+  const SteadyClock clock;
+  auto endpoint = MetricsEndpoint::start(
+      {.listen = flags.metrics_listen,
+       .collectables = {server.metrics().registry(), process_metrics(build)},
+       .healthy = [&]() -> Result<void> {
+         const int64_t since = clock.now_ms() - server.last_turn_ms();
+         if (!server.ready() || since < kStuckMs) return {};
+         return fail(ErrorCode::kUnavailable,
+                     "the event loop has not turned for " + std::to_string(since) + " ms");
+       },
+       .ready = [&]() -> Result<void> {
+         if (server.ready()) return {};
+         return fail(ErrorCode::kUnavailable, "not started yet");
+       }});
+  if (!endpoint) return end(endpoint.error());
+  if (auto written = write_ready_file(flags, self.incarnation, address, (*endpoint)->address());
+      !written) {
+    return end(written.error());
+  }
+  log.info("listening", {{"address", address},
+                         {"metrics", (*endpoint)->address()},
+                         {"incarnation", self.incarnation},
+                         {"version", build.version},
+                         {"revision", build.revision}});
+  signals.watch(server);
+  server.run();
+  log.info("stopped");
+  return ExitCode::kInterrupted;
+}
+
+}  // namespace
+}  // namespace ballast
+
+int main(int argc, char** argv) {
+  CLI::App app("ballast-ps: a parameter server of a Ballast job");
+  ballast::Flags flags;
+  ballast::add_flags(app, flags);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : ballast::to_status(ballast::ExitCode::kUsage);
+  }
+  return ballast::to_status(ballast::run(flags));
+}

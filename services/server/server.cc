@@ -1,0 +1,252 @@
+#include "services/server/server.h"
+
+#include <chrono>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "services/core/server_state.h"
+#include "services/server/checkpoint_effects.h"
+
+namespace ballast {
+namespace {
+
+constexpr TimeMs kTickMs = 20;
+constexpr TimeMs kMetricsMs = 250;
+
+template <typename... Ts>
+struct Overloaded : Ts... {
+  using Ts::operator()...;
+};
+
+TimeMs now_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+TimeMs now_ms() { return now_us() / 1000; }
+
+double seconds_since(TimeMs start_us) { return static_cast<double>(now_us() - start_us) * 1e-6; }
+
+// The segment whose size a message's payload must have; nullopt: it has no payload.
+std::optional<SegmentId> payload_segment(const Message& message) {
+  if (const auto* push = std::get_if<Push>(&message)) return push->segment;
+  if (const auto* initial = std::get_if<PushInitial>(&message)) return initial->segment;
+  if (const auto* root = std::get_if<Root>(&message)) return root->segment;
+  if (const auto* copy = std::get_if<Copy>(&message)) return copy->segment;
+  return std::nullopt;
+}
+
+}  // namespace
+
+Server::Server(ServerConfig config, std::unique_ptr<Transport> transport, Logger log)
+    : config_(std::move(config)),
+      transport_(std::move(transport)),
+      log_(std::move(log)),
+      server_(config_.self, config_.server) {}
+
+void Server::stop() {
+  stopping_.store(true);
+  transport_->wake();
+}
+
+void Server::run() {
+  ready_.store(true);
+  while (!stopping_.load()) {
+    const TimeMs start_us = now_us();
+    const TimeMs start_ms = start_us / 1000;
+    last_turn_ms_.store(start_ms);
+    if (start_ms >= next_tick_ms_) {
+      next_tick_ms_ = start_ms + kTickMs;
+      inbox_.push_back({.event = Tick{}, .payload = {}, .arrived_us = start_us});
+    }
+    while (!inbox_.empty() && !stopping_.load()) {
+      const Item item = std::move(inbox_.front());
+      inbox_.pop_front();
+      handle(item);
+    }
+    if (start_ms >= next_metrics_ms_) {
+      next_metrics_ms_ = start_ms + kMetricsMs;
+      metrics_.transport(transport_->counters());
+      metrics_.store(store_);
+      metrics_.term.Set(static_cast<double>(server_.state().promised));
+    }
+    metrics_.busy_seconds.Increment(seconds_since(start_us));
+    pump(std::max<TimeMs>(0, next_tick_ms_ - now_ms()));
+    metrics_.inbox.Set(static_cast<double>(inbox_.size()));
+  }
+  ready_.store(false);
+}
+
+void Server::pump(TimeMs wait_ms) {
+  for (TransportEvent& event : transport_->poll(wait_ms)) take(std::move(event));
+}
+
+void Server::take(TransportEvent event) {
+  std::visit(
+      Overloaded{[&](Arrived& arrived) {
+                   learn(arrived.envelope.message);
+                   inbox_.push_back({.event = Received{std::move(arrived.envelope)},
+                                     .payload = std::move(arrived.payload),
+                                     .arrived_us = now_us()});
+                 },
+                 [&](PeerUp& up) {
+                   log_.info("peer connected",
+                             {{"peer", up.peer.from.name}, {"role", to_string(up.peer.role)}});
+                   if (!up.peer.address.empty()) transport_->learn(up.peer.from, up.peer.address);
+                 },
+                 [&](PeerDown& down) {
+                   log_.info("peer lost", {{"peer", down.peer.name}, {"reason", down.reason}});
+                   inbox_.push_back(
+                       {.event = PeerLost{down.peer}, .payload = {}, .arrived_us = now_us()});
+                 },
+                 [&](PeerRefused& refused) {
+                   log_.warning("peer refused",
+                                {{"address", refused.address}, {"reason", refused.reason}});
+                 }},
+      event);
+}
+
+// Messages tell where servers listen.
+void Server::learn(const Message& message) {
+  const auto learn_all = [&](const std::vector<Member>& members) {
+    for (const Member& member : members) {
+      if (!member.address.empty() && member.id != config_.self) {
+        transport_->learn(member.id, member.address);
+      }
+    }
+  };
+  if (const auto* appoint = std::get_if<Appoint>(&message)) learn_all(appoint->members.members);
+  if (const auto* changed = std::get_if<MembersChanged>(&message))
+    learn_all(changed->members.members);
+  if (const auto* update = std::get_if<MapUpdate>(&message)) learn_all(update->map.servers);
+}
+
+bool Server::payload_fits(const Message& message, const ReceivedPayload& payload) const {
+  const std::optional<SegmentId> segment = payload_segment(message);
+  if (!segment) return payload.pieces.empty();
+  const std::optional<uint32_t> elements = server_.payload_elements(*segment);
+  // Before it is configured the machine answers without touching the payload.
+  return !elements ? !server_.state().configured
+                   : payload.bytes() == size_t{*elements} * sizeof(float);
+}
+
+void Server::handle(const Item& item) {
+  const TimeMs now = now_ms();
+  const auto* received = std::get_if<Received>(&item.event);
+  if (received != nullptr) {
+    const Message& message = received->envelope.message;
+    if (!payload_fits(message, item.payload)) {
+      metrics_.refused_facts.Increment();
+      log_.warning("payload of another size than the segment",
+                   {{"peer", received->envelope.from.name},
+                    {"message", message_name(message)},
+                    {"bytes", item.payload.bytes()}});
+      return;
+    }
+    if (std::holds_alternative<Appoint>(message)) return on_appoint(received->envelope);
+  }
+  if (coordinator_) perform(coordinator_->step(item.event, now), item);
+  perform(server_.step(item.event, now), item);
+}
+
+void Server::on_appoint(const Envelope& envelope) {
+  const Appoint& appoint = std::get<Appoint>(envelope.message);
+  if (!server_.accept_appointment(appoint)) {
+    log_.info("appointment refused",
+              {{"term", appoint.term}, {"promised", server_.state().promised}});
+    return;
+  }
+  log_.info("appointed coordinator",
+            {{"term", appoint.term}, {"members", appoint.members.members.size()}});
+  metrics_.coordinator.Set(1);
+  coordinator_.emplace(config_.self, envelope.from, appoint, config_.coordinator);
+  perform(coordinator_->start(now_ms()), {});
+}
+
+void Server::send(const Send& effect) {
+  if (effect.to == config_.self) {
+    inbox_.push_back({.event = Received{{config_.self, config_.self, effect.message}},
+                      .payload = {},
+                      .arrived_us = now_us()});
+    return;
+  }
+  transport_->send(effect.to, effect.message, store_.payload(effect.payload));
+}
+
+void Server::apply(const Apply& effect) {
+  const TimeMs start_us = now_us();
+  store_.apply(effect);
+  metrics_.apply_seconds.Observe(seconds_since(start_us));
+  pump(0);  // the pieces of the segments before go out meanwhile
+}
+
+void Server::record_fact(const FactCommitted& fact) {
+  const Record& record = fact.record;
+  metrics_.steps.Increment();
+  if (!record.apply) metrics_.skipped_steps.Increment();
+  metrics_.tokens.Increment(static_cast<double>(record.training.tokens));
+  metrics_.step.Set(static_cast<double>(record.step + 1));
+  if (record.training.tokens > 0) {
+    metrics_.loss.Set(record.training.loss / static_cast<double>(record.training.tokens));
+  }
+}
+
+void Server::perform(const Effects& effects, const Item& item) {
+  const auto later = [&](Event event) {
+    inbox_.push_back({.event = std::move(event), .payload = {}, .arrived_us = now_us()});
+  };
+  for (const Effect& effect : effects) {
+    std::visit(
+        Overloaded{
+            [&](const Send& e) {
+              send(e);
+              if (std::holds_alternative<PushAck>(e.message)) {
+                metrics_.push_seconds.Observe(seconds_since(item.arrived_us));
+              } else if (std::holds_alternative<PullReply>(e.message)) {
+                metrics_.pull_seconds.Observe(seconds_since(item.arrived_us));
+              }
+            },
+            [&](const Configure& e) { store_.configure(e.identity, e.training); },
+            [&](const StorePayload& e) { store_.store_payload(e.buffer, e.segment, item.payload); },
+            [&](const AddPayload& e) { store_.add_payload(e.buffer, item.payload); },
+            [&](const AddBuffer& e) { store_.add_buffer(e.into, e.from); },
+            [&](const Release& e) { store_.release(e.buffer); },
+            [&](const Summarise& e) {
+              const Summary summary = store_.summarise(e.buffer);
+              later(Summarised{.segment = e.segment,
+                               .step = e.step,
+                               .buffer = e.buffer,
+                               .sum_squares = summary.sum_squares,
+                               .finite = summary.finite});
+            },
+            [&](const InitialiseSegment& e) { store_.initialise(e.segment, item.payload); },
+            [&](const Apply& e) { apply(e); },
+            [&](const StoreCopyPart& e) {
+              store_.store_copy_part(e.segment, e.part, item.payload);
+            },
+            [&](const DropSegment& e) { store_.drop(e.segment); },
+            [&](const SaveCheckpointPart& e) {
+              later(CheckpointWrittenLocally{
+                  save_part(e, config_.job_uid, config_.self.name, store_)});
+            },
+            [&](const SaveManifest& e) { later(save_manifest(e, config_.job_uid)); },
+            [&](const FactCommitted& e) { record_fact(e); },
+            [&](const FactPhase& e) {
+              log_.info("phase", {{"phase", static_cast<int>(e.phase)}, {"reason", e.reason}});
+            },
+            [&](const FactRefused& e) {
+              metrics_.refused_facts.Increment();
+              log_.warning("refused", {{"peer", e.from.name}, {"what", e.what}});
+            },
+            [&](const FactMember& e) {
+              log_.info("member", {{"peer", e.id.name}, {"change", e.change}});
+            },
+            // Effects of a worker never come from these machines.
+            [](const BeginWork&) {}, [](const AcceptParameters&) {}, [](const Discard&) {},
+            [](const MakeInitial&) {}, [](const WorkerEnd&) {}},
+        effect);
+  }
+}
+
+}  // namespace ballast

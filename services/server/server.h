@@ -1,0 +1,73 @@
+// One parameter server: the transport, the server machine, the coordinator machine once appointed,
+// and the tensor store, driven by one event loop that performs effects in their order.
+//
+// Thread rule: run() owns everything; stop() and the checks for health from any thread.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "common/log.h"
+#include "services/core/coordinator_machine.h"
+#include "services/core/server_machine.h"
+#include "services/server/server_metrics.h"
+#include "services/server/tensor_store.h"
+#include "services/transport/transport.h"
+
+namespace ballast {
+
+struct ServerConfig {
+  ProcessId self;
+  std::string job_uid;
+  ServerOptions server;
+  CoordinatorOptions coordinator;
+};
+
+class Server {
+ public:
+  Server(ServerConfig config, std::unique_ptr<Transport> transport, Logger log);
+
+  void run();   // until stop()
+  void stop();  // from a signal handler's thread, not from the handler itself
+
+  const ServerMetrics& metrics() const { return metrics_; }
+  bool ready() const { return ready_.load(); }                  // the loop runs
+  TimeMs last_turn_ms() const { return last_turn_ms_.load(); }  // of the loop, on the steady clock
+
+ private:
+  struct Item {
+    Event event;
+    ReceivedPayload payload;
+    TimeMs arrived_us = 0;
+  };
+
+  void take(TransportEvent event);
+  void learn(const Message& message);
+  bool payload_fits(const Message& message, const ReceivedPayload& payload) const;
+  void handle(const Item& item);
+  void on_appoint(const Envelope& envelope);
+  void perform(const Effects& effects, const Item& item);
+  void send(const Send& effect);
+  void apply(const Apply& effect);
+  void record_fact(const FactCommitted& fact);
+  void pump(TimeMs wait_ms);  // lets the network go on
+
+  ServerConfig config_;
+  std::unique_ptr<Transport> transport_;
+  Logger log_;
+  ServerMetrics metrics_;
+  TensorStore store_;
+  ServerMachine server_;
+  std::optional<CoordinatorMachine> coordinator_;
+  std::deque<Item> inbox_;
+  TimeMs next_tick_ms_ = 0;
+  TimeMs next_metrics_ms_ = 0;
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> ready_{false};
+  std::atomic<TimeMs> last_turn_ms_{0};
+};
+
+}  // namespace ballast

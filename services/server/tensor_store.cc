@@ -1,0 +1,140 @@
+#include "services/server/tensor_store.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <utility>
+
+#include "common/check.h"
+#include "services/server/optimizer.h"
+
+namespace ballast {
+
+TensorStore::TensorStore() : pool_(1) {}
+
+void TensorStore::configure(const JobIdentity& identity, const TrainingSettings& training) {
+  identity_ = identity;
+  training_ = training;
+  segments_ = {.elements = identity.layout.elements, .segment_elements = training.segment_elements};
+  groups_ = group_ranges(identity.layout);
+  states_ = state_count(training.optimizer);
+  buffers_.clear();
+  held_.assign(segments_.count(), {});
+  pool_ = BlockPool(training.segment_elements);
+}
+
+void TensorStore::drop(SegmentId segment) { held_.at(segment) = {}; }
+
+// A block to write to: this one when nobody else refers to it, else a copy.
+std::span<float> TensorStore::writable(Block& block, uint32_t size) {
+  CHECK(block != nullptr);
+  if (block.use_count() > 1) {
+    Block copy = pool_.take();
+    std::memcpy(copy.get(), block.get(), size_t{size} * sizeof(float));
+    block = std::move(copy);
+  } else {
+    std::atomic_thread_fence(std::memory_order_acquire);  // with the last release elsewhere
+  }
+  return {block.get(), size};
+}
+
+// To be overwritten as a whole.
+std::span<float> TensorStore::array_of(SegmentId segment, uint8_t part) {
+  Block& block = held_.at(segment).arrays.at(part);
+  if (block == nullptr || block.use_count() > 1) block = pool_.take();
+  return {block.get(), segments_.size(segment)};
+}
+
+void TensorStore::store_payload(BufferId buffer, SegmentId segment,
+                                const ReceivedPayload& payload) {
+  const uint32_t size = segments_.size(segment);
+  Block block = pool_.take();
+  copy_payload({block.get(), size}, payload);
+  const bool fresh = buffers_.emplace(buffer, Buffer{std::move(block), size}).second;
+  CHECK(fresh);
+}
+
+void TensorStore::add_payload(BufferId buffer, const ReceivedPayload& payload) {
+  Buffer& into = buffers_.at(buffer);
+  ballast::add_payload(writable(into.block, into.size), payload);
+}
+
+void TensorStore::add_buffer(BufferId into, BufferId from) {
+  Buffer& target = buffers_.at(into);
+  const Buffer& source = buffers_.at(from);
+  add_into(writable(target.block, target.size), {source.block.get(), source.size});
+  release(from);
+}
+
+void TensorStore::release(BufferId buffer) { buffers_.erase(buffer); }
+
+Summary TensorStore::summarise(BufferId buffer) const {
+  const Buffer& values = buffers_.at(buffer);
+  return ballast::summarise({values.block.get(), values.size});
+}
+
+void TensorStore::initialise(SegmentId segment, const ReceivedPayload& payload) {
+  copy_payload(array_of(segment, 0), payload);
+  for (uint32_t state = 1; state <= states_; ++state) {
+    const std::span<float> values = array_of(segment, static_cast<uint8_t>(state));
+    std::fill(values.begin(), values.end(), 0.0f);
+  }
+}
+
+void TensorStore::apply(const Apply& apply) {
+  const Buffer root = buffers_.at(apply.root);
+  buffers_.erase(apply.root);
+  if (!apply.record.apply) return;
+  Held& held = held_.at(apply.segment);
+  const uint32_t size = segments_.size(apply.segment);
+  OptimizerView view{
+      .parameters = writable(held.arrays[0], size), .states = {}, .root = {root.block.get(), size}};
+  for (uint32_t state = 0; state < states_; ++state) {
+    view.states[state] = writable(held.arrays[state + 1], size);
+  }
+  apply_record_to_segment(training_.optimizer, apply.record, groups_,
+                          segments_.begin(apply.segment), view);
+}
+
+void TensorStore::store_copy_part(SegmentId segment, uint8_t part, const ReceivedPayload& payload) {
+  if (part > states_) return;
+  copy_payload(array_of(segment, part), payload);
+}
+
+OutgoingPayload TensorStore::payload(const PayloadSource& source) const {
+  const auto whole = [](const Block& block, uint32_t size) {
+    return block == nullptr ? OutgoingPayload{}
+                            : OutgoingPayload{.values = {block.get(), size}, .owner = block};
+  };
+  if (const auto* from = std::get_if<FromBuffer>(&source)) {
+    const auto found = buffers_.find(from->buffer);
+    return found == buffers_.end() ? OutgoingPayload{}
+                                   : whole(found->second.block, found->second.size);
+  }
+  if (const auto* from = std::get_if<FromParameters>(&source)) {
+    return whole(held_.at(from->segment).arrays[0], segments_.size(from->segment));
+  }
+  if (const auto* from = std::get_if<FromState>(&source)) {
+    return whole(held_.at(from->segment).arrays.at(from->index + size_t{1}),
+                 segments_.size(from->segment));
+  }
+  return {};
+}
+
+std::vector<std::span<const float>> TensorStore::arrays(SegmentId segment) const {
+  std::vector<std::span<const float>> all;
+  if (segment >= held_.size()) return all;
+  for (uint32_t part = 0; part <= states_; ++part) {
+    const Block& block = held_[segment].arrays[part];
+    if (block == nullptr) return {};
+    all.push_back({block.get(), segments_.size(segment)});
+  }
+  return all;
+}
+
+size_t TensorStore::held_segments() const {
+  return static_cast<size_t>(std::count_if(
+      held_.begin(), held_.end(), [](const Held& held) { return held.arrays[0] != nullptr; }));
+}
+
+}  // namespace ballast

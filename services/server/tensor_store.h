@@ -1,0 +1,76 @@
+// The values behind the server machine's names: segments with parameters and optimizer states, and
+// buffers of gradients. Performs store effects; decides nothing.
+//
+// Invariant: what payload() returned keeps its values until its owner is released: whatever is
+// written later goes to another block. Thread rule: one thread at a time; payloads that it returned
+// may be released on any.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "services/core/effects.h"
+#include "services/core/layout.h"
+#include "services/server/block_pool.h"
+#include "services/server/reduction.h"
+#include "services/transport/payload.h"
+
+namespace ballast {
+
+class TensorStore {
+ public:
+  TensorStore();
+
+  void configure(const JobIdentity& identity, const TrainingSettings& training);
+  void drop(SegmentId segment);
+
+  // The payload has the segment's size; the machine never names a buffer twice.
+  void store_payload(BufferId buffer, SegmentId segment, const ReceivedPayload& payload);
+  void add_payload(BufferId buffer, const ReceivedPayload& payload);
+  void add_buffer(BufferId into, BufferId from);  // releases `from`
+  void release(BufferId buffer);
+  Summary summarise(BufferId buffer) const;
+
+  void initialise(SegmentId segment, const ReceivedPayload& payload);  // states <- 0
+  void apply(
+      const Apply& apply);  // releases the root; a record that does not apply changes nothing
+  void store_copy_part(SegmentId segment, uint8_t part, const ReceivedPayload& payload);
+
+  // What a Send's payload source names, as it is now. Empty for monostate and for what is not here.
+  OutgoingPayload payload(const PayloadSource& source) const;
+  // Parameters, then each state; empty where the segment is not here.
+  std::vector<std::span<const float>> arrays(SegmentId segment) const;
+
+  const Segments& segments() const { return segments_; }
+  const JobIdentity& identity() const { return identity_; }
+  const TrainingSettings& training() const { return training_; }
+  size_t buffers() const { return buffers_.size(); }
+  size_t held_segments() const;
+  uint64_t reserved_bytes() const { return pool_.reserved_bytes(); }
+
+ private:
+  struct Buffer {
+    Block block;
+    uint32_t size = 0;
+  };
+  struct Held {
+    std::array<Block, 3> arrays;  // parameters, states; null: not here
+  };
+
+  std::span<float> writable(Block& block, uint32_t size);
+  std::span<float> array_of(SegmentId segment, uint8_t part);
+
+  JobIdentity identity_;
+  TrainingSettings training_;
+  Segments segments_;
+  std::vector<GroupRange> groups_;
+  uint32_t states_ = 0;
+  BlockPool pool_;
+  std::vector<Held> held_;  // by SegmentId
+  std::unordered_map<BufferId, Buffer> buffers_;
+};
+
+}  // namespace ballast
