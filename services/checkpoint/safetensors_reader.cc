@@ -207,6 +207,7 @@ Result<std::span<const float>> SafetensorsReader::floats(std::string_view name) 
                 fmt::format("safetensors file {}: \"{}\" is {}, expected F32", path_.string(), name,
                             to_string(entries_[*index].dtype)));
   }
+  if (bytes.empty()) return std::span<const float>();
   if (reinterpret_cast<uintptr_t>(bytes.data()) % alignof(float) != 0) {
     return fail(ErrorCode::kInvalid,
                 fmt::format("safetensors file {}: \"{}\" is not aligned", path_.string(), name));

@@ -48,7 +48,7 @@ class TokenFileTest : public testing::Test {
   // The message of opening these bytes as a file; empty when it opens.
   std::string open_bytes(const std::string& bytes,
                          TokenFile::Verify verify = TokenFile::Verify::kFull) {
-    write_text(folder_ / "b.tokens", bytes);
+    replace_text(folder_ / "b.tokens", bytes);
     const auto file = TokenFile::open(folder_ / "b.tokens", verify);
     if (file) return "";
     EXPECT_EQ(file.error().code, ErrorCode::kCorrupt);

@@ -30,6 +30,8 @@ enum class FaultMode { kOnce, kCrash, kCrashAfter };
 
 class FaultyFileSystem : public FileSystem {
  public:
+  // One that never loses power.
+  FaultyFileSystem() = default;
   // Keeps what power cuts bring back in `attic`, a folder on the same disk that nobody looks into.
   explicit FaultyFileSystem(std::filesystem::path attic) : attic_(std::move(attic)) {
     std::filesystem::remove_all(attic_);
@@ -79,10 +81,13 @@ class FaultyFileSystem : public FileSystem {
 
   Result<void> remove(const std::filesystem::path& path) override {
     return call(path, [&]() -> Result<void> {
+      if (attic_.empty()) return real_.remove(path);
       const auto kept = attic_ / std::to_string(kept_++);
       if (auto done = real_.rename(path, kept); !done) return done;
-      undo_names_.emplace_back(path.parent_path(),
-                               [kept, path] { std::filesystem::rename(kept, path); });
+      undo_names_.emplace_back(path.parent_path(), [kept, path] {
+        std::filesystem::create_directories(path.parent_path());
+        std::filesystem::rename(kept, path);
+      });
       return {};
     });
   }
@@ -168,7 +173,7 @@ class FaultyFileSystem : public FileSystem {
   Result<void> do_rename(const std::filesystem::path& from, const std::filesystem::path& to,
                          bool exclusive) {
     std::optional<std::filesystem::path> replaced;
-    if (!exclusive && std::filesystem::exists(to)) {
+    if (!attic_.empty() && !exclusive && std::filesystem::exists(to)) {
       replaced = attic_ / std::to_string(kept_++);
       std::filesystem::create_hard_link(to, *replaced);
     }

@@ -22,6 +22,12 @@ inline void write_text(const std::filesystem::path& path, std::string_view conte
   CHECK(out.good());
 }
 
+// A new file under the name: faster where many contents are tried, as the disk flushes nothing.
+inline void replace_text(const std::filesystem::path& path, std::string_view content) {
+  std::filesystem::remove(path);
+  write_text(path, content);
+}
+
 inline std::string read_text(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   CHECK(in.good());

@@ -1,0 +1,143 @@
+// Whole checkpoints: listed, restored on any number of servers, verified, hashed, removed.
+#include "services/checkpoint/checkpoint.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/checkpoint/sample.h"
+#include "tests/storage/files.h"
+
+namespace ballast {
+namespace {
+
+class CheckpointTest : public testing::Test {
+ protected:
+  std::filesystem::path write(const CheckpointId& id, uint32_t servers = 2) {
+    auto directory = sample_.write(files_, folder_ / "c", id, servers);
+    EXPECT_TRUE(directory) << directory.error().message;
+    return *directory;
+  }
+  void flip(const std::filesystem::path& path, size_t byte) {
+    std::string bytes = read_text(path);
+    bytes.at(byte) = static_cast<char>(bytes.at(byte) ^ 1);
+    write_text(path, bytes);
+  }
+
+  TemporaryFolder folder_;
+  RealFileSystem files_;
+  Sample sample_;
+};
+
+TEST_F(CheckpointTest, AnyNumberOfServersWritesTheSame) {
+  Sha256 expected;
+  expected.update(std::as_bytes(std::span(sample_.arrays[0])));
+  uint32_t attempt = 0;
+  for (const uint32_t servers : {1, 2, 3, 5, 9}) {  // of 4 segments: some servers have none
+    const auto directory = write({10, 1, attempt++}, servers);
+    EXPECT_TRUE(verify_checkpoint(directory));
+    const auto parameters = read_parameters(directory);
+    ASSERT_TRUE(parameters) << parameters.error().message;
+    EXPECT_EQ(*parameters, sample_.arrays[0]);
+    EXPECT_EQ(*parameters_sha256(directory), to_hex(expected.digest()));
+    const auto checkpoint = Checkpoint::open(directory);
+    ASSERT_TRUE(checkpoint);
+    for (SegmentId id = 0; id < sample_.segments.count(); ++id) {
+      const auto arrays = sample_.segment(id).arrays;
+      EXPECT_TRUE(std::ranges::equal(*checkpoint->array(id, kParametersState), arrays[0]));
+      EXPECT_TRUE(std::ranges::equal(*checkpoint->array(id, "first_moment"), arrays[1]));
+      EXPECT_TRUE(std::ranges::equal(*checkpoint->array(id, "second_moment"), arrays[2]));
+    }
+    EXPECT_EQ(checkpoint->array(4, kParametersState).error().code, ErrorCode::kNotFound);
+    EXPECT_EQ(checkpoint->array(0, "momentum").error().code, ErrorCode::kNotFound);
+  }
+}
+
+TEST_F(CheckpointTest, TheHashDoesNotDependOnTheCut) {
+  const Sample coarse(1u << 20, {});
+  const auto other = coarse.write(files_, folder_ / "d", {10, 1, 0}, 1);
+  ASSERT_TRUE(other);
+  EXPECT_EQ(*parameters_sha256(*other), *parameters_sha256(write({10, 1, 0})));
+}
+
+TEST_F(CheckpointTest, OpensOnlyThePartsThatAreWanted) {
+  const auto directory = write({10, 1, 0}, 2);  // server 0: segments 0 and 2, server 1: 1 and 3
+  flip(directory / "server-1-of-2.safetensors", 1500);
+  EXPECT_EQ(Checkpoint::open(directory).error().code, ErrorCode::kCorrupt);
+  const auto part = Checkpoint::open(directory, true, std::vector<SegmentId>{2});
+  ASSERT_TRUE(part) << part.error().message;
+  EXPECT_TRUE(part->array(0, kParametersState));
+  EXPECT_EQ(part->array(1, kParametersState).error().code, ErrorCode::kNotFound);
+  EXPECT_FALSE(Checkpoint::open(directory, true, std::vector<SegmentId>{0, 1}));
+  EXPECT_TRUE(Checkpoint::open(directory, true, std::vector<SegmentId>{}));
+  EXPECT_EQ(Checkpoint::open(directory, true, std::vector<SegmentId>{4}).error().code,
+            ErrorCode::kNotFound);
+}
+
+TEST_F(CheckpointTest, ListsInOrder) {
+  EXPECT_TRUE(list_checkpoints(folder_ / "none")->empty());
+  write({100, 1, 0});
+  write({20, 1, 0});
+  write({100, 1, 1});
+  write({100, 2, 0});
+  std::filesystem::create_directories(folder_ / "c/step-900-term-1-attempt-0");  // no manifest
+  std::filesystem::create_directories(folder_ / "c/other");
+  write_text(folder_ / "c/step-901-term-1-attempt-0", "a file");
+  const auto found = list_checkpoints(folder_ / "c");
+  ASSERT_TRUE(found);
+  std::vector<std::string> names;
+  for (const auto& entry : *found) {
+    EXPECT_EQ(entry.directory, folder_ / "c" / directory_name(entry.id));
+    names.push_back(directory_name(entry.id) + (entry.complete ? "" : " incomplete"));
+  }
+  EXPECT_EQ(names,
+            (std::vector<std::string>{"step-20-term-1-attempt-0", "step-100-term-1-attempt-0",
+                                      "step-100-term-1-attempt-1", "step-100-term-2-attempt-0",
+                                      "step-900-term-1-attempt-0 incomplete"}));
+  EXPECT_EQ(newest_whole_checkpoint(folder_ / "c")->id, (CheckpointId{100, 2, 0}));
+}
+
+TEST_F(CheckpointTest, DamagedOnesArePassedOver) {
+  EXPECT_EQ(newest_whole_checkpoint(folder_ / "c").error().code, ErrorCode::kNotFound);
+  write({1, 1, 0});
+  flip(write({2, 1, 0}) / "server-0-of-2.safetensors", 1500);
+  flip(write({3, 1, 0}) / kManifestName, 300);
+  std::filesystem::remove(write({4, 1, 0}) / "server-1-of-2.safetensors");
+  std::vector<std::string> passed_over;
+  const auto newest = newest_whole_checkpoint(folder_ / "c", &passed_over);
+  ASSERT_TRUE(newest);
+  EXPECT_EQ(newest->id, (CheckpointId{1, 1, 0}));
+  ASSERT_EQ(passed_over.size(), 3u);
+  EXPECT_NE(passed_over[0].find("missing"), std::string::npos) << passed_over[0];
+  EXPECT_NE(passed_over[1].find("damaged"), std::string::npos) << passed_over[1];
+  EXPECT_NE(passed_over[2].find("damaged"), std::string::npos) << passed_over[2];
+}
+
+TEST_F(CheckpointTest, PartsOfAnotherCheckpointAreRefused) {
+  const auto first = write({1, 1, 0});
+  const auto second = write({2, 1, 0});
+  const auto options = std::filesystem::copy_options::overwrite_existing;
+  std::filesystem::copy_file(first / "server-0-of-2.safetensors",
+                             second / "server-0-of-2.safetensors", options);
+  EXPECT_NE(verify_checkpoint(second).error().message.find("damaged"), std::string::npos);
+  EXPECT_NE(Checkpoint::open(second, false).error().message.find("step is 1, expected 2"),
+            std::string::npos);
+}
+
+TEST_F(CheckpointTest, Removes) {
+  const auto directory = write({1, 1, 0});
+  write_text(directory / "left.partial", "");
+  ASSERT_TRUE(remove_checkpoint(files_, directory));
+  EXPECT_FALSE(std::filesystem::exists(directory));
+  EXPECT_EQ(remove_checkpoint(files_, directory).error().code, ErrorCode::kNotFound);
+  const auto other = write({2, 1, 0});
+  std::filesystem::create_directory(other / "folder");
+  EXPECT_EQ(remove_checkpoint(files_, other).error().code, ErrorCode::kInvalid);
+  EXPECT_TRUE(verify_checkpoint(other));
+  EXPECT_EQ(remove_checkpoint(files_, folder_ / "c").error().code, ErrorCode::kInvalid);
+  // Without a manifest too: what an abandoned attempt left.
+  std::filesystem::remove(other / "folder");
+  std::filesystem::remove(other / kManifestName);
+  EXPECT_TRUE(remove_checkpoint(files_, other));
+}
+
+}  // namespace
+}  // namespace ballast
