@@ -206,7 +206,11 @@ void send_progress(Run& run) {
   progress.evaluation_version = state.evaluation_version;
   progress.workers = static_cast<uint32_t>(state.workers.size());
   progress.skipped = state.skipped;
-  progress.degraded = short_of_replicas(state.map, state.training().replication);
+  // A replica that does not know yet that it is in sync cannot take over.
+  progress.degraded =
+      short_of_replicas(state.map, state.training().replication) ||
+      std::any_of(state.servers.begin(), state.servers.end(),
+                  [&](const auto& entry) { return entry.second.map < state.map.version; });
   progress.checkpoint = state.checkpoint;
   progress.failure = state.failure;
   run.send(state.operator_id, std::move(progress));

@@ -32,6 +32,7 @@ struct ServerInfo {
 struct WorkerInfo {
   TimeMs heard_ms = 0;
   bool leaving = false;
+  bool proven = false;  // has sent a heartbeat: it lives
   TimeMs map_sent_ms = 0;
   TimeMs assignment_sent_ms = 0;
   uint32_t number = 0;  // of the assignment below

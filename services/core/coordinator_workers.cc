@@ -106,6 +106,14 @@ void accept(Run& run, const ProcessId& id) {
   }
 }
 
+// Another incarnation of this worker has joined and was heard of since: no late message of a dead
+// one.
+bool namesake_lives(const CoordinatorState& state, const ProcessId& id) {
+  return std::any_of(state.workers.begin(), state.workers.end(), [&](const auto& entry) {
+    return entry.first.name == id.name && entry.first != id && entry.second.proven;
+  });
+}
+
 // A new incarnation under an old name reports the old one lost.
 void replace_namesakes(Run& run, const ProcessId& id) {
   std::vector<ProcessId> lost;
@@ -114,6 +122,7 @@ void replace_namesakes(Run& run, const ProcessId& id) {
       lost.push_back(other);
     }
   }
+  run.state.replaced.erase(id);
   for (const ProcessId& other : lost) {
     run.state.replaced.insert(other);
     lose_worker(run, other, "it was started again");
@@ -128,10 +137,8 @@ void dismiss(Run& run, const ProcessId& id, bool failed, const std::string& reas
 
 void on_join(Run& run, const ProcessId& from, const Join& message) {
   CoordinatorState& state = run.state;
-  if (state.replaced.contains(from)) {
-    run.send(from, JoinRefused{RefusalCode::kStaleIncarnation,
-                               "a later incarnation of this worker has joined"});
-    return;
+  if (state.replaced.contains(from) && namesake_lives(state, from)) {
+    return;  // an earlier life; if it is the later one after all, its namesake falls silent
   }
   if (state.phase == JobPhase::kFailed) {
     dismiss(run, from, true, state.failure);
@@ -191,6 +198,7 @@ void on_heartbeat(Run& run, const ProcessId& from, const WorkerHeartbeat& messag
   }
   WorkerInfo& worker = found->second;
   worker.heard_ms = run.now;
+  worker.proven = true;
   worker.leaving |= message.leaving;
   const bool idle =
       worker.microbatches.empty() && worker.evaluations.empty() && worker.initialise.empty();
