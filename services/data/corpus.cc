@@ -202,4 +202,16 @@ Result<Corpus> expand_corpus(std::span<const std::string> entries) {
   return expansion.finish();
 }
 
+void hash_corpus(const Corpus& corpus, Xxh3& hash) {
+  const auto add = [&](uint64_t value) { hash.update(std::as_bytes(std::span(&value, 1))); };
+  add(corpus.files.size());
+  for (const auto& file : corpus.files) {
+    const std::string& name = file.path.native();
+    add(name.size());
+    hash.update(as_bytes(name));
+    add(file.bytes);
+    add(static_cast<uint64_t>(file.modified_ns));
+  }
+}
+
 }  // namespace ballast

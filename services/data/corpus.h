@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "common/checksum.h"
 #include "common/error.h"
 
 namespace ballast {
@@ -35,5 +36,8 @@ struct Corpus {
 // that cannot be read (kDenied), something that is neither file nor folder, no entries, no text in
 // any of the files (kInvalid).
 Result<Corpus> expand_corpus(std::span<const std::string> entries);
+
+// Adds all that tells one corpus from another: paths, sizes and times, not what the files hold.
+void hash_corpus(const Corpus& corpus, Xxh3& hash);
 
 }  // namespace ballast

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "common/checksum.h"
+#include "services/data/corpus_tokenizer.h"
 
 namespace ballast {
 namespace {
@@ -80,10 +81,11 @@ Result<Dataset> Dataset::open(FileSystem& files, const DatasetConfig& config,
   if (auto done = check_config(config); !done) {
     return tl::unexpected<Error>(std::move(done.error()));
   }
-  auto tokenizer = make_tokenizer(config.tokenizer);
-  if (!tokenizer) return tl::unexpected<Error>(std::move(tokenizer.error()));
   const auto corpus = expand_corpus(config.train);
   if (!corpus) return tl::unexpected<Error>(corpus.error());
+  auto tokenizer =
+      open_corpus_tokenizer(files, config.tokenizer, config.vocabulary, *corpus, cache);
+  if (!tokenizer) return tl::unexpected<Error>(std::move(tokenizer.error()));
   auto tokens = open_tokens(files, *corpus, **tokenizer, cache);
   if (!tokens) return tl::unexpected<Error>(std::move(tokens.error()));
 

@@ -19,9 +19,10 @@ namespace ballast {
 
 struct DatasetConfig {
   std::vector<std::string> train;   // files, folders, globs of text; or exactly one token file
-  std::string tokenizer;            // "byte"
+  std::string tokenizer;            // see make_tokenizer
   uint32_t validation_percent = 0;  // 0 .. 50: the tail of the stream, rounded down to whole tokens
   uint32_t context = 0;             // tokens of a window; it is read with one more, the last target
+  std::string vocabulary = "";      // folder with the tokenizer's files; see open_corpus_tokenizer
 };
 
 class Dataset {

@@ -62,7 +62,8 @@ std::unique_ptr<Gpt2Tokenizer::Encoder> Gpt2Tokenizer::borrow_encoder() const {
   return std::make_unique<Encoder>();
 }
 
-size_t Gpt2Tokenizer::encode(std::string_view text, bool last, std::vector<Token>& tokens) const {
+Result<size_t> Gpt2Tokenizer::encode(std::string_view text, bool last,
+                                     std::vector<Token>& tokens) const {
   auto encoder = borrow_encoder();
   size_t taken = 0;
   while (taken < text.size()) {
@@ -83,6 +84,10 @@ std::string Gpt2Tokenizer::decode(std::span<const Token> tokens) const {
     text += vocabulary_.bytes(token);
   }
   return text;
+}
+
+std::vector<TokenizerFile> Gpt2Tokenizer::files() const {
+  return {{"vocab.json", vocabulary_.vocabulary_text()}, {"merges.txt", vocabulary_.merges_text()}};
 }
 
 }  // namespace ballast

@@ -21,8 +21,10 @@ class Gpt2Tokenizer : public Tokenizer {
   uint32_t vocabulary_size() const override { return vocabulary_.size(); }
   uint64_t fingerprint() const override { return fingerprint_; }
   Token document_separator() const override { return vocabulary_.end_of_text(); }
-  size_t encode(std::string_view text, bool last, std::vector<Token>& tokens) const override;
+  Result<size_t> encode(std::string_view text, bool last,
+                        std::vector<Token>& tokens) const override;
   std::string decode(std::span<const Token> tokens) const override;
+  std::vector<TokenizerFile> files() const override;
 
   const Gpt2Vocabulary& vocabulary() const { return vocabulary_; }
 

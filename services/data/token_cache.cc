@@ -18,14 +18,14 @@
 #include "common/checksum.h"
 #include "common/clock.h"
 #include "common/file.h"
+#include "services/data/text_reader.h"
 
 namespace ballast {
 namespace {
 
 using std::filesystem::path;
 
-constexpr size_t kChunkBytes = 1u << 20;  // of text in memory at a time
-constexpr int64_t kFirstPollMs = 5;       // of a lock that another holds
+constexpr int64_t kFirstPollMs = 5;  // of a lock that another holds
 constexpr int64_t kLongestPollMs = 200;
 
 class Descriptor {
@@ -80,77 +80,6 @@ Result<Descriptor> lock_entry(const path& name, const TokenCacheOptions& options
   }
 }
 
-// Size and time as they were when the corpus was listed: the key of the entry says so.
-Result<void> check_unchanged(int fd, const CorpusFile& file) {
-  struct stat info {};
-  if (::fstat(fd, &info) != 0) return fail_errno("reading", file.path);
-  const int64_t modified_ns = int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec;
-  if (S_ISREG(info.st_mode) && static_cast<uint64_t>(info.st_size) == file.bytes &&
-      modified_ns == file.modified_ns) {
-    return {};
-  }
-  return fail(ErrorCode::kConflict,
-              fmt::format("{} changed while it was tokenized ({} bytes, {} when it was listed)",
-                          file.path.string(), info.st_size, file.bytes));
-}
-
-class Tokenizing {
- public:
-  Tokenizing(const Tokenizer& tokenizer, TokenFileWriter& writer, std::stop_token stop)
-      : tokenizer_(tokenizer), writer_(writer), stop_(std::move(stop)) {}
-
-  Result<void> separator() {
-    const Token separator = tokenizer_.document_separator();
-    return writer_.append({&separator, 1});
-  }
-
-  Result<void> document(const CorpusFile& file) {
-    const Descriptor text(::open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-    if (text.get() < 0) return fail_errno("opening", file.path);
-    if (auto done = check_unchanged(text.get(), file); !done) return done;
-    pending_.clear();
-    uint64_t seen = 0;
-    for (bool last = false; !last;) {
-      if (stop_.stop_requested()) return stopped();
-      const auto got = read_chunk(text.get(), file);
-      if (!got) return tl::unexpected<Error>(got.error());
-      last = *got == 0;
-      seen += *got;
-      tokens_.clear();
-      const size_t taken = tokenizer_.encode(pending_, last, tokens_);
-      pending_.erase(0, taken);
-      if (auto done = writer_.append(tokens_); !done) return done;
-    }
-    if (seen != file.bytes) {
-      return fail(ErrorCode::kConflict,
-                  fmt::format("{} changed while it was tokenized ({} bytes read, {} when it was "
-                              "listed)",
-                              file.path.string(), seen, file.bytes));
-    }
-    return check_unchanged(text.get(), file);
-  }
-
- private:
-  // Appends to pending_; 0 at the end of the file.
-  Result<size_t> read_chunk(int fd, const CorpusFile& file) {
-    const size_t kept = pending_.size();
-    pending_.resize(kept + kChunkBytes);
-    for (;;) {
-      const ssize_t got = ::read(fd, pending_.data() + kept, kChunkBytes);
-      if (got < 0 && errno == EINTR) continue;
-      if (got < 0) return fail_errno("reading", file.path);
-      pending_.resize(kept + static_cast<size_t>(got));
-      return static_cast<size_t>(got);
-    }
-  }
-
-  const Tokenizer& tokenizer_;
-  TokenFileWriter& writer_;
-  std::stop_token stop_;
-  std::string pending_;        // text that the tokenizer has not taken yet
-  std::vector<Token> tokens_;  // of one chunk
-};
-
 // Temporaries of processes that were killed; the caller holds the entry's lock, so none is in use.
 void remove_leftovers(FileSystem& files, const path& entry) {
   const std::string begin = entry.filename().string() + ".";
@@ -182,6 +111,8 @@ Result<std::optional<TokenFile>> open_entry(const path& entry, const Tokenizer& 
 
 }  // namespace
 
+path tokenizer_folder(const path& token_file) { return token_file.string() + ".tokenizer"; }
+
 std::string token_cache_key(const Corpus& corpus, const Tokenizer& tokenizer) {
   Xxh3 hash;
   const auto add = [&](uint64_t value) { hash.update(std::as_bytes(std::span(&value, 1))); };
@@ -189,14 +120,7 @@ std::string token_cache_key(const Corpus& corpus, const Tokenizer& tokenizer) {
   add(kTokenFileVersion);
   add(tokenizer.fingerprint());
   add(tokenizer.vocabulary_size());
-  add(corpus.files.size());
-  for (const auto& file : corpus.files) {
-    const std::string& name = file.path.native();
-    add(name.size());
-    hash.update(as_bytes(name));
-    add(file.bytes);
-    add(static_cast<uint64_t>(file.modified_ns));
-  }
+  hash_corpus(corpus, hash);
   return to_hex(hash.digest_128());
 }
 
@@ -206,11 +130,19 @@ Result<TokenFileInfo> tokenize_corpus(FileSystem& files, const Corpus& corpus,
   auto writer =
       TokenFileWriter::create(files, name, tokenizer.vocabulary_size(), tokenizer.fingerprint());
   if (!writer) return tl::unexpected<Error>(std::move(writer.error()));
-  Tokenizing tokenizing(tokenizer, *writer, std::move(stop));
+  std::vector<Token> tokens;  // of one chunk
+  const TakeText take = [&](std::string_view text, bool last) -> Result<size_t> {
+    tokens.clear();
+    const auto taken = tokenizer.encode(text, last, tokens);
+    if (!taken) return taken;
+    if (auto done = writer->append(tokens); !done) return tl::unexpected<Error>(done.error());
+    return taken;
+  };
+  const Token separator = tokenizer.document_separator();
   for (size_t i = 0; i < corpus.files.size(); ++i) {
     Result<void> done;
-    if (i > 0) done = tokenizing.separator();
-    if (done) done = tokenizing.document(corpus.files[i]);
+    if (i > 0) done = writer->append({&separator, 1});
+    if (done) done = read_corpus_file(corpus.files[i], stop, take);
     if (!done) return tl::unexpected<Error>(std::move(done.error()));
   }
   return writer->finish(corpus.files.size(), corpus.bytes);
@@ -238,6 +170,10 @@ Result<CachedTokens> open_cached_tokens(FileSystem& files, const Corpus& corpus,
   if (*found) return CachedTokens{std::move(**found), entry, false, ""};
 
   remove_leftovers(files, entry);
+  // First, so that a token file is never without the vocabulary that reads it.
+  if (auto done = save_tokenizer(files, tokenizer, tokenizer_folder(entry)); !done) {
+    return tl::unexpected<Error>(std::move(done.error()));
+  }
   auto made = tokenize_corpus(files, corpus, tokenizer, entry, options.stop);
   if (!made) return tl::unexpected<Error>(std::move(made.error()));
   auto file = TokenFile::open(entry);

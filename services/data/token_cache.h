@@ -34,6 +34,9 @@ struct CachedTokens {
 // The cache entry's name without its suffix: 32 hexadecimal digits.
 std::string token_cache_key(const Corpus& corpus, const Tokenizer& tokenizer);
 
+// Where the tokenizer's files (Tokenizer::files) lie: beside the token file.
+std::filesystem::path tokenizer_folder(const std::filesystem::path& token_file);
+
 // Opens the corpus' token file, made first where it is not there or damaged. Errors: full or
 // unwritable cache, a text file that changed or vanished meanwhile (kConflict), kTimeout, stop
 // (kUnavailable).

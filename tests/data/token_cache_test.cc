@@ -29,7 +29,8 @@ class PairTokenizer : public Tokenizer {
   uint32_t vocabulary_size() const override { return 65536; }
   uint64_t fingerprint() const override { return 42; }
   Token document_separator() const override { return 0; }
-  size_t encode(std::string_view text, bool last, std::vector<Token>& tokens) const override {
+  Result<size_t> encode(std::string_view text, bool last,
+                        std::vector<Token>& tokens) const override {
     before_encode();
     size_t at = 0;
     for (; at + 2 <= text.size(); at += 2)
@@ -132,9 +133,10 @@ TEST_F(TokenCacheTest, TextBeyondAChunkAndTextLeftOver) {
   const PairTokenizer pairs;
   const auto file = open_cached_tokens(files_, corpus(), pairs, options_);
   ASSERT_TRUE(file);
-  std::vector<Token> expected = pairs.encode_all(text);
+  std::vector<Token> expected = *pairs.encode_all(text);
   expected.push_back(0);
-  for (const Token token : pairs.encode_all("second")) expected.push_back(token);
+  const auto second = *pairs.encode_all("second");
+  expected.insert(expected.end(), second.begin(), second.end());
   std::vector<Token> tokens(file->file.info().tokens);
   file->file.read(0, tokens);
   EXPECT_EQ(tokens, expected);

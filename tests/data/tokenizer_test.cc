@@ -14,18 +14,18 @@ TEST(Tokenizer, ByteTokensAreTheBytes) {
   EXPECT_EQ((*tokenizer)->document_separator(), 0u);
   std::string all;
   for (int i = 0; i < 256; ++i) all.push_back(static_cast<char>(i));
-  const auto tokens = (*tokenizer)->encode_all(all);
+  const auto tokens = *(*tokenizer)->encode_all(all);
   ASSERT_EQ(tokens.size(), 256u);
   for (Token i = 0; i < 256; ++i) EXPECT_EQ(tokens[i], i);
   EXPECT_EQ((*tokenizer)->decode(tokens), all);
-  EXPECT_TRUE((*tokenizer)->encode_all("").empty());
+  EXPECT_TRUE((*tokenizer)->encode_all("")->empty());
 }
 
 TEST(Tokenizer, ChunksAreAppended) {
   const auto tokenizer = make_tokenizer("byte");
   std::vector<Token> tokens{7};
-  EXPECT_EQ((*tokenizer)->encode("ab", false, tokens), 2u);
-  EXPECT_EQ((*tokenizer)->encode("c", true, tokens), 1u);
+  EXPECT_EQ(*(*tokenizer)->encode("ab", false, tokens), 2u);
+  EXPECT_EQ(*(*tokenizer)->encode("c", true, tokens), 1u);
   EXPECT_EQ(tokens, (std::vector<Token>{7, 'a', 'b', 'c'}));
 }
 
@@ -40,7 +40,8 @@ TEST(Tokenizer, UnknownNameListsTheKnown) {
   const auto unknown = make_tokenizer("bite");
   ASSERT_FALSE(unknown);
   EXPECT_EQ(unknown.error().code, ErrorCode::kInvalid);
-  EXPECT_EQ(unknown.error().message, "tokenizer \"bite\" is not known; there is: byte");
+  EXPECT_EQ(unknown.error().message,
+            "tokenizer \"bite\" is not known; there are: byte, characters, gpt2");
 }
 
 }  // namespace
