@@ -30,12 +30,33 @@ const Record* find_record(const Findings& findings, Step step) {
   return nullptr;
 }
 
+bool has_origin(const Sealed& report, Origin origin) {
+  return std::any_of(report.replicas.begin(), report.replicas.end(),
+                     [&](const ReplicaReport& replica) { return replica.origin == origin; });
+}
+
+// Every commit under a map needs all replicas in sync in it, so that one at least of each segment
+// that is still there knows the map.
+const SegmentMap* newest_map(const CoordinatorState& state, uint32_t segment_count) {
+  const SegmentMap* newest = nullptr;
+  for (const auto& [server, report] : state.reports) {
+    const bool usable = report.map && report.map->segments.size() == segment_count &&
+                        report.map->consistent() && has_origin(report, state.origin);
+    if (usable && (newest == nullptr || report.map->version > newest->version)) {
+      newest = &*report.map;
+    }
+  }
+  return newest;
+}
+
 Findings gather(const CoordinatorState& state, uint32_t segment_count) {
   Findings findings;
   findings.segments.resize(segment_count);
+  const SegmentMap* map = newest_map(state, segment_count);
   for (const auto& [server, report] : state.reports) {
     for (const ReplicaReport& replica : report.replicas) {
-      if (replica.origin == state.origin && replica.segment < segment_count) {
+      if (map != nullptr && replica.origin == state.origin && replica.segment < segment_count &&
+          map->in_sync(replica.segment, server)) {
         findings.segments[replica.segment].push_back({server, replica});
       }
     }
@@ -55,15 +76,8 @@ Step reach(const Findings& findings, const ReplicaReport& replica) {
   return replica.version + (decided ? 1 : 0);
 }
 
-// Keeps the highest map version, then the highest version; the one to be primary comes first.
+// Keeps the highest version; the one to be primary comes first.
 void keep_winners(const Findings& findings, std::vector<Candidate>& candidates) {
-  MapVersion newest;
-  for (const Candidate& candidate : candidates) {
-    newest = std::max(newest, candidate.report.in_sync_under);
-  }
-  std::erase_if(candidates, [&](const Candidate& candidate) {
-    return candidate.report.in_sync_under != newest;
-  });
   Step highest = 0;
   for (const Candidate& candidate : candidates) {
     highest = std::max(highest, reach(findings, candidate.report));
@@ -83,10 +97,7 @@ void keep_winners(const Findings& findings, std::vector<Candidate>& candidates) 
 
 const JobIdentity* find_identity(const CoordinatorState& state) {
   for (const auto& [server, report] : state.reports) {
-    const bool holds =
-        std::any_of(report.replicas.begin(), report.replicas.end(),
-                    [&](const ReplicaReport& replica) { return replica.origin == state.origin; });
-    if (holds && report.identity) {
+    if (has_origin(report, state.origin) && report.identity) {
       return &*report.identity;
     }
   }

@@ -90,6 +90,9 @@ struct Sealed {
   std::optional<JobIdentity> identity;
   std::vector<ReplicaReport> replicas;
   std::vector<Record> records;  // the last two, ascending
+  // That the sender knows. Of all reports the newest says who is in sync: a replica counts that is listed
+  // there, whichever map it has seen itself (nothing was committed under one that it has not).
+  std::optional<SegmentMap> map;
 };
 
 // The map in force (and what a server must know to hold segments). A higher version replaces a lower.

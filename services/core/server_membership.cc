@@ -5,16 +5,20 @@ namespace ballast::server {
 namespace {
 
 Sealed report(const ServerState& state) {
-  Sealed sealed{.term = state.promised, .identity = {}, .replicas = {}, .records = state.records};
+  Sealed sealed{.term = state.promised,
+                .identity = {},
+                .replicas = {},
+                .records = state.records,
+                .map = {}};
   if (!state.configured) {
     return sealed;
   }
   sealed.identity = state.identity;
+  sealed.map = state.map;
   for (SegmentId segment = 0; segment < state.replicas.size(); ++segment) {
     const Replica& replica = state.replicas[segment];
-    const bool in_sync =
-        replica.role == ReplicaRole::kPrimary || replica.role == ReplicaRole::kBackup;
-    if (in_sync && replica.filled) {
+    // A joining one too: a map that it has not seen yet may have admitted it.
+    if (replica.role != ReplicaRole::kNone && replica.filled) {
       sealed.replicas.push_back({.segment = segment,
                                  .in_sync_under = replica.in_sync_under,
                                  .origin = state.origin,

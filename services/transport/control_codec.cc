@@ -130,12 +130,14 @@ void encode(const Sealed& from, v1::Sealed& to) {
   if (from.identity) encode(*from.identity, *to.mutable_identity());
   for (const auto& item : from.replicas) encode(item, *to.add_replicas());
   for (const auto& item : from.records) encode(item, *to.add_records());
+  if (from.map) encode(*from.map, *to.mutable_map());
 }
 void decode(const v1::Sealed& from, Sealed& to, Problems& problems) {
   to.term = from.term();
   if (from.has_identity()) decode(from.identity(), to.identity.emplace(), problems);
   for (const auto& item : from.replicas()) decode(item, to.replicas.emplace_back(), problems);
   for (const auto& item : from.records()) decode(item, to.records.emplace_back(), problems);
+  if (from.has_map()) decode(from.map(), to.map.emplace(), problems);
 }
 
 void encode(const MapUpdate& from, v1::MapUpdate& to) {
