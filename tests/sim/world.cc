@@ -164,6 +164,9 @@ bool World::finished() {
       checker_.fail("the job failed: " + status.outcome.failure);
     }
   }
+  if (!lives(status.coordinator)) {
+    return true;  // nobody is there to tell the workers: the operator stops them
+  }
   const auto working = [](const Process& p) { return p.worker && p.alive && !p.ended; };
   const auto left = std::find_if(processes_.begin(), processes_.end(), working);
   if (left == processes_.end()) {

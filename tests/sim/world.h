@@ -117,6 +117,7 @@ class World final : public OperatorView {
   void perform(uint32_t process, Effects effects, const Event& event, const Values& payload);
   std::string perform_one(uint32_t process, Effect& effect, const Event& event,
                           const Values& payload);
+  void check_commit(const Process& process, const Record& record);
   std::string send_effect(uint32_t process, Send& send);
   std::string save_part(uint32_t process, const SaveCheckpointPart& effect);
   void save_manifest(uint32_t process, const SaveManifest& effect);

@@ -188,7 +188,7 @@ void World::cut(uint32_t from, uint32_t to, TimeMs duration_ms) {
   trace(fmt::format("link {} -> {} is cut for {} ms", processes_[from].id.name,
                     processes_[to].id.name, duration_ms));
   cut_until_ms_[from][to] = now_ms_ + duration_ms;
-  if (random_.chance(300) && to < kOperator && processes_[to].alive) {
+  if (random_.chance(300) && to < kOperator && processes_[to].alive && processes_[from].alive) {
     happen(random_.between(1, 50), to, PeerLost{processes_[from].id});
   }
 }

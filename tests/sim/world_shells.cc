@@ -175,10 +175,14 @@ std::string World::perform_one(uint32_t index, Effect& effect, const Event& even
   } else if (auto* end = std::get_if<WorkerEnd>(&effect)) {
     end_worker(process, *end);
   } else if (auto* committed = std::get_if<FactCommitted>(&effect)) {
-    checker_.committed(process.id, process.coordinator_term, committed->record,
-                       operator_.status().origin, process.members);
+    check_commit(process, committed->record);
   }
   return "";
+}
+
+void World::check_commit(const Process& process, const Record& record) {
+  checker_.committed(process.id, process.coordinator_term, record, operator_.status().origin,
+                     process.members);
 }
 
 std::string World::send_effect(uint32_t index, Send& send) {
@@ -199,6 +203,9 @@ std::string World::send_effect(uint32_t index, Send& send) {
     }
   }
   checker_.sent(process.id, send.message, payload);
+  if (const auto* commit = std::get_if<Commit>(&send.message)) {
+    check_commit(process, commit->record);  // from here on others may know
+  }
   transmit(index, send.to, std::move(send.message), std::move(payload));
   return "";
 }
@@ -307,11 +314,18 @@ void World::end_worker(Process& process, const WorkerEnd& effect) {
   if (effect.refused && !over) {
     checker_.fail(fmt::format("{} was refused: {}", describe(process.id), effect.reason));
   }
+  const uint32_t index = index_of(process.id);
   if (over && (scenario_.fails || !effect.failed || effect.refused)) {
     process.ended = true;
+    // Where status does not know of the end by then, workers are wanted again.
+    begin(random_.between(500, 3000), [this, index, id = process.id] {
+      if (lives(id) && !operator_.status().finished) {
+        kill(index);
+      }
+    });
     return;
   }
-  kill(index_of(process.id));  // a retry may help: it is started again
+  kill(index);  // a retry may help: it is started again
 }
 
 }  // namespace ballast::sim
