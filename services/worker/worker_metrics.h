@@ -1,0 +1,61 @@
+// What a ballast-worker exposes beside the process metrics; names and meanings in docs/metrics.md.
+// It also listens to the client's transfers. Thread rule: prometheus-cpp's metrics may be changed
+// and read on any thread; loop_turn() by one.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include "common/log.h"
+#include "services/client/client.h"
+#include "services/engine/gpt.h"
+
+namespace ballast {
+
+class WorkerMetrics : public ClientObserver {
+ public:
+  explicit WorkerMetrics(Logger log);
+  std::shared_ptr<prometheus::Registry> registry() const { return registry_; }
+
+  void pushed(double seconds, uint64_t bytes) override;
+  void pulled(double seconds, uint64_t bytes) override;
+  void fact(std::string_view message, std::string_view detail) override;
+
+  void memory(const ClientPlan& client, const MemoryBytes& engine);
+  // One turn of the training loop took `seconds`; what the client did not spend was computing.
+  void loop_turn(double seconds, const ClientStatistics& statistics);
+
+ private:
+  Logger log_;
+  std::shared_ptr<prometheus::Registry> registry_;
+
+ public:
+  prometheus::Gauge& joined;
+  prometheus::Gauge& step;
+  prometheus::Counter& works;
+  prometheus::Counter& microbatches;
+  prometheus::Counter& abandoned_microbatches;
+  prometheus::Counter& tokens;
+  prometheus::Counter& evaluation_tokens;
+
+ private:
+  prometheus::Family<prometheus::Counter>& seconds_;
+  prometheus::Counter& compute_seconds_;
+  prometheus::Counter& push_seconds_;
+  prometheus::Counter& pull_seconds_;
+  prometheus::Counter& wait_seconds_;
+  prometheus::Counter& pushed_bytes_;
+  prometheus::Counter& pulled_bytes_;
+  prometheus::Histogram& push_latency_;
+  prometheus::Histogram& pull_latency_;
+  prometheus::Histogram& step_latency_;
+  prometheus::Family<prometheus::Gauge>& plan_bytes_;
+  ClientStatistics before_;
+};
+
+}  // namespace ballast
