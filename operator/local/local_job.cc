@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <map>
 
 #include "common/clock.h"
 #include "common/exit_code.h"
@@ -16,26 +15,18 @@
 #include "operator/core/advance.h"
 #include "operator/core/decide.h"
 #include "operator/local/job_config.h"
+#include "operator/local/process_table.h"
 #include "operator/local/store_file.h"
 
 namespace ballast::local {
 namespace {
 
 namespace fs = std::filesystem;
-using decide::Process;
-using decide::ProcessState;
-using decide::Role;
 
 constexpr decide::TimeMs kTickMs = 200;
 constexpr int kScrapeEveryMs = 500;
 constexpr int kMaxRoundsAtOnce = 100;
-
-// A process that was started here; stays when it has ended, until its name is started again.
-struct Running {
-  std::unique_ptr<ChildProcess> child;  // null: it could not be started
-  fs::path log;
-  fs::path ready_file;
-};
+constexpr size_t kMaxRemoveRequests = 256;
 
 class Descriptor {
  public:
@@ -63,14 +54,14 @@ class LocalJobImpl final : public LocalJob {
                RunCertificates certificates)
       : options_(std::move(options)),
         folder_(folder),
-        guard_(guard),
         signals_(signals),
         listener_(listener),
         store_(std::move(store)),
         certificates_(std::move(certificates)),
         notified_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
         ready_files_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)),
-        scraper_(kScrapeEveryMs) {
+        scraper_(kScrapeEveryMs),
+        processes_(options_, certificates_, folder_, guard, listener_, scraper_) {
     observed_.job = options_.job;
     observed_.status = store_.status();
     ::inotify_add_watch(ready_files_.get(), folder_.ready().c_str(), IN_MOVED_TO | IN_CLOSE_WRITE);
@@ -79,7 +70,7 @@ class LocalJobImpl final : public LocalJob {
   Result<RunOutcome> run() override {
     auto outcome = loop();
     client_.reset();
-    running_.clear();  // kills what is left
+    processes_.clear();
     return outcome;
   }
 
@@ -116,7 +107,8 @@ class LocalJobImpl final : public LocalJob {
 
   void wait() {
     decide::TimeMs timeout = kTickMs;
-    if (wake_at_ms_) timeout = std::clamp<decide::TimeMs>(*wake_at_ms_ - clock_.now_ms(), 0, kTickMs);
+    if (wake_at_ms_)
+      timeout = std::clamp<decide::TimeMs>(*wake_at_ms_ - clock_.now_ms(), 0, kTickMs);
     pollfd entries[] = {
         {signals_.fd(), POLLIN, 0}, {notified_.get(), POLLIN, 0}, {ready_files_.get(), POLLIN, 0}};
     ::poll(entries, std::size(entries), static_cast<int>(timeout));
@@ -129,8 +121,8 @@ class LocalJobImpl final : public LocalJob {
     notified_.drain();
     ready_files_.drain();
     take_signals();
-    for (Process& process : observed_.processes) look_at(process);
-    reap_orphans();
+    processes_.observe(observed_.now_ms);
+    observed_.processes = processes_.processes();
     keep_session();
     if (client_ != nullptr) {
       for (ControlEvent& event : client_->take()) take(std::move(event));
@@ -144,48 +136,6 @@ class LocalJobImpl final : public LocalJob {
       observed_.stop_requested = true;
       listener_.stop_requested();
     }
-  }
-
-  void look_at(Process& process) {
-    const std::string name = decide::process_name(process.role, process.index);
-    Running& running = running_.at(name);
-    if (process.state == ProcessState::kExited || running.child == nullptr) return;
-    if (process.state == ProcessState::kStarting) look_for_ready_file(process, running, name);
-    const auto exit = running.child->poll();
-    if (!exit) return;
-    process.state = ProcessState::kExited;
-    process.exit_code = exit->code;
-    process.exit_signal = exit->signal;
-    process.ended_ms = observed_.now_ms;
-    scraper_.remove(label(process));
-    listener_.process_ended(name, *exit, process.stopping_since_ms.has_value(), running.log);
-  }
-
-  void look_for_ready_file(Process& process, const Running& running, const std::string& name) {
-    const auto ready = read_ready_file(running.ready_file, name);
-    if (!ready) {
-      if (ready.error().code != ErrorCode::kNotFound) listener_.warning(ready.error().message);
-      return;
-    }
-    process.state = ProcessState::kReady;
-    process.incarnation = ready->incarnation;
-    process.address = ready->address;
-    if (!ready->metrics_address.empty()) scraper_.add(label(process), ready->metrics_address);
-    listener_.process_ready(*ready);
-  }
-
-  // Counters of a restarted process are another series.
-  static std::string label(const Process& process) {
-    return decide::process_name(process.role, process.index) + "." +
-           std::to_string(process.instance);
-  }
-
-  void reap_orphans() {
-    std::vector<pid_t> known = {guard_.pid()};
-    for (const auto& [name, running] : running_) {
-      if (running.child != nullptr) known.push_back(running.child->pid());
-    }
-    reap_strangers(known);
   }
 
   // One session, with the coordinator that status names.
@@ -229,7 +179,8 @@ class LocalJobImpl final : public LocalJob {
       observed_.origin_request = *origin;
     } else if (auto* remove = std::get_if<decide::RemoveRequest>(&event)) {
       auto& requests = observed_.remove_requests;
-      if (std::find(requests.begin(), requests.end(), *remove) == requests.end())
+      if (requests.size() < kMaxRemoveRequests &&
+          std::find(requests.begin(), requests.end(), *remove) == requests.end())
         requests.push_back(*remove);
     }
   }
@@ -263,67 +214,14 @@ class LocalJobImpl final : public LocalJob {
   }
 
   Result<void> perform_one(const decide::StartProcess& start) {
-    const std::string name = decide::process_name(start.role, start.index);
-    const std::string life = name + "." + std::to_string(start.instance);
-    Process process;
-    process.role = start.role;
-    process.index = start.index;
-    process.instance = start.instance;
-    process.started_ms = observed_.now_ms;
-    Running running;
-    running.log = folder_.logs() / (life + ".jsonl");
-    running.ready_file = folder_.ready() / (life + ".json");
-    auto child = ChildProcess::start(child_options(process, name, running));
-    if (child) {
-      running.child = std::make_unique<ChildProcess>(std::move(*child));
-    } else {
-      listener_.warning(child.error().message);
-      process.state = ProcessState::kExited;
-      process.exit_code = to_status(
-          child.error().code == ErrorCode::kUnavailable ? ExitCode::kFailed : ExitCode::kUsage);
-      process.ended_ms = observed_.now_ms;
-    }
-    std::erase_if(observed_.processes, [&](const Process& old) {
-      return old.role == start.role && old.index == start.index;
-    });
-    observed_.processes.push_back(std::move(process));
-    running_.insert_or_assign(name, std::move(running));
+    processes_.start(start, observed_.status.members, observed_.now_ms);
+    observed_.processes = processes_.processes();
     return {};
   }
 
-  ChildOptions child_options(const Process& process, const std::string& name,
-                             const Running& running) const {
-    const bool server = process.role == Role::kServer;
-    CommonArguments common;
-    common.name = name;
-    common.network = options_.network;
-    if (options_.network == Network::kTcp)
-      common.tls = server ? certificates_.server : certificates_.worker;
-    common.ready_file = running.ready_file;
-    common.threads = server ? options_.server_threads : options_.worker_threads;
-    ChildOptions options;
-    options.program = options_.programs / (server ? "ballast-ps" : "ballast-worker");
-    options.arguments =
-        server ? server_arguments(common, options_.job.metadata.uid, folder_.socket(name))
-               : worker_arguments(common, folder_.path() / "job.json", options_.cache,
-                                  observed_.status.members);
-    options.output = running.log;
-    options.environment = {guard_.mark()};
-    return options;
-  }
-
   Result<void> perform_one(const decide::StopProcess& stop) {
-    for (Process& process : observed_.processes) {
-      if (decide::process_name(process.role, process.index) != stop.name ||
-          process.instance != stop.instance)
-        continue;
-      if (stop.kill) {
-        process.killed = true;
-      } else {
-        process.stopping_since_ms = observed_.now_ms;
-      }
-      running_.at(stop.name).child->send_signal(stop.kill ? SIGKILL : SIGTERM);
-    }
+    processes_.stop(stop, observed_.now_ms);
+    observed_.processes = processes_.processes();
     return {};
   }
 
@@ -362,7 +260,6 @@ class LocalJobImpl final : public LocalJob {
 
   LocalJobOptions options_;
   const RunFolder& folder_;
-  OrphanGuard& guard_;
   Signals& signals_;
   RunListener& listener_;
   StoreFile store_;
@@ -372,7 +269,7 @@ class LocalJobImpl final : public LocalJob {
   Descriptor ready_files_;  // inotify: a ready-file appeared
   Scraper scraper_;
   decide::Observed observed_;
-  std::map<std::string, Running> running_;  // by process name
+  ProcessTable processes_;
   std::unique_ptr<ControlClient> client_;
   std::optional<decide::TimeMs> wake_at_ms_;
   std::optional<int> finished_;

@@ -1,0 +1,226 @@
+#include "operator/cmd/run_command.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "common/cgroup.h"
+#include "common/clock.h"
+#include "common/exit_code.h"
+#include "common/file.h"
+#include "common/random_id.h"
+#include "operator/cmd/job_file.h"
+#include "operator/cmd/run_view.h"
+#include "operator/cmd/sample_text.h"
+#include "operator/core/observed.h"
+#include "operator/local/local_job.h"
+#include "operator/local/process_log.h"
+#include "services/checkpoint/checkpoint.h"
+
+namespace ballast::cmd {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kTailLines = 10;
+
+fs::path absolute(const std::string& path) { return fs::absolute(path).lexically_normal(); }
+
+// Where the programs of this build lie: beside the one that runs.
+fs::path own_folder() {
+  std::error_code error;
+  const fs::path self = fs::read_symlink("/proc/self/exe", error);
+  return error ? fs::path(".") : self.parent_path();
+}
+
+fs::path default_cache() {
+  for (const auto& [variable, below] :
+       {std::pair{"XDG_CACHE_HOME", "ballast/tokens"}, {"HOME", ".cache/ballast/tokens"}}) {
+    const char* value = std::getenv(variable);
+    if (value != nullptr && value[0] == '/') return fs::path(value) / below;
+  }
+  return {};
+}
+
+Result<local::Network> parse_network(const std::string& name) {
+  if (name == "unix") return local::Network::kUnix;
+  if (name == "tcp") return local::Network::kTcp;
+  if (name == "tcp-trusted") return local::Network::kTcpTrusted;
+  return fail(ErrorCode::kInvalid,
+              "--network: found \"" + name + "\"; expected unix, tcp or tcp-trusted");
+}
+
+// What the file leaves to this machine: identity, absolute paths, a folder for checkpoints of this
+// run alone (an earlier run of the same job has the same step numbers).
+void make_local(api::TrainingJob& job) {
+  job.metadata.uid = random_uuid();
+  for (std::string& path : job.spec.data.train) path = absolute(path).string();
+  const std::string base = job.spec.checkpoint.path.empty()
+                               ? "ballast-checkpoints/" + job.metadata.name
+                               : job.spec.checkpoint.path;
+  job.spec.checkpoint.path = (absolute(base) / ("run-" + job.metadata.uid.substr(0, 8))).string();
+}
+
+Result<api::TrainingJob> read_local_job(const RunOptions& options) {
+  auto job = read_job_file(options.file, options.overrides);
+  if (!job) return job;
+  if (job->spec.suspend) {
+    return fail(ErrorCode::kInvalid,
+                options.file + ": spec.suspend is true: there is nothing to run");
+  }
+  make_local(*job);
+  return job;
+}
+
+class RunCommand {
+ public:
+  explicit RunCommand(const RunOptions& options)
+      : options_(options), console_(stdout, options.json) {}
+
+  int run() {
+    auto network = parse_network(options_.network);
+    if (!network) return refuse(network.error());
+    auto job = read_local_job(options_);
+    if (!job) return refuse(job.error());
+    job_ = std::move(*job);
+
+    auto guard = local::OrphanGuard::start();
+    if (!guard) return failed(guard.error());
+    auto signals = local::Signals::open();
+    if (!signals) return failed(signals.error());
+    const int64_t most = std::max(job_.spec.servers.replicas, job_.spec.workers.replicas) - 1;
+    const size_t longest = decide::process_name(decide::Role::kWorker, most).size();
+    auto folder = local::RunFolder::create(options_.run_folder, longest);
+    if (!folder) return refuse(folder.error());
+    announce(*folder);
+    return run_in(*folder, *guard, *signals, *network);
+  }
+
+ private:
+  int refuse(const Error& error) { return tell(error, to_status(ExitCode::kUsage)); }
+  int failed(const Error& error) { return tell(error, to_status(ExitCode::kFailed)); }
+
+  int tell(const Error& error, int status) {
+    console_.clear_live();
+    std::fprintf(stderr, "%s\n", error.message.c_str());
+    console_.event({{"event", "failed"}, {"message", error.message}, {"exitCode", status}});
+    return status;
+  }
+
+  void announce(const local::RunFolder& folder) {
+    const auto& spec = job_.spec;
+    console_.line(fmt::format("{}: {} servers, {} workers; logs in {}", job_.metadata.name,
+                              spec.servers.replicas, spec.workers.replicas,
+                              folder.logs().string()));
+    console_.event(
+        {{"event", "start"}, {"job", api::to_json(job_)}, {"runFolder", folder.path().string()}});
+    if (spec.checkpoint.every_steps > 0) {
+      console_.line(
+          "note: spec.checkpoint.everySteps: this version writes one checkpoint, at the end");
+    }
+  }
+
+  int run_in(local::RunFolder& folder, local::OrphanGuard& guard, local::Signals& signals,
+             local::Network network) {
+    local::LocalJobOptions local_options;
+    local_options.job = job_;
+    local_options.network = network;
+    local_options.programs = options_.programs.empty() ? own_folder() : absolute(options_.programs);
+    local_options.cache = cache_folder(folder);
+    const int cpus = usable_threads();
+    worker_threads_ = options_.threads > 0
+                          ? options_.threads
+                          : std::max(1, cpus / static_cast<int>(job_.spec.workers.replicas));
+    local_options.worker_threads = worker_threads_;
+    local_options.server_threads = std::max(1, cpus / static_cast<int>(job_.spec.servers.replicas));
+
+    RunView view(job_, console_, clock_);
+    auto job = local::LocalJob::create(std::move(local_options), folder, guard, signals, view);
+    if (!job) {
+      folder.remove();
+      return failed(job.error());
+    }
+    view.watch([&] { return figures_of((*job)->scraper().samples()); });
+    auto outcome = (*job)->run();
+    console_.clear_live();
+    if (!outcome) return failed(outcome.error());
+    const int status = outcome->exit_code == 0 ? finish(view) : explain(*outcome, view, folder);
+    if (status == 0 && options_.run_folder.empty() && !options_.keep_run_folder) {
+      folder.remove();
+    } else {
+      console_.line("run folder: " + folder.path().string());
+    }
+    return status;
+  }
+
+  fs::path cache_folder(const local::RunFolder& folder) const {
+    if (!options_.cache_folder.empty()) return absolute(options_.cache_folder);
+    const fs::path cache = default_cache();
+    return cache.empty() ? folder.path() / "cache" : cache;
+  }
+
+  int finish(const RunView& view) {
+    Summary summary = view.summary();
+    if (!summary.checkpoint.empty()) {
+      auto sha256 = parameters_sha256(summary.checkpoint);
+      if (!sha256) return failed(sha256.error());
+      summary.parameters_sha256 = *sha256;
+    }
+    console_.line(summary_text(summary));
+    nlohmann::json event = summary_json(summary);
+    if (!summary.checkpoint.empty() && options_.sample_tokens > 0) {
+      auto sample = sample_text(job_, summary.checkpoint,
+                                {.prompt = options_.prompt,
+                                 .tokens = options_.sample_tokens,
+                                 .seed = static_cast<uint64_t>(job_.spec.training.seed),
+                                 .threads = usable_threads()});
+      if (!sample) return failed(sample.error());
+      console_.line("sample:\n" + printable(*sample));
+      event["sample"] = *sample;
+    }
+    console_.event(event);
+    return 0;
+  }
+
+  int explain(const local::RunOutcome& outcome, const RunView& view,
+              const local::RunFolder& folder) {
+    const bool interrupted = outcome.exit_code == to_status(ExitCode::kInterrupted);
+    std::string message = interrupted ? "interrupted" : "failed: " + outcome.message;
+    if (!interrupted && !view.last_loss().empty()) message += "\n  " + view.last_loss();
+    const int64_t step = view.summary().steps;
+    if (step > 0)
+      message += fmt::format("\n  {} steps were committed; no checkpoint was written", step);
+    console_.line("");
+    std::fprintf(stderr, "%s\n", message.c_str());
+    if (!interrupted && !console_.json()) {
+      for (const auto& [name, log] : view.lost_logs()) {
+        std::fprintf(stderr, "--- the end of %s\n", log.c_str());
+        for (const std::string& line : local::last_lines(log, kTailLines))
+          std::fprintf(stderr, "%s\n", line.c_str());
+      }
+    }
+    console_.event({{"event", interrupted ? "interrupted" : "failed"},
+                    {"reason", outcome.reason},
+                    {"message", message},
+                    {"step", step},
+                    {"logs", folder.logs().string()},
+                    {"exitCode", outcome.exit_code}});
+    return outcome.exit_code;
+  }
+
+  const RunOptions& options_;
+  SteadyClock clock_;
+  Console console_;
+  api::TrainingJob job_;
+  int worker_threads_ = 1;
+};
+
+}  // namespace
+
+int run_command(const RunOptions& options) { return RunCommand(options).run(); }
+
+}  // namespace ballast::cmd

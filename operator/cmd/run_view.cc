@@ -1,0 +1,126 @@
+#include "operator/cmd/run_view.h"
+
+#include <fmt/format.h>
+
+#include "operator/local/process_log.h"
+
+namespace ballast::cmd {
+namespace {
+
+constexpr int64_t kPlainEveryMs = 5'000;
+constexpr int64_t kJsonEveryMs = 1'000;
+constexpr int64_t kFiguresEveryMs = 1'000;
+
+}  // namespace
+
+RunView::RunView(const api::TrainingJob& job, Console& console, const Clock& clock)
+    : job_(job),
+      console_(console),
+      clock_(clock),
+      line_(job.spec.training.steps),
+      started_ms_(clock.now_ms()) {}
+
+void RunView::process_ready(const local::ReadyFile& ready) {
+  console_.line(
+      fmt::format("{} is ready, metrics at http://{}/metrics", ready.name, ready.metrics_address));
+  console_.event({{"event", "ready"},
+                  {"process", ready.name},
+                  {"pid", ready.pid},
+                  {"incarnation", std::to_string(ready.incarnation)},
+                  {"address", ready.address},
+                  {"metricsAddress", ready.metrics_address}});
+}
+
+void RunView::process_ended(const std::string& name, const local::ChildExit& exit, bool wanted,
+                            const std::filesystem::path& log) {
+  console_.event({{"event", "ended"},
+                  {"process", name},
+                  {"code", exit.code},
+                  {"signal", exit.signal},
+                  {"wanted", wanted}});
+  // A worker that ends with 0 has heard of the job's end before us.
+  if (wanted || (exit.code == 0 && exit.signal == 0)) return;
+  lost_logs_[name] = log;
+  last_loss_ = local::last_error(log);
+  ++restarts_;
+  const std::string how = exit.signal != 0 ? fmt::format("was ended by signal {}", exit.signal)
+                                           : fmt::format("ended with code {}", exit.code);
+  console_.line(fmt::format("{} {}{}", name, how, last_loss_.empty() ? "" : ": " + last_loss_));
+}
+
+void RunView::progress(const local::Progress& progress) {
+  const int64_t now = clock_.now_ms();
+  const int64_t before = line_.last() ? line_.last()->report.step : 0;
+  line_.progress(progress, now);
+  if (progress.report.step > before) {
+    last_step_ms_ = now;
+    if (first_step_ms_ == 0) {
+      first_step_ms_ = now;
+      first_step_ = progress.report.step;
+      last_plain_ms_ = 0;  // the first step is news
+    }
+  }
+  const bool evaluated =
+      progress.evaluation_loss && progress.evaluation_version != last_evaluation_;
+  if (evaluated) {
+    last_evaluation_ = progress.evaluation_version;
+    console_.line(fmt::format("step {}: validation loss {:.4f}", progress.evaluation_version,
+                              *progress.evaluation_loss));
+  }
+  const bool news = evaluated || progress.phase != last_phase_;
+  last_phase_ = progress.phase;
+  if (console_.json() && (news || now - last_plain_ms_ >= kJsonEveryMs)) {
+    last_plain_ms_ = now;
+    console_.event(line_.json());
+  }
+}
+
+void RunView::warning(const std::string& message) {
+  console_.line("warning: " + message);
+  console_.event({{"event", "warning"}, {"message", message}});
+}
+
+void RunView::stop_requested() {
+  if (!stopping_) console_.line("stopping: workers first, then servers; once more to end at once");
+  if (!stopping_) console_.event({{"event", "stopping"}});
+  stopping_ = true;
+}
+
+void RunView::tick() {
+  const int64_t now = clock_.now_ms();
+  if (figures_ && now - last_figures_ms_ >= kFiguresEveryMs) {
+    last_figures_ms_ = now;
+    line_.parts(figures_().parts, now);
+  }
+  if (!line_.last() || stopping_) return;
+  console_.live(line_.text());
+  if (console_.mode() == OutputMode::kPlain && now - last_plain_ms_ >= kPlainEveryMs) {
+    last_plain_ms_ = now;
+    console_.line(line_.text());
+  }
+}
+
+Summary RunView::summary() const {
+  Summary summary;
+  summary.duration_ms = clock_.now_ms() - started_ms_;
+  summary.to_first_step_ms = first_step_ms_ > 0 ? first_step_ms_ - started_ms_ : 0;
+  summary.restarts = restarts_;
+  summary.byte_tokens = job_.spec.data.tokenizer == "byte";
+  if (figures_) summary.figures = figures_();
+  if (!line_.last()) return summary;
+  const local::Progress& last = *line_.last();
+  summary.steps = last.report.step;
+  summary.tokens = static_cast<uint64_t>(last.report.step) * last.step_tokens;
+  if (last_step_ms_ > first_step_ms_) {
+    summary.tokens_per_second = 1000.0 * static_cast<double>(last.report.step - first_step_) *
+                                static_cast<double>(last.step_tokens) /
+                                static_cast<double>(last_step_ms_ - first_step_ms_);
+  }
+  summary.skipped = last.skipped;
+  summary.training_loss = last.report.loss;
+  summary.validation_loss = last.evaluation_loss;
+  summary.checkpoint = last.report.checkpoint;
+  return summary;
+}
+
+}  // namespace ballast::cmd

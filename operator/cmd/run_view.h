@@ -1,0 +1,61 @@
+// Tells the story of a run on a console while it happens, and remembers what the end needs. One
+// thread.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "common/clock.h"
+#include "operator/api/training_job.h"
+#include "operator/cmd/console.h"
+#include "operator/cmd/progress_line.h"
+#include "operator/cmd/summary.h"
+#include "operator/local/local_job.h"
+
+namespace ballast::cmd {
+
+class RunView : public local::RunListener {
+ public:
+  RunView(const api::TrainingJob& job, Console& console, const Clock& clock);
+
+  // Where the figures come from while the run goes on.
+  void watch(std::function<Figures()> figures) { figures_ = std::move(figures); }
+
+  void process_ready(const local::ReadyFile& ready) override;
+  void process_ended(const std::string& name, const local::ChildExit& exit, bool wanted,
+                     const std::filesystem::path& log) override;
+  void progress(const local::Progress& progress) override;
+  void warning(const std::string& message) override;
+  void stop_requested() override;
+  void tick() override;
+
+  // All but what is read from the checkpoint.
+  Summary summary() const;
+  // Logs of processes that ended without being asked, by name.
+  const std::map<std::string, std::filesystem::path>& lost_logs() const { return lost_logs_; }
+  // What the last process that was lost said of it; empty: nothing.
+  const std::string& last_loss() const { return last_loss_; }
+
+ private:
+  const api::TrainingJob& job_;
+  Console& console_;
+  const Clock& clock_;
+  std::function<Figures()> figures_;
+  ProgressLine line_;
+  int64_t started_ms_;
+  int64_t first_step_ms_ = 0;
+  int64_t first_step_ = 0;
+  int64_t last_step_ms_ = 0;
+  int64_t last_plain_ms_ = 0;
+  int64_t last_figures_ms_ = 0;
+  int64_t restarts_ = 0;
+  bool stopping_ = false;
+  uint64_t last_evaluation_ = 0;
+  std::string last_phase_;
+  std::map<std::string, std::filesystem::path> lost_logs_;
+  std::string last_loss_;
+};
+
+}  // namespace ballast::cmd
