@@ -31,7 +31,7 @@ TEST_F(CheckpointTest, AnyNumberOfServersWritesTheSame) {
   Sha256 expected;
   expected.update(std::as_bytes(std::span(sample_.arrays[0])));
   uint32_t attempt = 0;
-  for (const uint32_t servers : {1, 2, 3, 5, 9}) {  // of 4 segments: some servers have none
+  for (const uint32_t servers : {1u, 2u, 3u, 5u, 9u}) {  // of 4 segments: some servers have none
     const auto directory = write({10, 1, attempt++}, servers);
     EXPECT_TRUE(verify_checkpoint(directory));
     const auto parameters = read_parameters(directory);

@@ -44,7 +44,7 @@ TEST_F(DatasetTest, SplitAndWindows) {
   EXPECT_TRUE(data->tokenized());
   EXPECT_FALSE(open()->tokenized());
   std::vector<Token> window(9);
-  for (const uint64_t position : {0, 1, 500, 991}) {
+  for (const uint64_t position : {0u, 1u, 500u, 991u}) {
     data->fetch(position, window);
     EXPECT_EQ(data->tokenizer().decode(window), text_.substr(position, 9)) << position;
   }
