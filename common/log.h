@@ -94,7 +94,7 @@ class CapturedLog : public LogSink {
 
  private:
   mutable Mutex mutex_;
-  std::vector<std::string> lines_ GUARDED_BY(mutex_);
+  std::vector<std::string> lines_ BALLAST_GUARDED_BY(mutex_);
 };
 
 class Logger {

@@ -2,7 +2,7 @@
 // members say what guards them, and the compiler checks it. With gcc the annotations are nothing.
 //
 //   Mutex mutex_;
-//   std::deque<Event> queue_ GUARDED_BY(mutex_);
+//   std::deque<Event> queue_ BALLAST_GUARDED_BY(mutex_);
 //   std::condition_variable_any changed_;          // waits with a Mutex
 //   ...
 //   const MutexLock lock(mutex_);
@@ -20,10 +20,12 @@
 #define BALLAST_ANNOTATE(x)
 #endif
 
-#define GUARDED_BY(mutex) BALLAST_ANNOTATE(guarded_by(mutex))        // a member
-#define PT_GUARDED_BY(mutex) BALLAST_ANNOTATE(pt_guarded_by(mutex))  // what a pointer points to
-#define REQUIRES(...) BALLAST_ANNOTATE(requires_capability(__VA_ARGS__))  // the caller holds it
-#define EXCLUDES(...) BALLAST_ANNOTATE(locks_excluded(__VA_ARGS__))       // the caller does not
+#define BALLAST_GUARDED_BY(mutex) BALLAST_ANNOTATE(guarded_by(mutex))  // a member
+#define BALLAST_PT_GUARDED_BY(mutex) \
+  BALLAST_ANNOTATE(pt_guarded_by(mutex))  // what a pointer points to
+#define BALLAST_REQUIRES(...) \
+  BALLAST_ANNOTATE(requires_capability(__VA_ARGS__))                         // the caller holds it
+#define BALLAST_EXCLUDES(...) BALLAST_ANNOTATE(locks_excluded(__VA_ARGS__))  // the caller does not
 
 namespace ballast {
 

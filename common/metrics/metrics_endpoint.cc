@@ -225,8 +225,8 @@ struct MetricsEndpoint::Server {
   std::string address;  // constant once start() has returned
   mg_context* context = nullptr;
   Mutex mutex;
-  bool starting GUARDED_BY(mutex) = true;
-  std::string trouble GUARDED_BY(mutex);
+  bool starting BALLAST_GUARDED_BY(mutex) = true;
+  std::string trouble BALLAST_GUARDED_BY(mutex);
 };
 
 Result<std::unique_ptr<MetricsEndpoint>> MetricsEndpoint::start(MetricsEndpointOptions options) {

@@ -37,7 +37,7 @@ class Gpt2Tokenizer : public Tokenizer {
   // What one call of encode() works with and leaves warm for the next; as many as calls ran at
   // once.
   mutable Mutex mutex_;
-  mutable std::vector<std::unique_ptr<Encoder>> idle_encoders_ GUARDED_BY(mutex_);
+  mutable std::vector<std::unique_ptr<Encoder>> idle_encoders_ BALLAST_GUARDED_BY(mutex_);
 };
 
 }  // namespace ballast

@@ -28,7 +28,7 @@ class Queue {
 
  private:
   Mutex mutex_;
-  std::deque<int> values_ GUARDED_BY(mutex_);
+  std::deque<int> values_ BALLAST_GUARDED_BY(mutex_);
   std::condition_variable_any changed_;
 };
 
