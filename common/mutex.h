@@ -20,12 +20,12 @@
 #define BALLAST_ANNOTATE(x)
 #endif
 
-#define BALLAST_GUARDED_BY(mutex) BALLAST_ANNOTATE(guarded_by(mutex))  // a member
-#define BALLAST_PT_GUARDED_BY(mutex) \
-  BALLAST_ANNOTATE(pt_guarded_by(mutex))  // what a pointer points to
-#define BALLAST_REQUIRES(...) \
-  BALLAST_ANNOTATE(requires_capability(__VA_ARGS__))                         // the caller holds it
-#define BALLAST_EXCLUDES(...) BALLAST_ANNOTATE(locks_excluded(__VA_ARGS__))  // the caller does not
+// A member that the mutex guards; what a pointer points to.
+#define BALLAST_GUARDED_BY(mutex) BALLAST_ANNOTATE(guarded_by(mutex))
+#define BALLAST_PT_GUARDED_BY(mutex) BALLAST_ANNOTATE(pt_guarded_by(mutex))
+// The caller of the function holds it; does not hold it.
+#define BALLAST_REQUIRES(...) BALLAST_ANNOTATE(requires_capability(__VA_ARGS__))
+#define BALLAST_EXCLUDES(...) BALLAST_ANNOTATE(locks_excluded(__VA_ARGS__))
 
 namespace ballast {
 

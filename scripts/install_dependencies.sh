@@ -7,7 +7,7 @@ packages=(
   build-essential cmake ninja-build ccache git pkgconf
   protobuf-compiler protobuf-compiler-grpc
   libcivetweb-dev libcli11-dev libdnnl-dev libexpected-dev libfmt-dev libgomp1 libgrpc++-dev libicu-dev
-  libprotobuf-dev libspdlog-dev libssl-dev libxxhash-dev libyaml-cpp-dev libzstd-dev
+  libprotobuf-dev libssl-dev libxxhash-dev libyaml-cpp-dev
   nlohmann-json3-dev prometheus-cpp-dev
   libbenchmark-dev libgmock-dev libgtest-dev librapidcheck-dev python3
 )

@@ -64,7 +64,7 @@ void sweep(const std::string& mark) {
     }
     ::closedir(processes);
     if (!found) return;
-    ::usleep(kBetweenSweepsUs);
+    ::usleep(kBetweenSweepsUs);  // sleeps: what was killed needs a moment to go
   }
 }
 

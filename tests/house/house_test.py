@@ -149,7 +149,7 @@ class TidyTest(unittest.TestCase):
 
     def test_headers_open_with_their_contract(self):
         self.assert_found("common/a.h", "#pragma once\n", "opens with")
-        self.assert_found("common/a.h", "// One line.\n#pragma once\n", "opens with")
+        self.assertEqual(self.found("common/a.h", "// One sentence is enough.\n#pragma once\n"), [])
         self.assert_found("common/a.h", "// What.\n// Who.\n#include <vector>\n", "#pragma once", 3)
 
     def test_layout(self):
@@ -181,12 +181,18 @@ class TidyTest(unittest.TestCase):
             "std::uniform_int_distribution<int> d(0, 1);", "std::shuffle(a, b, g);",
         ):
             self.assert_found("services/core/a.cc", f"{call}\n", "seed")
+        self.assert_found("tests/x/a_test.cc", "std::random_device d;\n", "seed")
+        self.assertEqual(self.found("tests/x/a_test.cc", "std::mt19937 g(seed);\n"), [])
 
     def test_threads_are_owned(self):
         self.assert_found("services/server/a.cc", "std::thread t(f);\n", "jthread")
         self.assert_found("services/server/a.cc", "t.detach();\n", "detached")
         self.assertEqual(self.found("services/server/a.cc", "auto n = std::thread::hardware_concurrency();\n"), [])
         self.assert_found("common/a.h", GOOD_HEADER + "using namespace std;\n", "using namespace")
+
+    def test_tests_are_registered_with_a_label(self):
+        self.assert_found("tests/x/CMakeLists.txt", "add_test(NAME x COMMAND y)\n", "ballast_add_test")
+        self.assertEqual(self.found("tests/x/CMakeLists.txt", "ballast_add_test(x unit 60 y)\n"), [])
 
     def test_own_header_first(self):
         text = '#include <vector>\n\n#include "common/a.h"\n'
