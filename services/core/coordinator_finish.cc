@@ -198,6 +198,7 @@ void send_progress(Run& run) {
                              state.phase == JobPhase::kFinalEvaluation;
   Progress progress;
   progress.term = state.term();
+  progress.number = ++state.progress_number;
   progress.phase =
       needs_workers && state.workers.empty() ? JobPhase::kWaitingForWorkers : state.phase;
   progress.step = state.step;

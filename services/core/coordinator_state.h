@@ -65,6 +65,7 @@ struct CoordinatorState {
   bool retired = false;  // a higher term exists: silent for ever
   std::string failure;
   TimeMs progress_sent_ms = 0;
+  uint64_t progress_number = 0;
 
   MemberListNumber members_number = 0;
   PlanNumber plan = 0;

@@ -57,9 +57,10 @@ struct AskOrigin { Term term = 0; Origin origin = 0; };
 enum class JobPhase : uint8_t {
   kSealing, kWaitingForWorkers, kInitialising, kTraining, kFinalEvaluation, kCheckpointing, kDone, kFailed
 };
-// Sent after every change of phase, every commit (the latest wins) and every second.
+// Sent after every change of phase, every commit and every second; the highest number wins.
 struct Progress {
   Term term = 0;
+  uint64_t number = 0;  // grows within the term
   JobPhase phase = JobPhase::kSealing;
   Step step = 0;                       // steps committed = the version every segment will reach
   std::optional<Record> last;          // record of step - 1

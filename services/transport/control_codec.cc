@@ -86,6 +86,7 @@ void decode(const v1::AskOrigin& from, AskOrigin& to, Problems&) {
 
 void encode(const Progress& from, v1::Progress& to) {
   to.set_term(from.term);
+  to.set_number(from.number);
   to.set_phase(static_cast<v1::JobPhase>(from.phase));
   to.set_step(from.step);
   if (from.last) encode(*from.last, *to.mutable_last());
@@ -99,6 +100,7 @@ void encode(const Progress& from, v1::Progress& to) {
 }
 void decode(const v1::Progress& from, Progress& to, Problems& problems) {
   to.term = from.term();
+  to.number = from.number();
   to.phase = decode_enum(from.phase(), JobPhase::kFailed, "progress.phase", problems);
   to.step = from.step();
   if (from.has_last()) decode(from.last(), to.last.emplace(), problems);

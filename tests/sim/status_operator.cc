@@ -162,9 +162,11 @@ void StatusOperator::remove(const AskRemove& ask) {
 }
 
 void StatusOperator::on_progress(const Progress& progress, TimeMs now) {
-  if (progress.term != status_.term || status_.finished) {
+  const std::pair order{progress.term, progress.number};
+  if (progress.term != status_.term || status_.finished || order <= latest_progress_) {
     return;
   }
+  latest_progress_ = order;
   heard_term_ = progress.term;
   heard_at_ms_ = now;
   phase_ = progress.phase;

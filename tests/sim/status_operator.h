@@ -76,7 +76,8 @@ class StatusOperator {
   const uint32_t servers_;
   const TrainingSettings& training_;
 
-  Status status_;  // outlives the process
+  Status status_;                              // outlives the process
+  std::pair<Term, uint64_t> latest_progress_;  // likewise: connections keep the order of messages
 
   bool up_ = true;
   uint64_t life_ = 1;
