@@ -1,4 +1,4 @@
-#include "services/server/block_pool.h"
+#include "services/transport/block_pool.h"
 
 #include <sys/mman.h>
 

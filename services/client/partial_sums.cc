@@ -1,0 +1,81 @@
+#include "services/client/partial_sums.h"
+
+#include <bit>
+#include <cstring>
+#include <utility>
+
+#include "common/check.h"
+#include "common/vector_dispatch.h"
+#include "services/core/tree.h"
+
+namespace ballast {
+namespace {
+
+BALLAST_LOOP add_loop(float* __restrict into, const float* __restrict from, size_t count) {
+  for (size_t i = 0; i < count; ++i) into[i] += from[i];
+}
+BALLAST_DISPATCH(add, (float* __restrict into, const float* __restrict from, size_t count),
+                 (into, from, count))
+
+}  // namespace
+
+PartialSums::PartialSums(Segments segments, uint32_t microbatches)
+    : segments_(segments),
+      microbatches_(microbatches),
+      pool_(segments.segment_elements),
+      levels_(segments.count()) {}
+
+void PartialSums::drop() {
+  node_ = 0;
+  for (std::vector<Block>& levels : levels_) levels.clear();
+}
+
+bool PartialSums::begin(TreeNode node, Microbatch microbatch, const LossSum& sum) {
+  if (!valid_node(node, microbatches_)) return false;
+  const Microbatch first = first_microbatch(node, microbatches_);
+  const uint32_t count = microbatch_count(node, microbatches_);
+  if (microbatch < first || microbatch >= first + count) return false;
+  const uint32_t leaf_in_node = microbatch - first;
+  if (leaf_in_node == 0) {
+    drop();
+    node_ = node;
+    depth_ = static_cast<uint32_t>(std::countr_zero(count));
+    loss_levels_.assign(depth_ + 1, {});
+  } else if (node != node_ || leaf_in_node != leaf_ + 1) {
+    return false;
+  }
+  leaf_ = leaf_in_node;
+  LossSum carry = sum;
+  uint32_t level = 0;
+  for (; level < depth_ && (leaf_ >> level & 1) == 1; ++level) {
+    carry = {.loss = loss_levels_[level].loss + carry.loss,
+             .tokens = loss_levels_[level].tokens + carry.tokens};
+  }
+  loss_levels_[level] = carry;
+  node_sum_ = carry;
+  return true;
+}
+
+std::optional<Block> PartialSums::add(SegmentId segment, std::span<const float> gradient) {
+  CHECK(node_ != 0 && gradient.size() == segments_.size(segment));
+  std::vector<Block>& levels = levels_[segment];
+  levels.resize(depth_ + 1);
+  Block carry;
+  uint32_t level = 0;
+  if (depth_ > 0 && (leaf_ & 1) == 1) {
+    carry = std::move(levels[0]);
+    ballast::add(carry.get(), gradient.data(), gradient.size());
+    for (level = 1; level < depth_ && (leaf_ >> level & 1) == 1; ++level) {
+      ballast::add(levels[level].get(), carry.get(), gradient.size());
+      carry = std::move(levels[level]);
+    }
+  } else {
+    carry = pool_.take();
+    std::memcpy(carry.get(), gradient.data(), gradient.size_bytes());
+  }
+  if (level == depth_) return carry;
+  levels[level] = std::move(carry);
+  return std::nullopt;
+}
+
+}  // namespace ballast

@@ -1,0 +1,86 @@
+// A whole toy job over real sockets, servers and workers as threads: the parameters must be those
+// of a plain loop, to the last bit, however many of each there are.
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "tests/client/toy_job.h"
+#include "tests/server/test_operator.h"
+#include "tests/server/test_server.h"
+
+namespace ballast {
+namespace {
+
+constexpr std::chrono::seconds kLimit{60};
+
+ClientOptions worker_options(const std::string& name, const ToyJob& job,
+                             const std::vector<std::string>& servers) {
+  ClientOptions options;
+  options.name = name;
+  options.job_uid = "job-1";
+  options.servers = servers;
+  options.build = "test";
+  options.microbatches = job.training.microbatches;
+  options.segment_elements = job.training.segment_elements;
+  return options;
+}
+
+struct Counts {
+  int servers = 1;
+  int workers = 1;
+};
+
+class EndToEnd : public testing::TestWithParam<Counts> {};
+
+TEST_P(EndToEnd, EqualsThePlainLoop) {
+  const ToyJob job = make_toy_job(100, 512, 8, 12);
+  const TestFolder folder;
+  std::vector<std::unique_ptr<TestServer>> servers;
+  std::vector<Member> members;
+  std::vector<std::string> addresses;
+  for (int i = 0; i < GetParam().servers; ++i) {
+    const std::string name = "ps-" + std::to_string(i);
+    servers.push_back(std::make_unique<TestServer>(name, "job-1", folder.socket(name + ".sock")));
+    members.push_back(servers.back()->member());
+    addresses.push_back(servers.back()->address());
+  }
+  TestOperator controller(addresses[0], "job-1");
+  ASSERT_TRUE(controller.peer()) << controller.status().error_message();
+  controller.appoint(1, members, job.training);
+
+  std::vector<Result<ToyOutcome>> outcomes(static_cast<size_t>(GetParam().workers));
+  {
+    std::vector<std::jthread> workers;
+    for (size_t i = 0; i < outcomes.size(); ++i) {
+      workers.emplace_back([&, i] {
+        outcomes[i] =
+            run_toy_worker(job, worker_options("worker-" + std::to_string(i), job, addresses));
+      });
+    }
+  }
+  const auto end = controller.wait_end(kLimit);
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->phase, JobPhase::kDone) << end->failure;
+  const ToyResult expected = run_plain_loop(job);
+  ASSERT_TRUE(end->last);
+  EXPECT_EQ(end->last->training, expected.last);
+  int evaluated = 0;
+  for (const auto& outcome : outcomes) {
+    ASSERT_TRUE(outcome) << outcome.error().message;
+    EXPECT_FALSE(outcome->end.failed) << outcome->end.reason;
+    if (outcome->parameters.empty()) continue;
+    ++evaluated;
+    EXPECT_EQ(outcome->parameters, expected.parameters);
+  }
+  EXPECT_EQ(evaluated, 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(Counts, EndToEnd,
+                         testing::Values(Counts{1, 1}, Counts{2, 2}, Counts{3, 5}),
+                         [](const auto& counts) {
+                           return std::to_string(counts.param.servers) + "servers" +
+                                  std::to_string(counts.param.workers) + "workers";
+                         });
+
+}  // namespace
+}  // namespace ballast
