@@ -1,12 +1,6 @@
-// The disk, broken on purpose. Works on a real folder and counts its calls; the chosen call fails,
-// and cut_power() takes back what was not synced. The faults, all of which our writers promise to
-// survive:
-//   once         one call fails (an append is torn: half of its bytes are written), later ones work
-//   crash        one call fails and the process is dead: every later call fails, nothing is cleaned
-//   up crash_after  one call is performed, but its caller is dead before the answer full         an
-//   append beyond `space_bytes` in all is torn there and fails with "no space left" power cut
-//   contents go back to their last sync, names to the last sync of their folder
-// One thread.
+// The disk, broken on purpose: works on a real folder, counts its calls, fails the chosen one, and
+// takes back what was not synced when the power is cut. The faults that our writers promise to
+// survive stand at FaultMode. One thread.
 #pragma once
 
 #include <cerrno>
@@ -26,7 +20,14 @@
 
 namespace ballast {
 
-enum class FaultMode { kOnce, kCrash, kCrashAfter };
+// Besides these: limit_space(), a disk that is full after so many bytes (the append is torn there),
+// and cut_power(), after which contents are those of their last sync, names those of their
+// folder's.
+enum class FaultMode {
+  kOnce,   // one call fails (an append is torn: half of its bytes are written), later ones work
+  kCrash,  // one call fails and the process is dead: all later ones fail, nothing is cleaned up
+  kCrashAfter,  // one call is performed, but its caller is dead before the answer
+};
 
 class FaultyFileSystem : public FileSystem {
  public:

@@ -1,4 +1,5 @@
-// Small helpers of tests that work on real files. Any thread.
+// Small helpers of tests that work on real files. A file that cannot be read or written ends the
+// test program. Any thread.
 #pragma once
 
 #include <filesystem>
