@@ -71,7 +71,7 @@ void draw_poison(Random& random, Scenario& scenario) {
 }
 
 void draw_times(Random& random, Scenario& scenario) {
-  scenario.compute_ms = random.between(1, 40);
+  scenario.compute_ms = random.between(1, 60);
   scenario.tick_ms = random.between(10, 50);
   scenario.server_options.resend_after_ms = random.between(50, 250);
   scenario.coordinator_options.resend_after_ms = random.between(50, 250);
@@ -104,11 +104,12 @@ void draw_faults(Random& random, Scenario& scenario) {
     return random.chance(600) ? static_cast<uint32_t>(random.between(1, often)) : 0;
   };
   faults.every_min_ms = random.between(10, 200);
-  faults.every_max_ms = faults.every_min_ms + random.between(50, 1500);
+  faults.every_max_ms = faults.every_min_ms + random.between(50, 800);
   faults.kill_worker = weight(10);
   faults.pause = weight(6);
   faults.slow = weight(3);
   faults.false_alarm = weight(3);
+  faults.leave = weight(3);
   if (scenario.weather != Weather::kAll) {
     return;
   }
@@ -118,8 +119,10 @@ void draw_faults(Random& random, Scenario& scenario) {
   faults.appoint = weight(4);
   faults.plan = weight(2);
   if (scenario.training.replication >= 2 && scenario.servers >= 2) {
-    faults.kill_server = weight(10);
-    faults.kill_coordinator = weight(10);
+    faults.kill_server = weight(30);
+    faults.kill_coordinator = weight(20);
+    faults.kill_when_whole_per_mille =
+        random.chance(300) ? static_cast<uint32_t>(random.between(100, 900)) : 0;
   }
 }
 
@@ -133,6 +136,8 @@ Scenario make_scenario(uint64_t seed, Weather weather) {
   scenario.servers = static_cast<uint32_t>(random.between(1, kMaxServers));
   scenario.workers = static_cast<uint32_t>(random.between(1, kMaxWorkers));
   scenario.training.replication = random.chance(750) ? 2 : 1;
+  scenario.late_servers =
+      random.chance(250) ? static_cast<uint32_t>(random.below(scenario.servers)) : 0;
   draw_training(random, scenario);
   draw_arena(random, scenario);
   draw_poison(random, scenario);

@@ -1,25 +1,23 @@
-// One world, drawn from a seed: how large it is, what it trains, how the network behaves, and which
+// One world, drawn from a seed: how large it is, what it trains, how the network behaves, which
 // faults come how often. A seed and a scenario are one-to-one; nothing else decides what a run
 // does.
 //
-// The faults that we promise to survive (and only these are made):
-//   network    any message may be late, doubled, overtaken or lost; links between two processes, or
-//   all
-//              links of one process, may be cut, in one or in both directions; a process may be
-//              told that a connection closed although the peer lives, or hear nothing of a peer
-//              that died.
-//   workers    any number may die at any moment, even all; each comes back empty, as a new
-//   incarnation. servers    replication 2 and at least two servers: ONE is lost at a time (killed
-//   at any effect of any
-//              list, or cut off or paused until it is removed), coordinator or not. The next loss
-//              comes only after Degraded became True and False again and status has forgotten the
-//              lost incarnation. With replication 1 no server is lost. A lost one comes back empty.
-//   processes  any may be paused (all its timers and messages come late) or slow.
-//   operator   may be down for a while, and dies between any two writes and sends; appoints without
-//   need. gradients  a few steps have a value that is not finite.
-// Not made: loss of two servers at once, wrong bits from memory or network, clocks that differ in
-// rate.
+// The faults that we promise to survive; only these are made:
 //
+// - Network: any message may be late, doubled, overtaken or lost. Links between two processes, or
+//   all links of one, may be cut in one direction or both. A process may be told that a connection
+//   closed although the peer lives, and may hear nothing of a peer that died.
+// - Workers: any number may die or leave at any moment, even all; new incarnations come back.
+// - Servers, with replication 2: one is lost at a time, coordinator or not: killed between any two
+//   effects of a list, or cut off or paused until it is removed. The next loss comes when Degraded
+//   has become True and False again and status has forgotten the lost incarnation. It comes back
+//   empty. With replication 1 no server is lost. Servers may join a job that runs.
+// - Processes: any may be paused, so that all its timers and messages come late, or slow.
+// - Operator: may be down for a while, dies between any two writes and sends, appoints for no
+// reason.
+// - Gradients: a few steps have a value that is not finite.
+//
+// Not made: two servers lost at once, bits that change in memory or on the way, clocks that differ.
 // After `heal_at_ms` nothing fails any more, and the job must end within kLivenessMs.
 #pragma once
 
@@ -69,12 +67,16 @@ struct FaultScenario {
   uint32_t operator_down = 0;
   uint32_t appoint = 0;  // without need
   uint32_t plan = 0;
+  uint32_t leave = 0;  // a worker is asked to go
+  // The next server goes as soon as the world is whole again.
+  uint32_t kill_when_whole_per_mille = 0;
 };
 
 struct Scenario {
   uint64_t seed = 0;
   Weather weather = Weather::kAll;
   uint32_t servers = 1;
+  uint32_t late_servers = 0;  // of them: come when the job runs already
   uint32_t workers = 1;
   TrainingSettings training;
   JobIdentity identity;

@@ -16,7 +16,7 @@ World::World(const Scenario& scenario, Mutation mutation, TraceSink trace)
       reference_(run_reference(scenario)),
       random_(mix(scenario.seed)),
       checker_(scenario_, reference_),
-      operator_(*this, random_, scenario_.servers, scenario_.training) {
+      operator_(*this, random_, scenario_.servers - scenario_.late_servers, scenario_.training) {
   for (uint32_t i = 0; i < kProcesses; ++i) {
     processes_[i].id.name = i == kOperator     ? "operator"
                             : i < kFirstWorker ? fmt::format("ps-{}", i)
@@ -107,7 +107,7 @@ void World::kill(uint32_t index) {
   }
   process.held.clear();
   announce_death(index);
-  restart_later(index, random_.between(100, healed_ ? 500 : 3000));
+  restart_later(index, random_.between(50, healed_ ? 500 : 1500));
   if (is_server(index)) {
     ++outcome_.server_losses;
   } else {
@@ -180,8 +180,12 @@ bool World::finished() {
 }
 
 Outcome World::run() {
+  const uint32_t early = scenario_.servers - scenario_.late_servers;
   for (uint32_t i = 0; i < scenario_.servers; ++i) {
-    start_process(i);
+    begin(i < early ? 0 : random_.between(200, 4000), [this, i] { start_process(i); });
+  }
+  if (early < 2) {
+    lost_server_ = ProcessId{"nobody", 0};  // not whole until a second server holds everything
   }
   for (uint32_t i = 0; i < scenario_.workers; ++i) {
     begin(random_.between(0, 300), [this, i] { start_process(kFirstWorker + i); });

@@ -139,6 +139,7 @@ class World final : public OperatorView {
   void make_fault();
   void kill_server(uint32_t process);
   void kill_worker();
+  void ask_to_leave();
   void pause(uint32_t process);
   void resume(uint32_t process);
   void slow(uint32_t process);

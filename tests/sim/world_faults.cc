@@ -82,6 +82,7 @@ void World::make_fault() {
       {faults.operator_down, [this] { operator_down(); }},
       {faults.appoint, [this] { operator_.appoint_without_need(now_ms_); }},
       {faults.plan, [this] { operator_.raise_plan(); }},
+      {faults.leave, [this] { ask_to_leave(); }},
   };
   uint64_t sum = 0;
   for (const Fault& fault : table) {
@@ -143,6 +144,14 @@ void World::kill_worker() {
     process.effects_to_death = random_.between(0, 40);
   } else {
     kill(index);
+  }
+}
+
+void World::ask_to_leave() {
+  const auto index = kFirstWorker + static_cast<uint32_t>(random_.below(scenario_.workers));
+  if (processes_[index].alive) {
+    trace(fmt::format("{} is asked to leave", describe(processes_[index].id)));
+    happen(0, index, LeaveRequested{});
   }
 }
 
@@ -343,6 +352,10 @@ void World::heard(const Progress& progress, const Status& status) {
   } else if (degraded_since_loss_ && !lives(*lost_server_)) {
     trace(fmt::format("whole again after the loss of {}", describe(*lost_server_)));
     lost_server_.reset();
+    if (!healed_ && random_.chance(scenario_.faults.kill_when_whole_per_mille)) {
+      begin(random_.between(0, 40),
+            [this] { kill_server(static_cast<uint32_t>(random_.below(scenario_.servers))); });
+    }
   }
 }
 

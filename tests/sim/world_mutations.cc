@@ -39,7 +39,14 @@ bool World::mutate_arrival(Process& process, Event& event) {
   const ProcessId from = received->envelope.from;
   Message& message = received->envelope.message;
   if (mutation_ == Mutation::kTermUnchecked) {
-    std::visit(RaiseTerm{process.server->state().promised}, message);
+    const ServerState& state = process.server->state();
+    const bool orders = std::holds_alternative<MapUpdate>(message) ||
+                        std::holds_alternative<OfferRecord>(message) ||
+                        std::holds_alternative<Commit>(message);
+    if (orders && processes_[index_of(from)].coordinator_term < state.promised) {
+      received->envelope.from = state.coordinator;  // whoever says so coordinates
+    }
+    std::visit(RaiseTerm{state.promised}, message);
   } else if (const auto* push = std::get_if<Push>(&message);
              push != nullptr && mutation_ == Mutation::kAcknowledgeBeforeStoring &&
              random_.chance(kSometimesPerMille)) {
