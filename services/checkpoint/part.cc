@@ -93,8 +93,14 @@ Result<PartWriter> PartWriter::create(FileSystem& files, const std::filesystem::
                                       const std::string& file, const PartHeader& header,
                                       std::span<const SegmentId> held,
                                       std::span<const std::string> states) {
-  CHECK(std::is_sorted(held.begin(), held.end()));
-  CHECK(held.empty() || held.back() < header.segments.count());
+  // Orders come over the wire: a bad one is an error and not a bug of ours.
+  for (size_t i = 0; i < held.size(); ++i) {
+    if (held[i] >= header.segments.count() || (i > 0 && held[i] <= held[i - 1])) {
+      return fail(ErrorCode::kInvalid,
+                  fmt::format("checkpoint file {}: segment {} does not exist or does not ascend",
+                              (directory / file).string(), held[i]));
+    }
+  }
   if (auto done = files.make_folders(directory); !done) {
     return tl::unexpected<Error>(std::move(done.error()));
   }

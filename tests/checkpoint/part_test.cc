@@ -122,9 +122,17 @@ TEST_F(PartTest, AppendingTheWrongThingIsABug) {
   const auto segment = sample_.segment(0);
   EXPECT_DEATH(std::ignore = writer->append(std::span(segment.arrays).first(2)), "CHECK failed");
   EXPECT_DEATH(std::ignore = writer->finish(), "CHECK failed");
-  EXPECT_DEATH(std::ignore = PartWriter::create(files_, folder_ / "d", "q", sample_.header(id_),
-                                                std::vector<SegmentId>{1, 0}, sample_.states),
-               "CHECK failed");
+}
+
+TEST_F(PartTest, RefusesSegmentsThatDoNotAscendOrExist) {
+  for (const auto& held : std::vector<std::vector<SegmentId>>{{1, 0}, {1, 1}, {0, 4}}) {
+    const auto writer =
+        PartWriter::create(files_, folder_ / "d", "p", sample_.header(id_), held, sample_.states);
+    ASSERT_FALSE(writer);
+    EXPECT_EQ(writer.error().code, ErrorCode::kInvalid);
+    EXPECT_NE(writer.error().message.find("segment"), std::string::npos);
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "d"));
 }
 
 TEST(Part, Names) {
