@@ -199,7 +199,7 @@ TEST_F(TokenCacheTest, EveryCallMayFail) {
 }
 
 TEST_F(TokenCacheTest, AFullDiskIsNamed) {
-  for (const uint64_t space : {0, 1, 128, 140, 150}) {
+  for (const uint64_t space : {0u, 1u, 128u, 140u, 150u}) {
     FaultyFileSystem faulty(folder_ / "attic");
     faulty.limit_space(space);
     const auto full = open(faulty);
