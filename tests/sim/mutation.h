@@ -1,5 +1,5 @@
 // Deliberate defects, made between the machines and the world: proof that the simulator sees. Each
-// must be caught within a few hundred seeds.
+// must be caught within a few thousand seeds.
 #pragma once
 
 #include <cstdint>

@@ -113,14 +113,17 @@ class World final : public OperatorView {
   // world_shells.cc: what the shells of the processes do
   void deliver(uint32_t process, Event event, const Values& payload);
   void deliver_to_server(Process& process, Event& event, const Values& payload);
-  void deliver_to_worker(Process& process, const Event& event, const Values& payload);
   void perform(uint32_t process, Effects effects, const Event& event, const Values& payload);
   std::string perform_one(uint32_t process, Effect& effect, const Event& event,
                           const Values& payload);
-  void check_commit(const Process& process, const Record& record);
   std::string send_effect(uint32_t process, Send& send);
+  void check_commit(const Process& process, const Record& record);
+  void check_store(const Process& process);
   std::string save_part(uint32_t process, const SaveCheckpointPart& effect);
   void save_manifest(uint32_t process, const SaveManifest& effect);
+
+  // world_workers.cc: the training loop
+  void deliver_to_worker(Process& process, const Event& event, const Values& payload);
   std::string accept_parameters(Process& process, const AcceptParameters& effect,
                                 const Values& payload);
   void begin_work(uint32_t process, const BeginWork& effect);
@@ -132,27 +135,29 @@ class World final : public OperatorView {
   bool mutate_loss(Process& process, const Event& event);
   void mutate_effect(Process& process, Effect& effect, const Values& payload);
 
-  // world_faults.cc: the network and what goes wrong
+  // world_network.cc
   void transmit(uint32_t from, const ProcessId& to, Message message, Values payload);
   void announce_death(uint32_t process);
+  void cut(uint32_t from, uint32_t to, TimeMs duration_ms);
+  void cut_link();
+  void cut_process();
+
+  // world_faults.cc
   void next_fault();
   void make_fault();
+  uint32_t live_process();  // any; kProcesses: none
+  bool one_more_server_may_go() const;
   void kill_server(uint32_t process);
   void kill_worker();
   void ask_to_leave();
   void pause(uint32_t process);
   void resume(uint32_t process);
   void slow(uint32_t process);
-  void cut_link();
-  void cut_process();
-  void cut(uint32_t from, uint32_t to, TimeMs duration_ms);
   void false_alarm();
   void operator_down();
   void heal();
-  bool one_more_server_may_go() const;
-  uint32_t live_process();  // any
 
-  // OperatorView
+  // world_view.cc
   std::vector<Member> live_servers() override;
   bool known_gone(const ProcessId& id) override;
   bool may_remove_living(const ProcessId& id, const MemberList& members) override;

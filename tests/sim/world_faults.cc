@@ -1,5 +1,5 @@
-// The network of a world, and what goes wrong in it: see scenario.h for what is promised.
-#include <algorithm>
+// What goes wrong in a world, and how it heals: see scenario.h for what is promised.
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -7,52 +7,6 @@
 #include "tests/sim/world.h"
 
 namespace ballast::sim {
-
-void World::transmit(uint32_t from, const ProcessId& to, Message message, Values payload) {
-  const Process& sender = processes_[from];
-  const uint32_t target = index_of(to);
-  if (target == kProcesses) {
-    checker_.fail(
-        fmt::format("{} sends to {}, whom nobody knows", describe(sender.id), describe(to)));
-    return;
-  }
-  Slot slot{target,
-            to.incarnation,
-            Received{{sender.id, to, std::move(message)}},
-            std::move(payload),
-            {}};
-  if (target == from) {
-    schedule(0, std::move(slot));
-    return;
-  }
-  const NetworkScenario& network = scenario_.network;
-  if (cut_until_ms_[from][target] > now_ms_ ||
-      (!healed_ && random_.chance(network.lost_per_mille))) {
-    return;
-  }
-  const auto delay = [&] {
-    TimeMs time = random_.between(network.delay_min_ms, network.delay_max_ms) + sender.slow_ms;
-    if (!healed_ && random_.chance(network.late_per_mille)) {
-      time += random_.between(0, network.late_ms);
-    }
-    return time;
-  };
-  if (!healed_ && random_.chance(network.doubled_per_mille)) {
-    schedule(delay(), slot);
-  }
-  schedule(delay(), std::move(slot));
-}
-
-// Connections close: some peers hear of it at once, others never.
-void World::announce_death(uint32_t process) {
-  const ProcessId id = processes_[process].id;
-  for (uint32_t peer = 0; peer < kOperator; ++peer) {
-    if (peer != process && processes_[peer].alive &&
-        (healed_ || !random_.chance(scenario_.network.silent_death_per_mille))) {
-      happen(random_.between(1, 20), peer, PeerLost{id});
-    }
-  }
-}
 
 void World::next_fault() {
   if (healed_ || scenario_.weather < Weather::kWorkers) {
@@ -193,50 +147,6 @@ void World::slow(uint32_t index) {
   begin(random_.between(200, 4000), [this, index] { processes_[index].slow_ms = 0; });
 }
 
-void World::cut(uint32_t from, uint32_t to, TimeMs duration_ms) {
-  trace(fmt::format("link {} -> {} is cut for {} ms", processes_[from].id.name,
-                    processes_[to].id.name, duration_ms));
-  cut_until_ms_[from][to] = now_ms_ + duration_ms;
-  if (random_.chance(300) && to < kOperator && processes_[to].alive && processes_[from].alive) {
-    happen(random_.between(1, 50), to, PeerLost{processes_[from].id});
-  }
-}
-
-void World::cut_link() {
-  const uint32_t from = live_process();
-  const uint32_t to = random_.chance(200) ? kOperator : live_process();
-  if (from == kProcesses || to == kProcesses || from == to) {
-    return;
-  }
-  const auto duration = random_.between(50, 4000);
-  cut(from, to, duration);
-  if (random_.chance(500)) {
-    cut(to, from, duration);
-  }
-}
-
-// All links of one process, in one direction or both; sometimes with the operator's.
-void World::cut_process() {
-  const uint32_t process = live_process();
-  if (process == kProcesses) {
-    return;
-  }
-  const auto duration = random_.between(50, 6000);
-  const uint64_t direction = random_.below(4);
-  const uint32_t peers = random_.chance(500) ? kProcesses : kOperator;
-  for (uint32_t peer = 0; peer < peers; ++peer) {
-    if (peer == process) {
-      continue;
-    }
-    if (direction != 1) {
-      cut(process, peer, duration);
-    }
-    if (direction != 0) {
-      cut(peer, process, duration);
-    }
-  }
-}
-
 void World::false_alarm() {
   const uint32_t process = live_process();
   const uint32_t peer = live_process();
@@ -283,80 +193,5 @@ void World::heal() {
 
 // ---- what the operator sees and does
 // ---------------------------------------------------------------
-
-std::vector<Member> World::live_servers() {
-  std::vector<Member> servers;
-  for (uint32_t i = 0; i < scenario_.servers; ++i) {
-    if (processes_[i].alive) {
-      servers.push_back({processes_[i].id, "sim:" + processes_[i].id.name, ""});
-    }
-  }
-  return servers;
-}
-
-// A process list is read with some delay.
-bool World::known_gone(const ProcessId& id) {
-  constexpr TimeMs kObservedAfterMs = 150;
-  const uint32_t index = index_of(id);
-  if (index == kProcesses || processes_[index].id.incarnation > id.incarnation) {
-    return true;
-  }
-  return !processes_[index].alive && now_ms_ - processes_[index].died_at_ms > kObservedAfterMs;
-}
-
-bool World::may_remove_living(const ProcessId& id, const MemberList& members) {
-  if (!lives(id) || !(one_more_server_may_go() || lost_server_ == id)) {
-    return false;
-  }
-  const uint32_t index = index_of(id);
-  for (const Member& member : members.members) {
-    const uint32_t peer = index_of(member.id);
-    if (peer != index && lives(member.id) && !processes_[peer].paused &&
-        !processes_[index].paused && cut_until_ms_[index][peer] <= now_ms_ &&
-        cut_until_ms_[peer][index] <= now_ms_) {
-      return false;
-    }
-  }
-  if (lost_server_ != id) {
-    trace(fmt::format("{} is removed though it lives", describe(id)));
-    lost_server_ = id;
-    degraded_since_loss_ = false;
-    begin(random_.between(300, 5000), [this, index, id] {
-      if (lives(id)) {
-        kill(index);
-      }
-    });
-  }
-  return true;
-}
-
-void World::send(const ProcessId& to, Message message) {
-  trace(fmt::format("operator sends {} {}", describe(to), describe(message)));
-  transmit(kOperator, to, std::move(message), nullptr);
-}
-
-void World::later(TimeMs delay, std::function<void()> action) { begin(delay, std::move(action)); }
-
-void World::appointed(Term term, const ProcessId& coordinator) {
-  trace(fmt::format("operator appoints {} in term {}", describe(coordinator), term));
-}
-
-void World::heard(const Progress& progress, const Status& status) {
-  checker_.progress(progress);
-  if (!lost_server_ || progress.phase < JobPhase::kTraining ||
-      status.members.find(*lost_server_) != nullptr) {
-    return;
-  }
-  if (progress.degraded) {
-    degraded_since_loss_ = true;
-  } else if (degraded_since_loss_ && !lives(*lost_server_)) {
-    trace(fmt::format("whole again after the loss of {}", describe(*lost_server_)));
-    lost_server_.reset();
-    if (!healed_ && random_.chance(scenario_.faults.kill_when_whole_per_mille)) {
-      begin(random_.between(0, 40),
-            [this] { kill_server(static_cast<uint32_t>(random_.below(scenario_.servers))); });
-    }
-  }
-}
 
 }  // namespace ballast::sim

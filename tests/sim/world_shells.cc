@@ -1,9 +1,8 @@
 // What the shells of the simulated processes do: give events to machines, and perform effects in
 // their order.
-#include <algorithm>
-
 #include <fmt/format.h>
 
+#include "services/core/server_state.h"
 #include "tests/sim/describe.h"
 #include "tests/sim/world.h"
 
@@ -67,20 +66,9 @@ void World::deliver_to_server(Process& process, Event& event, const Values& payl
   if (process.alive) {
     perform(index, process.server->step(event, now_ms_), event, payload);
   }
-}
-
-void World::deliver_to_worker(Process& process, const Event& event, const Values& payload) {
-  if (const auto* ready = std::get_if<ContributionReady>(&event)) {
-    if (ready->step < process.toy.discarded_below) {
-      return;
-    }
-    process.toy.computed.emplace(ready->step, ready->node);
+  if (process.alive && std::holds_alternative<Tick>(event)) {
+    check_store(process);
   }
-  if (const auto* ready = std::get_if<EvaluationReady>(&event);
-      ready != nullptr && ready->version < process.toy.discarded_below) {
-    return;
-  }
-  perform(index_of(process.id), process.worker->step(event, now_ms_), event, payload);
 }
 
 void World::perform(uint32_t index, Effects effects, const Event& event, const Values& payload) {
@@ -185,6 +173,26 @@ void World::check_commit(const Process& process, const Record& record) {
                      process.members);
 }
 
+// The machine's view of its tensors is the store's: nothing leaks, and no replica is another
+// version.
+void World::check_store(const Process& process) {
+  const ServerState& state = process.server->state();
+  size_t buffers = 0;
+  for (SegmentId segment = 0; segment < state.replicas.size(); ++segment) {
+    const ballast::Replica& known = state.replicas[segment];
+    const Replica* held = process.store.replica(segment);
+    buffers += known.tree.entries().size() + (known.root == 0 ? 0 : 1);
+    if (known.filled && (held == nullptr || held->version != known.version)) {
+      checker_.fail(fmt::format("{} takes itself to hold version {} of segment {}, and does not",
+                                describe(process.id), known.version, segment));
+    }
+  }
+  if (buffers != process.store.buffers()) {
+    checker_.fail(fmt::format("{} holds {} buffers and knows of {}", describe(process.id),
+                              process.store.buffers(), buffers));
+  }
+}
+
 std::string World::send_effect(uint32_t index, Send& send) {
   Process& process = processes_[index];
   Values payload;
@@ -241,91 +249,6 @@ void World::save_manifest(uint32_t index, const SaveManifest& effect) {
     directory.manifest = true;
   }
   happen(random_.between(1, 30), index, ManifestWritten{effect.directory, error});
-}
-
-std::string World::accept_parameters(Process& process, const AcceptParameters& effect,
-                                     const Values& payload) {
-  if (effect.segment >= scenario_.segments.count() || effect.version > reference_.steps ||
-      !payload) {
-    return fmt::format("accepts version {} of segment {}", effect.version, effect.segment);
-  }
-  if (!same_bits(*payload, *reference_.parameters_of(effect.version, effect.segment))) {
-    return fmt::format("takes other bits for version {} of segment {}", effect.version,
-                       effect.segment);
-  }
-  process.toy.versions[effect.segment] = effect.version;
-  return "";
-}
-
-void World::begin_work(uint32_t index, const BeginWork& effect) {
-  ToyWorker& toy = processes_[index].toy;
-  if (toy.step != effect.step) {
-    toy.step = effect.step;
-    toy.nodes.clear();
-    toy.evaluations.clear();
-  }
-  toy.nodes.insert(toy.nodes.end(), effect.nodes.begin(), effect.nodes.end());
-  toy.evaluations.insert(toy.evaluations.end(), effect.evaluations.begin(),
-                         effect.evaluations.end());
-  compute(index);
-}
-
-// Begins what waits, once every segment has the step's version. Gradients come last segments first.
-// What is computed from the reference's bits has the reference's bits: they are taken from there.
-void World::compute(uint32_t index) {
-  Process& process = processes_[index];
-  ToyWorker& toy = process.toy;
-  if (!toy.step || std::any_of(toy.versions.begin(), toy.versions.end(),
-                               [&](const auto& version) { return version != toy.step; })) {
-    return;
-  }
-  const Step step = *toy.step;
-  TimeMs at = std::max(now_ms_, toy.busy_until_ms);
-  for (const TreeNode node : toy.nodes) {
-    if (step >= reference_.steps) {
-      checker_.fail(fmt::format("{} computes gradients of step {}", describe(process.id), step));
-      return;
-    }
-    const uint32_t leaves = scenario_.training.microbatches;
-    at += (scenario_.compute_ms + process.slow_ms) * microbatch_count(node, leaves);
-    for (SegmentId segment = scenario_.segments.count(); segment-- > 0;) {
-      happen(at - now_ms_, index,
-             ContributionReady{step, node, segment, reference_.node_sum(step, node)});
-    }
-  }
-  for (const uint32_t evaluation : toy.evaluations) {
-    at += scenario_.compute_ms + process.slow_ms;
-    const uint32_t batches = scenario_.training.evaluation_batches;
-    if (evaluation >= batches) {
-      checker_.fail(
-          fmt::format("{} evaluates batch {} of {}", describe(process.id), evaluation, batches));
-      return;
-    }
-    happen(at - now_ms_, index,
-           EvaluationReady{step, evaluation, reference_.evaluations[step * batches + evaluation]});
-  }
-  toy.busy_until_ms = at;
-  toy.nodes.clear();
-  toy.evaluations.clear();
-}
-
-void World::end_worker(Process& process, const WorkerEnd& effect) {
-  const bool over = checker_.next_step() == reference_.steps;
-  if (effect.refused && !over) {
-    checker_.fail(fmt::format("{} was refused: {}", describe(process.id), effect.reason));
-  }
-  const uint32_t index = index_of(process.id);
-  if (over && (scenario_.fails || !effect.failed || effect.refused)) {
-    process.ended = true;
-    // Where status does not know of the end by then, workers are wanted again.
-    begin(random_.between(500, 3000), [this, index, id = process.id] {
-      if (lives(id) && !operator_.status().finished) {
-        kill(index);
-      }
-    });
-    return;
-  }
-  kill(index);  // a retry may help: it is started again
 }
 
 }  // namespace ballast::sim

@@ -1,0 +1,84 @@
+// What the operator sees of a world, late, and what it does to it.
+#include <fmt/format.h>
+
+#include "tests/sim/describe.h"
+#include "tests/sim/world.h"
+
+namespace ballast::sim {
+
+std::vector<Member> World::live_servers() {
+  std::vector<Member> servers;
+  for (uint32_t i = 0; i < scenario_.servers; ++i) {
+    if (processes_[i].alive) {
+      servers.push_back({processes_[i].id, "sim:" + processes_[i].id.name, ""});
+    }
+  }
+  return servers;
+}
+
+// A list of processes is read with some delay.
+bool World::known_gone(const ProcessId& id) {
+  constexpr TimeMs kObservedAfterMs = 150;
+  const uint32_t index = index_of(id);
+  if (index == kProcesses || processes_[index].id.incarnation > id.incarnation) {
+    return true;
+  }
+  return !processes_[index].alive && now_ms_ - processes_[index].died_at_ms > kObservedAfterMs;
+}
+
+bool World::may_remove_living(const ProcessId& id, const MemberList& members) {
+  if (!lives(id) || !(one_more_server_may_go() || lost_server_ == id)) {
+    return false;
+  }
+  const uint32_t index = index_of(id);
+  for (const Member& member : members.members) {
+    const uint32_t peer = index_of(member.id);
+    if (peer != index && lives(member.id) && !processes_[peer].paused &&
+        !processes_[index].paused && cut_until_ms_[index][peer] <= now_ms_ &&
+        cut_until_ms_[peer][index] <= now_ms_) {
+      return false;
+    }
+  }
+  if (lost_server_ != id) {
+    trace(fmt::format("{} is removed though it lives", describe(id)));
+    lost_server_ = id;
+    degraded_since_loss_ = false;
+    begin(random_.between(300, 5000), [this, index, id] {
+      if (lives(id)) {
+        kill(index);
+      }
+    });
+  }
+  return true;
+}
+
+void World::send(const ProcessId& to, Message message) {
+  trace(fmt::format("operator sends {} {}", describe(to), describe(message)));
+  transmit(kOperator, to, std::move(message), nullptr);
+}
+
+void World::later(TimeMs delay, std::function<void()> action) { begin(delay, std::move(action)); }
+
+void World::appointed(Term term, const ProcessId& coordinator) {
+  trace(fmt::format("operator appoints {} in term {}", describe(coordinator), term));
+}
+
+void World::heard(const Progress& progress, const Status& status) {
+  checker_.progress(progress);
+  if (!lost_server_ || progress.phase < JobPhase::kTraining ||
+      status.members.find(*lost_server_) != nullptr) {
+    return;
+  }
+  if (progress.degraded) {
+    degraded_since_loss_ = true;
+  } else if (degraded_since_loss_ && !lives(*lost_server_)) {
+    trace(fmt::format("whole again after the loss of {}", describe(*lost_server_)));
+    lost_server_.reset();
+    if (!healed_ && random_.chance(scenario_.faults.kill_when_whole_per_mille)) {
+      begin(random_.between(0, 40),
+            [this] { kill_server(static_cast<uint32_t>(random_.below(scenario_.servers))); });
+    }
+  }
+}
+
+}  // namespace ballast::sim
