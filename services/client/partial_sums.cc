@@ -5,20 +5,10 @@
 #include <utility>
 
 #include "common/check.h"
-#include "common/vector_dispatch.h"
 #include "services/core/tree.h"
+#include "services/server/reduction.h"
 
 namespace ballast {
-namespace {
-
-BALLAST_LOOP add_loop(float* __restrict into, const float* __restrict from, size_t count) {
-  for (size_t i = 0; i < count; ++i) into[i] += from[i];
-}
-BALLAST_DISPATCH(add, (float* __restrict into, const float* __restrict from, size_t count),
-                 (into, from, count))
-
-}  // namespace
-
 PartialSums::PartialSums(Segments segments, uint32_t microbatches)
     : segments_(segments),
       microbatches_(microbatches),
@@ -64,9 +54,9 @@ std::optional<Block> PartialSums::add(SegmentId segment, std::span<const float> 
   uint32_t level = 0;
   if (depth_ > 0 && (leaf_ & 1) == 1) {
     carry = std::move(levels[0]);
-    ballast::add(carry.get(), gradient.data(), gradient.size());
+    add_into({carry.get(), gradient.size()}, gradient);
     for (level = 1; level < depth_ && (leaf_ >> level & 1) == 1; ++level) {
-      ballast::add(levels[level].get(), carry.get(), gradient.size());
+      add_into({levels[level].get(), gradient.size()}, {carry.get(), gradient.size()});
       carry = std::move(levels[level]);
     }
   } else {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdlib>
 #include <deque>
 #include <map>
 #include <optional>
@@ -10,6 +11,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <grpc/support/log.h>
 #include <grpcpp/alarm.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
@@ -634,9 +636,19 @@ void GrpcTransport::transmit(Session& session, const Message& message, OutgoingP
   link->send(std::move(buffer));
 }
 
+// gRPC logs to stderr in its own words, between our lines: only when somebody asks for it.
+void keep_grpc_quiet() {
+  static const bool done = [] {
+    if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
+    return true;
+  }();
+  (void)done;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Transport>> make_grpc_transport(TransportOptions options) {
+  keep_grpc_quiet();
   if (!options.listen.empty()) {
     if (auto sound = check_security(options.security, options.listen); !sound) {
       return tl::unexpected(sound.error());

@@ -1,5 +1,6 @@
 // The gRPC adapter of Transport: two bidirectional streams a session, one of control frames and one
-// of raw data messages, over one completion queue that poll drains. gRPC's types stay inside.
+// of raw data messages, over one completion queue that poll drains. gRPC's types stay inside;
+// its log lines are dropped unless GRPC_VERBOSITY is set.
 #pragma once
 
 #include <memory>
