@@ -240,6 +240,9 @@ ExitCode run(const Flags& flags) {
 
 int main(int argc, char** argv) {
   CLI::App app("ballast-worker: computes gradients for a Ballast job");
+  app.footer(
+      "BALLAST_TEST_NAN_STEP=7,10-19 in the environment is for tests of faults: the gradients of\n"
+      "those steps carry a NaN.");
   ballast::Flags flags;
   ballast::add_flags(app, flags);
   try {
