@@ -74,7 +74,13 @@ class CliTest(unittest.TestCase):
 
     def ballast(self, arguments):
         return subprocess.run(
-            arguments, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=DEADLINE_S, check=False
+            arguments,
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S,
+            check=False,
         )
 
     def start(self, *more, **options):

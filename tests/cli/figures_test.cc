@@ -13,16 +13,17 @@ std::vector<local::Sample> samples_of(const std::string& process, const char* te
 }
 
 TEST(Figures, SumOverWorkersAndTheirLives) {
-  auto samples = samples_of(
-      "worker-0.1",
-      "ballast_worker_time_seconds_total{part=\"compute\"} 6\nballast_worker_pushed_bytes_total 100\n"
-      "ballast_worker_push_seconds_bucket{le=\"0.1\"} 10\n"
-      "ballast_worker_push_seconds_bucket{le=\"+Inf\"} 10\n");
+  auto samples = samples_of("worker-0.1",
+                            "ballast_worker_time_seconds_total{part=\"compute\"} "
+                            "6\nballast_worker_pushed_bytes_total 100\n"
+                            "ballast_worker_push_seconds_bucket{le=\"0.1\"} 10\n"
+                            "ballast_worker_push_seconds_bucket{le=\"+Inf\"} 10\n");
   for (const auto& more :
        {samples_of("worker-0.2",
                    "ballast_worker_time_seconds_total{part=\"pull\"} 4\n"
                    "ballast_worker_pushed_bytes_total 11\nballast_worker_pulled_bytes_total 7\n"),
-        samples_of("ps-0.1", "ballast_worker_pushed_bytes_total 5000\nprocess_resident_memory_bytes 9\n")}) {
+        samples_of("ps-0.1",
+                   "ballast_worker_pushed_bytes_total 5000\nprocess_resident_memory_bytes 9\n")}) {
     samples.insert(samples.end(), more.begin(), more.end());
   }
   const Figures figures = figures_of(samples);

@@ -19,8 +19,9 @@ Result<ReadyFile> read(const std::string& text) {
 }
 
 TEST(ReadyFile, ReadsAllFields) {
-  const auto ready = read(
-      R"({"name": "ps-0", "incarnation": 18446744073709551615, "address": "unix:/s", "metrics_address": "127.0.0.1:9", "pid": 4})");
+  const auto ready =
+      read(R"({"name": "ps-0", "incarnation": 18446744073709551615, "address": "unix:/s",)"
+           R"( "metrics_address": "127.0.0.1:9", "pid": 4})");
   ASSERT_TRUE(ready) << ready.error().message;
   EXPECT_EQ(*ready, (ReadyFile{"ps-0", UINT64_MAX, "unix:/s", "127.0.0.1:9", 4}));
   EXPECT_EQ(read(R"({"name": "ps-0", "incarnation": "18446744073709551615"})")->incarnation,
