@@ -18,7 +18,8 @@ RunView::RunView(const api::TrainingJob& job, Console& console, const Clock& clo
       console_(console),
       clock_(clock),
       line_(job.spec.training.steps),
-      started_ms_(clock.now_ms()) {}
+      started_ms_(clock.now_ms()),
+      last_plain_ms_(started_ms_) {}
 
 void RunView::process_ready(const local::ReadyFile& ready) {
   console_.line(

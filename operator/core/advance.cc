@@ -136,9 +136,9 @@ class Advance {
 
   void judge(const Process& process, const api::RestartStatus& restart) {
     if (process.exit_signal == 0 && process.exit_code == to_status(ExitCode::kUsage)) {
-      return failed("BadConfiguration", how_it_ended(process) +
-                                            ": its flags or configuration are wrong, and "
-                                            "starting it again cannot help");
+      return failed("BadConfiguration",
+                    how_it_ended(process) +
+                        ": what it was given is wrong, and starting it again cannot help");
     }
     if (never_again(process)) {
       return failed("Refused", how_it_ended(process) +

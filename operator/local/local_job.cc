@@ -24,6 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr decide::TimeMs kTickMs = 200;
+constexpr decide::TimeMs kSilenceToTellMs = 10'000;
 constexpr int kScrapeEveryMs = 500;
 constexpr int kMaxRoundsAtOnce = 100;
 constexpr size_t kMaxRemoveRequests = 256;
@@ -126,6 +127,7 @@ class LocalJobImpl final : public LocalJob {
     keep_session();
     if (client_ != nullptr) {
       for (ControlEvent& event : client_->take()) take(std::move(event));
+      watch_session();
     }
   }
 
@@ -168,8 +170,10 @@ class LocalJobImpl final : public LocalJob {
       observed_.session = decide::CoordinatorSession{};
       observed_.session->name = opened->name;
       observed_.session->incarnation = opened->incarnation;
+      without_session_since_ms_.reset();
     } else if (auto* closed = std::get_if<SessionClosed>(&event)) {
       observed_.session.reset();
+      last_failure_ = closed->reason;
       if (closed->refused) refused(closed->reason);
     } else if (auto* progress = std::get_if<Progress>(&event)) {
       if (!observed_.report || observed_.report->term <= progress->report.term)
@@ -183,6 +187,15 @@ class LocalJobImpl final : public LocalJob {
           std::find(requests.begin(), requests.end(), *remove) == requests.end())
         requests.push_back(*remove);
     }
+  }
+
+  void watch_session() {
+    if (observed_.session || decide::has_outcome(observed_.status)) return;
+    if (!without_session_since_ms_) without_session_since_ms_ = observed_.now_ms;
+    if (observed_.now_ms - *without_session_since_ms_ < kSilenceToTellMs) return;
+    without_session_since_ms_ = observed_.now_ms;  // and again after as long
+    listener_.warning("no session with " + client_->options().name + ": " +
+                      (last_failure_.empty() ? "it does not answer" : last_failure_));
   }
 
   // A server of ours that will never talk to us is as good as none.
@@ -272,6 +285,8 @@ class LocalJobImpl final : public LocalJob {
   ProcessTable processes_;
   std::unique_ptr<ControlClient> client_;
   std::optional<decide::TimeMs> wake_at_ms_;
+  std::optional<decide::TimeMs> without_session_since_ms_;
+  std::string last_failure_;  // why the last session ended
   std::optional<int> finished_;
   bool ended_at_once_ = false;
 };

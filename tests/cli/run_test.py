@@ -101,25 +101,24 @@ class RunTest(unittest.TestCase):
     def test_the_same_bits_after_a_worker_was_killed(self):
         steps = ["--set", "spec.training.steps=400"]
         expected = self.finished(*self.division(1, 1), *steps)
-        process = subprocess.Popen(
+        pids = {}
+        killed = False
+        events = []
+        with subprocess.Popen(
             self.arguments(*self.division(2, 2), *steps),
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,
             text=True,
-        )
-        pids = {}
-        killed = False
-        events = []
-        for line in process.stdout:
-            event = json.loads(line)
-            events.append(event)
-            if event["event"] == "ready":
-                pids[event["process"]] = event["pid"]
-            if event.get("step", 0) > 0 and not killed:
-                killed = True
-                os.kill(pids["worker-1"], signal.SIGKILL)
-        process.wait(timeout=DEADLINE_S)
+        ) as process:
+            for line in process.stdout:
+                event = json.loads(line)
+                events.append(event)
+                if event["event"] == "ready":
+                    pids[event["process"]] = event["pid"]
+                if event.get("step", 0) > 0 and not killed:
+                    killed = True
+                    os.kill(pids["worker-1"], signal.SIGKILL)
         self.assertEqual(process.returncode, 0)
         self.assertTrue(any(e["event"] == "ended" and e["signal"] == 9 for e in events))
         self.assertEqual(events[-1]["parametersSha256"], expected["parametersSha256"])
