@@ -89,11 +89,32 @@ SegmentMap restrict_to(const SegmentMap& map, const std::vector<Member>& members
   return result;
 }
 
+namespace {
+
+// The first segment of each primary, then the second of each, ...: so that taking the emptiest
+// server each time leaves all of them about equally full.
+std::vector<SegmentId> in_turn(const SegmentMap& map) {
+  std::vector<uint32_t> seen(map.servers.size());
+  std::vector<std::pair<uint32_t, SegmentId>> order;
+  for (SegmentId segment = 0; segment < map.segments.size(); ++segment) {
+    order.emplace_back(seen[map.segments[segment].primary]++, segment);
+  }
+  std::sort(order.begin(), order.end());
+  std::vector<SegmentId> segments;
+  for (const auto& [turn, segment] : order) {
+    segments.push_back(segment);
+  }
+  return segments;
+}
+
+}  // namespace
+
 bool add_joining(SegmentMap& map, uint32_t replication) {
   const size_t wanted = std::min<size_t>(replication, map.servers.size());
   auto replicas = load(map);
   bool added = false;
-  for (Placement& placement : map.segments) {
+  for (const SegmentId segment : in_turn(map)) {
+    Placement& placement = map.segments[segment];
     auto taken = holders(placement);
     while (taken.size() < wanted) {
       const auto server = choose(map, replicas, taken);

@@ -5,11 +5,8 @@ namespace ballast::server {
 namespace {
 
 Sealed report(const ServerState& state) {
-  Sealed sealed{.term = state.promised,
-                .identity = {},
-                .replicas = {},
-                .records = state.records,
-                .map = {}};
+  Sealed sealed{
+      .term = state.promised, .identity = {}, .replicas = {}, .records = state.records, .map = {}};
   if (!state.configured) {
     return sealed;
   }

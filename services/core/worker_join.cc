@@ -91,11 +91,7 @@ void begin_work(Run& run, const Assignment& message) {
     }
   }
   for (const uint32_t index : message.evaluations) {
-    if (index >= state.evaluating.size()) {
-      state.evaluating.resize(size_t{index} + 1);
-    }
-    if (!state.evaluating[index]) {
-      state.evaluating[index] = true;
+    if (state.evaluating.insert(index).second) {
       work.evaluations.push_back(index);
     }
   }

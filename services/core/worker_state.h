@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "services/core/worker_machine.h"
@@ -77,7 +78,7 @@ struct WorkerState {
   MapVersion needed_map;
   bool wants_parameters = false;  // this step has work, so it pulls
   std::vector<bool> begun;        // microbatches of this step that BeginWork named
-  std::vector<bool> evaluating;   // evaluation microbatches, likewise
+  std::set<uint32_t> evaluating;  // evaluation microbatches, likewise
   std::vector<SegmentId> initialise;
   std::map<uint32_t, LossSum> evaluations;  // done, sent until the step is over
   TimeMs evaluations_sent_ms = 0;
