@@ -136,10 +136,12 @@ class BlockingClient final : public Client {
     Step version = 0;
     ReceivedPayload payload;
   };
-  std::vector<Deferred> deferred_;   // guarded by mutex_: arrived while another is read
-  std::vector<Step> have_;           // guarded by mutex_: version + 1 by segment; 0: none
-  std::atomic<Step> gone_below_{0};  // work of lower steps is pointless
-  std::atomic<Step> hand_step_{~Step{0}};        // of the work in hand; all ones: none
+  std::deque<Deferred> arrived_;           // guarded by mutex_: for the caller, who waits, to copy
+  bool caller_waits_ = false;              // guarded by mutex_: in wait_parameters
+  std::vector<Deferred> deferred_;         // guarded by mutex_: arrived while another is read
+  std::vector<Step> have_;                 // guarded by mutex_: version + 1 by segment; 0: none
+  std::atomic<Step> gone_below_{0};        // work of lower steps is pointless
+  std::atomic<Step> hand_step_{~Step{0}};  // of the work in hand; all ones: none
   std::atomic<bool> ended_{false};
 
   std::atomic<uint64_t> bytes_pushed_{0};
@@ -261,11 +263,24 @@ Wait BlockingClient::wait_parameters(uint64_t begin, uint64_t end) {
   const SegmentId last = segments_.of(end - 1);
   const Step wanted = in_hand_->work.step + 1;
   std::unique_lock lock(mutex_);
-  for (SegmentId segment = first; segment <= last; ++segment) {
-    changed_.wait(lock, [&] { return have_[segment] == wanted || abandoned(); });
+  SegmentId segment = first;
+  for (;;) {
+    // Copying here, where there is nothing else to do, leaves the network's thread to the network.
+    while (!arrived_.empty()) {
+      const Deferred arrived = std::move(arrived_.front());
+      arrived_.pop_front();
+      lock.unlock();
+      copy_payload(arena(arrived.segment), arrived.payload);
+      lock.lock();
+      have_[arrived.segment] = arrived.version + 1;
+    }
     if (abandoned()) return Wait::kGone;
+    while (segment <= last && have_[segment] == wanted) ++segment;
+    if (segment > last) return Wait::kReady;
+    caller_waits_ = true;
+    changed_.wait(lock);
+    caller_waits_ = false;
   }
-  return Wait::kReady;
 }
 
 std::span<float> BlockingClient::begin_microbatch(Microbatch v, uint64_t tokens, double loss_sum) {
@@ -490,6 +505,11 @@ void BlockingClient::accept_parameters(const AcceptParameters& effect,
     const std::lock_guard lock(mutex_);
     if (reading_ && *reading_ != effect.version) {
       deferred_.push_back({effect.segment, effect.version, payload});
+      return;
+    }
+    if (caller_waits_ || !arrived_.empty()) {
+      arrived_.push_back({effect.segment, effect.version, payload});
+      changed_.notify_all();
       return;
     }
   }

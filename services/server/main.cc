@@ -1,5 +1,7 @@
 // ballast-ps: one parameter server of one job.
+#include <malloc.h>
 #include <unistd.h>
+
 #include <csignal>
 #include <cstdio>
 #include <string>
@@ -95,6 +97,9 @@ ExitCode exit_code(const Error& error) {
 }
 
 ExitCode run(const Flags& flags) {
+  // Pieces come and go by the megabyte: their memory is kept for the next ones.
+  mallopt(M_MMAP_THRESHOLD, 64 << 20);
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
   Signals signals;
   const BuildInfo build = build_info();
   const Logger log(std::make_shared<StderrLogSink>(), LogLevel::kInfo,

@@ -41,13 +41,13 @@ std::optional<SegmentId> payload_segment(const Message& message) {
 
 Server::Server(ServerConfig config, std::unique_ptr<Transport> transport, Logger log)
     : config_(std::move(config)),
-      transport_(std::move(transport)),
+      network_(std::move(transport)),
       log_(std::move(log)),
       server_(config_.self, config_.server) {}
 
 void Server::stop() {
   stopping_.store(true);
-  transport_->wake();
+  network_.wake();
 }
 
 void Server::run() {
@@ -67,19 +67,16 @@ void Server::run() {
     }
     if (start_ms >= next_metrics_ms_) {
       next_metrics_ms_ = start_ms + kMetricsMs;
-      metrics_.transport(transport_->counters());
+      metrics_.transport(network_.counters());
       metrics_.store(store_);
       metrics_.term.Set(static_cast<double>(server_.state().promised));
     }
     metrics_.busy_seconds.Increment(seconds_since(start_us));
-    pump(std::max<TimeMs>(0, next_tick_ms_ - now_ms()));
+    const TimeMs patience_ms = std::max<TimeMs>(0, next_tick_ms_ - now_ms());
+    for (TransportEvent& event : network_.wait(patience_ms)) take(std::move(event));
     metrics_.inbox.Set(static_cast<double>(inbox_.size()));
   }
   ready_.store(false);
-}
-
-void Server::pump(TimeMs wait_ms) {
-  for (TransportEvent& event : transport_->poll(wait_ms)) take(std::move(event));
 }
 
 void Server::take(TransportEvent event) {
@@ -93,7 +90,7 @@ void Server::take(TransportEvent event) {
                  [&](PeerUp& up) {
                    log_.info("peer connected",
                              {{"peer", up.peer.from.name}, {"role", to_string(up.peer.role)}});
-                   if (!up.peer.address.empty()) transport_->learn(up.peer.from, up.peer.address);
+                   if (!up.peer.address.empty()) network_.learn(up.peer.from, up.peer.address);
                  },
                  [&](PeerDown& down) {
                    log_.info("peer lost", {{"peer", down.peer.name}, {"reason", down.reason}});
@@ -112,7 +109,7 @@ void Server::learn(const Message& message) {
   const auto learn_all = [&](const std::vector<Member>& members) {
     for (const Member& member : members) {
       if (!member.address.empty() && member.id != config_.self) {
-        transport_->learn(member.id, member.address);
+        network_.learn(member.id, member.address);
       }
     }
   };
@@ -171,14 +168,13 @@ void Server::send(const Send& effect) {
                       .arrived_us = now_us()});
     return;
   }
-  transport_->send(effect.to, effect.message, store_.payload(effect.payload));
+  network_.send(effect.to, effect.message, store_.payload(effect.payload));
 }
 
 void Server::apply(const Apply& effect) {
   const TimeMs start_us = now_us();
   store_.apply(effect);
   metrics_.apply_seconds.Observe(seconds_since(start_us));
-  pump(0);  // the pieces of the segments before go out meanwhile
 }
 
 void Server::record_fact(const FactCommitted& fact) {

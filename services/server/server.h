@@ -15,7 +15,7 @@
 #include "services/core/server_machine.h"
 #include "services/server/server_metrics.h"
 #include "services/server/tensor_store.h"
-#include "services/transport/transport.h"
+#include "services/transport/network_thread.h"
 
 namespace ballast {
 
@@ -53,10 +53,9 @@ class Server {
   void send(const Send& effect);
   void apply(const Apply& effect);
   void record_fact(const FactCommitted& fact);
-  void pump(TimeMs wait_ms);  // lets the network go on
 
   ServerConfig config_;
-  std::unique_ptr<Transport> transport_;
+  NetworkThread network_;
   Logger log_;
   ServerMetrics metrics_;
   TensorStore store_;

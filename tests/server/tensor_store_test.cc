@@ -1,0 +1,102 @@
+// The tensor store performs effects; what it gave away to be sent never changes afterwards.
+#include "services/server/tensor_store.h"
+
+#include <gtest/gtest.h>
+
+namespace ballast {
+namespace {
+
+constexpr uint32_t kSegment = 64;
+
+ReceivedPayload payload_of(std::vector<float> values) {
+  auto owner = std::make_shared<std::vector<float>>(std::move(values));
+  return {.pieces = {std::as_bytes(std::span(*owner))}, .owner = owner};
+}
+
+std::vector<float> values_of(const OutgoingPayload& payload) {
+  return {payload.values.begin(), payload.values.end()};
+}
+
+class Store : public testing::Test {
+ protected:
+  Store() {
+    JobIdentity identity;
+    identity.layout = make_layout({{.name = "w",
+                                    .shape = {100},
+                                    .group = ParameterGroup::kDecay,
+                                    .offset = 0,
+                                    .elements = 0}})
+                          .value();
+    TrainingSettings training;
+    training.segment_elements = kSegment;
+    training.optimizer.kind = OptimizerKind::kSgd;
+    store.configure(identity, training);
+  }
+  Record record(bool apply = true) {
+    Record made;
+    made.apply = apply;
+    made.scale = 1;
+    made.learning_rate = 0.5f;
+    return made;
+  }
+  TensorStore store;
+};
+
+TEST_F(Store, AppliesARootAndReleasesIt) {
+  store.initialise(0, payload_of(std::vector<float>(64, 3.0f)));
+  store.store_payload(9, 0, payload_of(std::vector<float>(64, 1.0f)));
+  store.add_payload(9, payload_of(std::vector<float>(64, 1.0f)));
+  EXPECT_EQ(store.buffers(), 1u);
+  store.apply({.segment = 0, .root = 9, .record = record()});
+  EXPECT_EQ(store.buffers(), 0u);
+  EXPECT_EQ(values_of(store.payload(FromParameters{0})), std::vector<float>(64, 2.0f));
+}
+
+TEST_F(Store, ASkippedStepChangesNothingButReleasesTheRoot) {
+  store.initialise(0, payload_of(std::vector<float>(64, 3.0f)));
+  store.store_payload(9, 0, payload_of(std::vector<float>(64, 1.0f)));
+  store.apply({.segment = 0, .root = 9, .record = record(false)});
+  EXPECT_EQ(store.buffers(), 0u);
+  EXPECT_EQ(values_of(store.payload(FromParameters{0})), std::vector<float>(64, 3.0f));
+}
+
+TEST_F(Store, TheLastSegmentMayBeShorter) {
+  const uint32_t size = store.segments().size(1);
+  EXPECT_EQ(size, 48u);  // 100 elements and their padding, less 64
+  store.initialise(1, payload_of(std::vector<float>(size, 1.0f)));
+  EXPECT_EQ(values_of(store.payload(FromParameters{1})).size(), size);
+}
+
+TEST_F(Store, WhatWasGivenAwayKeepsItsValues) {
+  store.initialise(0, payload_of(std::vector<float>(64, 3.0f)));
+  const OutgoingPayload before = store.payload(FromParameters{0});
+  store.store_payload(9, 0, payload_of(std::vector<float>(64, 1.0f)));
+  const OutgoingPayload sum = store.payload(FromBuffer{9});
+  store.add_payload(9, payload_of(std::vector<float>(64, 1.0f)));
+  store.apply({.segment = 0, .root = 9, .record = record()});
+  EXPECT_EQ(values_of(before), std::vector<float>(64, 3.0f));
+  EXPECT_EQ(values_of(sum), std::vector<float>(64, 1.0f));
+  EXPECT_EQ(values_of(store.payload(FromParameters{0})), std::vector<float>(64, 2.0f));
+}
+
+TEST_F(Store, WithoutSuchReadersMemoryIsUsedAgain) {
+  store.initialise(0, payload_of(std::vector<float>(64, 3.0f)));
+  const float* at = store.payload(FromParameters{0}).values.data();
+  for (BufferId buffer = 1; buffer < 1000; ++buffer) {
+    store.store_payload(buffer, 0, payload_of(std::vector<float>(64, 1.0f)));
+    store.apply({.segment = 0, .root = buffer, .record = record()});
+  }
+  EXPECT_EQ(store.payload(FromParameters{0}).values.data(), at);
+  EXPECT_LE(store.reserved_bytes(), 64u * kSegment * sizeof(float));
+}
+
+TEST_F(Store, WhatIsNotThereIsEmpty) {
+  EXPECT_TRUE(store.payload(FromParameters{0}).values.empty());
+  EXPECT_TRUE(store.payload(FromBuffer{5}).values.empty());
+  EXPECT_TRUE(store.payload(std::monostate{}).values.empty());
+  EXPECT_TRUE(store.arrays(0).empty());
+  EXPECT_TRUE(store.arrays(77).empty());
+}
+
+}  // namespace
+}  // namespace ballast
