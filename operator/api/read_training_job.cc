@@ -42,6 +42,7 @@ Data read_data(FieldReader reader) {
   reader.texts("train", data.train);
   reader.integer("validationPercent", data.validation_percent);
   reader.text("tokenizer", data.tokenizer);
+  reader.text("vocabulary", data.vocabulary);
   reader.finish();
   return data;
 }

@@ -37,7 +37,8 @@ struct Model {
 struct Data {
   std::vector<std::string> train;  // files, folders, globs
   int64_t validation_percent = 10;
-  std::string tokenizer = "byte";
+  std::string tokenizer = "byte";  // byte | characters | gpt2
+  std::string vocabulary;          // folder with the tokenizer's files; gpt2 needs it
 
   bool operator==(const Data&) const = default;
 };

@@ -114,7 +114,15 @@ class Rules {
       path("spec.data.train[" + std::to_string(i) + "]", data.train[i]);
     }
     range("spec.data.validationPercent", data.validation_percent, 0, 50);
-    choice("spec.data.tokenizer", data.tokenizer, {"byte"}, {"characters", "gpt2"});
+    choice("spec.data.tokenizer", data.tokenizer, {"byte", "characters", "gpt2"}, {});
+    if (!data.vocabulary.empty()) path("spec.data.vocabulary", data.vocabulary);
+    if (data.tokenizer == "gpt2" && data.vocabulary.empty()) {
+      violated({"spec.data.vocabulary"},
+               "is missing; expected a folder with GPT-2's vocab.json and merges.txt");
+    }
+    if (data.tokenizer == "byte" && !data.vocabulary.empty()) {
+      violated({"spec.data.vocabulary"}, "is set; the tokenizer byte has no vocabulary");
+    }
   }
 
   void path(const std::string& field, const std::string& value) {

@@ -72,6 +72,7 @@ json write_spec(const TrainingJobSpec& spec) {
       {"backoffLimit", spec.backoff_limit},
       {"activeDeadlineSeconds", spec.active_deadline_seconds},
       {"suspend", spec.suspend}};
+  if (!spec.data.vocabulary.empty()) out["data"]["vocabulary"] = spec.data.vocabulary;
   if (!spec.checkpoint.path.empty()) out["checkpoint"]["path"] = spec.checkpoint.path;
   return out;
 }

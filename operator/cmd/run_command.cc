@@ -59,6 +59,8 @@ Result<local::Network> parse_network(const std::string& name) {
 void make_local(api::TrainingJob& job) {
   job.metadata.uid = random_uuid();
   for (std::string& path : job.spec.data.train) path = absolute(path).string();
+  std::string& vocabulary = job.spec.data.vocabulary;
+  if (!vocabulary.empty()) vocabulary = absolute(vocabulary).string();
   const std::string base = job.spec.checkpoint.path.empty()
                                ? "ballast-checkpoints/" + job.metadata.name
                                : job.spec.checkpoint.path;
@@ -148,7 +150,8 @@ class RunCommand {
     auto outcome = (*job)->run();
     console_.clear_live();
     if (!outcome) return failed(outcome.error());
-    const int status = outcome->exit_code == 0 ? finish(view) : explain(*outcome, view, folder);
+    const int status =
+        outcome->exit_code == 0 ? finish(view, folder) : explain(*outcome, view, folder);
     if (status == 0 && options_.run_folder.empty() && !options_.keep_run_folder) {
       folder.remove();
     } else {
@@ -163,7 +166,7 @@ class RunCommand {
     return cache.empty() ? folder.path() / "cache" : cache;
   }
 
-  int finish(const RunView& view) {
+  int finish(const RunView& view, const local::RunFolder& folder) {
     Summary summary = view.summary();
     if (!summary.checkpoint.empty()) {
       auto sha256 = parameters_sha256(summary.checkpoint);
@@ -177,7 +180,8 @@ class RunCommand {
                                 {.prompt = options_.prompt,
                                  .tokens = options_.sample_tokens,
                                  .seed = static_cast<uint64_t>(job_.spec.training.seed),
-                                 .threads = usable_threads()});
+                                 .threads = usable_threads(),
+                                 .cache_folder = cache_folder(folder)});
       if (!sample) return failed(sample.error());
       console_.line("sample:\n" + printable(*sample));
       event["sample"] = *sample;

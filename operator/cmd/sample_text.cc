@@ -1,17 +1,42 @@
 #include "operator/cmd/sample_text.h"
 
 #include "services/checkpoint/checkpoint.h"
+#include "services/data/corpus_tokenizer.h"
 #include "services/data/tokenizer.h"
 #include "services/engine/generate.h"
 #include "services/engine/kernels.h"
 #include "services/engine/parallel.h"
 
 namespace ballast::cmd {
+namespace {
+
+// As the workers opened it, from the same cache.
+Result<std::unique_ptr<Tokenizer>> open_tokenizer(const api::Data& data,
+                                                  const std::filesystem::path& cache_folder) {
+  if (data.tokenizer == "byte") return make_tokenizer(data.tokenizer);
+  const auto corpus = expand_corpus(data.train);
+  if (!corpus) return tl::unexpected(corpus.error());
+  RealFileSystem files;
+  TokenCacheOptions cache;
+  cache.folder = cache_folder;
+  return open_corpus_tokenizer(files, data.tokenizer, data.vocabulary, *corpus, cache);
+}
+
+// Text that is one line has no end of a line to begin from; then a document's begin it is.
+Result<std::vector<Token>> encode_prompt(const Tokenizer& tokenizer, const std::string& prompt) {
+  auto tokens = tokenizer.encode_all(prompt);
+  if (!tokens && prompt == SampleOptions().prompt) {
+    return std::vector<Token>{tokenizer.document_separator()};
+  }
+  return tokens;
+}
+
+}  // namespace
 
 Result<std::string> sample_text(const api::TrainingJob& job,
                                 const std::filesystem::path& checkpoint,
                                 const SampleOptions& options) {
-  auto tokenizer = make_tokenizer(job.spec.data.tokenizer);
+  const auto tokenizer = open_tokenizer(job.spec.data, options.cache_folder);
   if (!tokenizer) return tl::unexpected(tokenizer.error());
   auto parameters = read_parameters(checkpoint);
   if (!parameters) return tl::unexpected(parameters.error());
@@ -32,7 +57,7 @@ Result<std::string> sample_text(const api::TrainingJob& job,
   }
   ThreadPool pool(static_cast<size_t>(options.threads));
   Gpt model(config, 1, {&pool, &best_kernels()});
-  const auto prompt = (*tokenizer)->encode_all(options.prompt);
+  const auto prompt = encode_prompt(**tokenizer, options.prompt);
   if (!prompt) return tl::unexpected(prompt.error());
   auto tokens = generate(
       model, *parameters, *prompt,

@@ -15,6 +15,7 @@ struct SampleOptions {
   double temperature = 0.8;
   uint64_t seed = 0;
   int threads = 1;
+  std::filesystem::path cache_folder;  // of the run: a corpus' own vocabulary lies there
 };
 
 // Reads the parameters of a checkpoint of this job. The prompt is not part of the result.

@@ -61,6 +61,7 @@ v1::JobConfig job_config(const api::TrainingJob& job) {
   for (const std::string& path : spec.data.train) config.mutable_data()->add_train(path);
   config.mutable_data()->set_validation_percent(small(spec.data.validation_percent));
   config.mutable_data()->set_tokenizer(spec.data.tokenizer);
+  config.mutable_data()->set_vocabulary(spec.data.vocabulary);
   fill_training(spec.training, *config.mutable_training());
   config.mutable_servers()->set_replicas(small(spec.servers.replicas));
   config.mutable_servers()->set_replication(small(spec.servers.replication));

@@ -44,6 +44,7 @@ JobSettings convert(const v1::JobConfig& from) {
               .vocabulary = 1};
   to.train.assign(from.data().train().begin(), from.data().train().end());
   to.tokenizer = from.data().tokenizer();
+  to.tokenizer_folder = from.data().vocabulary();
   to.validation_percent = from.data().validation_percent();
   to.batch = from.training().batch();
   to.microbatches = from.training().microbatches();

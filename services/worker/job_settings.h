@@ -20,6 +20,7 @@ struct JobSettings {
   GptConfig model;  // the vocabulary is the tokenizer's, which is not known here
   std::vector<std::string> train;
   std::string tokenizer;
+  std::string tokenizer_folder;  // with its vocabulary; may be empty
   uint32_t validation_percent = 0;
   uint32_t batch = 0;
   uint32_t microbatches = 0;

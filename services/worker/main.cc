@@ -111,6 +111,7 @@ Result<Worker> prepare(const Flags& flags) {
   DatasetConfig config;
   config.train = worker.job.train;
   config.tokenizer = worker.job.tokenizer;
+  config.vocabulary = worker.job.tokenizer_folder;
   config.validation_percent = worker.job.validation_percent;
   config.context = worker.job.model.context;
   auto data = Dataset::open(files, config, cache);
