@@ -42,8 +42,9 @@ test: dependencies-test
 	$(call build,release,all)
 	$(call build,dev,selected_tests)
 	$(call build,tsan,selected_tests)
+	$(call build,fuzz,selected_tests)
 	@mkdir -p build/test
-	@printf 'subdirs("$(CURDIR)/build/%s")\n' release dev tsan > build/test/CTestTestfile.cmake
+	@printf 'subdirs("$(CURDIR)/build/%s")\n' release dev tsan fuzz > build/test/CTestTestfile.cmake
 	ctest --test-dir build/test --parallel $(JOBS)
 
 check: dependencies-check
