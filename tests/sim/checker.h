@@ -56,7 +56,6 @@ class Checker {
   std::map<Step, std::set<ProcessId>> holders_;
   std::set<std::tuple<MapVersion, Step, SegmentId, ProcessId>> prepared_;
   std::vector<Record> committed_;  // by step
-  Step reported_ = 0;
 };
 
 }  // namespace ballast::sim
