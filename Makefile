@@ -4,6 +4,7 @@
 #   make check          format, lint, layering and house style
 #   make bench          print the benchmarks
 #   make sim SEEDS=N    run the simulator with N seeds
+#   make same-bits      train in every way there is, and show one SHA-256
 #   make format         rewrite our files in the house format
 #   make clean          remove build/ (the compiler cache stays)
 SHELL := /bin/bash
@@ -22,7 +23,7 @@ export CTEST_OUTPUT_ON_FAILURE := 1
 configure = cmake --preset $(1) --log-level=WARNING
 build = $(call configure,$(1)) && ninja -C build/$(1) -j $(JOBS) $(2)
 
-.PHONY: help quickstart test check bench sim format clean dependencies dependencies-test dependencies-check
+.PHONY: help quickstart test check bench sim same-bits format clean dependencies dependencies-test dependencies-check
 help:
 	@sed -n 's/^#   make/make/p' Makefile
 
@@ -50,13 +51,18 @@ test: dependencies-test
 check: dependencies-check
 	@scripts/check.sh
 
-bench: dependencies
+bench: dependencies-test
 	$(call build,release,programs benchmarks)
 	@for benchmark in build/release/bin/bench_*; do echo "== $$benchmark"; $$benchmark; done
+	@echo "== whole runs"; python3 -B tests/bench_run/bench_run.py
 
 sim: dependencies
 	$(call build,release,test_sim)
 	build/release/bin/test_sim --seeds=$(SEEDS)
+
+same-bits: dependencies-test
+	$(call build,release,programs)
+	python3 -B tests/e2e/same_bits_test.py
 
 format: dependencies-check
 	git ls-files -co --exclude-standard '*.h' '*.cc' '*.cu' '*.cuh' | xargs clang-format-14 -i

@@ -1,0 +1,88 @@
+"""Figures of whole runs of the real programs; prints one line a figure. Not a test: nothing here fails a build.
+
+first step    from the start of `ballast run` to its first committed step, tokens cached: median of several runs
+worker memory resident memory of a worker of a larger model beside its plan, and bytes a parameter without
+              activations; what the process needs without a model is measured on a tiny one and taken off
+server memory resident memory of a server per parameter, likewise
+"""
+
+import json
+import re
+import statistics
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
+from ballast_run import JOB, Run, some_text  # noqa: E402
+
+RUNS = 7
+
+
+def resident(run, process):
+    url = f"http://{run.processes[process]['metricsAddress']}/metrics"
+    text = urllib.request.urlopen(url, timeout=30).read().decode()
+    return float(re.search(r"^process_resident_memory_bytes(?:\{.*\})? (\S+)$", text, re.M).group(1))
+
+
+def plan(run, process):
+    folder = Path(run.events[0]["runFolder"])
+    for line in (folder / "logs" / f"{process}.1.jsonl").read_text().splitlines():
+        event = json.loads(line)
+        if event["message"] == "memory plan":
+            return {key: value for key, value in event.items() if key.endswith("_bytes")}
+    raise AssertionError(f"{process} has not logged its memory plan")
+
+
+def settings(**values):
+    out = []
+    for key, value in values.items():
+        out += ["--set", f"spec.{key.replace('__', '.')}={value}"]
+    return out
+
+
+def first_step(folder):
+    times = []
+    for _ in range(RUNS + 1):  # the first fills the token cache
+        run = Run(folder, settings(training__steps=20))
+        assert run.end() == 0, run.describe()
+        times.append(run.last("end")["toFirstStepMs"])
+        run.close()
+    times = times[1:]
+    print(f"first step after: median {statistics.median(times):.0f} ms of {sorted(times)} (bound 1000 ms)")
+
+
+def memory_of(folder, **values):
+    run = Run(folder, settings(servers__replicas=1, workers__replicas=1, training__steps=100000,
+                               training__evaluation__batches=0, servers__segmentElements=262144, **values))
+    run.wait_for_step(4)
+    out = resident(run, "worker-0"), plan(run, "worker-0"), resident(run, "ps-0")
+    run.process.terminate()
+    run.end()
+    run.close()
+    return out
+
+
+def memory(folder):
+    tiny_worker, tiny_plan, tiny_server = memory_of(folder)
+    worker, plan_bytes, server = memory_of(folder, model__embedding=512, model__layers=8, model__heads=8,
+                                           training__batch=8)
+    parameters = plan_bytes["parameters_bytes"] / 4
+    model = plan_bytes["parameters_bytes"] + plan_bytes["gradient_bytes"]
+    total = sum(plan_bytes.values())
+    grown = worker - tiny_worker + sum(tiny_plan.values())
+    print(f"worker, {parameters / 1e6:.1f} M parameters: plan {json.dumps(plan_bytes)}")
+    print(f"worker: parameters and gradient {model / parameters:.2f} B/parameter (bound 8); "
+          f"resident {grown / 2**20:.1f} MiB beside a plan of {total / 2**20:.1f} MiB: {grown / total:.2f}x")
+    print(f"server: {(server - tiny_server) / parameters:.2f} B/parameter in training with AdamW "
+          "(bound 16 + 4 for each waiting tree node + pieces in flight)")
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="ballast-bench-") as name:
+        folder = Path(name)
+        (folder / "text.txt").write_text(some_text(200_000))
+        (folder / "job.yaml").write_text(JOB.format(text=folder / "text.txt", checkpoints=folder / "checkpoints"))
+        first_step(folder)
+        memory(folder)
