@@ -12,78 +12,200 @@
 
 namespace ballast {
 
-using BufferId = uint64_t;  // a segment-sized fp32 buffer; drawn by the machine, never 0, never reused
+using BufferId =
+    uint64_t;  // a segment-sized fp32 buffer; drawn by the machine, never 0, never reused
 
 // Where the payload of a Send comes from; it is the value at this point of the effect list.
-struct FromBuffer { BufferId buffer = 0; };                           // server: a sum or a root
-struct FromParameters { SegmentId segment = 0; };                     // server: parameters now
-struct FromState { SegmentId segment = 0; uint8_t index = 0; };       // server: optimizer state now
-struct FromContribution { Step step = 0; TreeNode node = 1; SegmentId segment = 0; };  // worker
-struct FromInitial { SegmentId segment = 0; };                        // worker
-using PayloadSource = std::variant<std::monostate, FromBuffer, FromParameters, FromState, FromContribution, FromInitial>;
+struct FromBuffer {
+  BufferId buffer = 0;
+};  // server: a sum or a root
+struct FromParameters {
+  SegmentId segment = 0;
+};  // server: parameters now
+struct FromState {
+  SegmentId segment = 0;
+  uint8_t index = 0;
+};  // server: optimizer state now
+struct FromContribution {
+  Step step = 0;
+  TreeNode node = 1;
+  SegmentId segment = 0;
+};  // worker
+struct FromInitial {
+  SegmentId segment = 0;
+};  // worker
+using PayloadSource = std::variant<std::monostate, FromBuffer, FromParameters, FromState,
+                                   FromContribution, FromInitial>;
 
-struct Send { ProcessId to; Message message; PayloadSource payload; };
+struct Send {
+  ProcessId to;
+  Message message;
+  PayloadSource payload;
+};
 
-// ---- server: the tensor store --------------------------------------------------------------------
-// "Payload" is the payload of the event in hand.
+// ---- server: the tensor store
+// -------------------------------------------------------------------- "Payload" is the payload of
+// the event in hand.
 
 // Makes the store ready for a job: segment sizes, parameter groups, optimizer. Drops all segments.
-struct Configure { JobIdentity identity; TrainingSettings training; };
-struct StorePayload { BufferId buffer = 0; SegmentId segment = 0; };   // new buffer <- payload
-struct AddPayload { BufferId buffer = 0; SegmentId segment = 0; };     // buffer += payload
-struct AddBuffer { BufferId into = 0; BufferId from = 0; };            // into += from; from is released
-struct Release { BufferId buffer = 0; };
-// Answered by event Summarised: sum of squares (fp64, 64 lanes by index modulo 64, then a fixed tree)
-// and whether every element is finite.
-struct Summarise { SegmentId segment = 0; Step step = 0; BufferId buffer = 0; };
-struct InitialiseSegment { SegmentId segment = 0; };                   // parameters <- payload, states <- 0
-struct Apply { SegmentId segment = 0; BufferId root = 0; Record record; };  // the root is released
-struct StoreCopyPart { SegmentId segment = 0; uint8_t part = 0; };     // part 0: parameters, 1..: states <- payload
-struct DropSegment { SegmentId segment = 0; };
+struct Configure {
+  JobIdentity identity;
+  TrainingSettings training;
+};
+struct StorePayload {
+  BufferId buffer = 0;
+  SegmentId segment = 0;
+};  // new buffer <- payload
+struct AddPayload {
+  BufferId buffer = 0;
+  SegmentId segment = 0;
+};  // buffer += payload
+struct AddBuffer {
+  BufferId into = 0;
+  BufferId from = 0;
+};  // into += from; from is released
+struct Release {
+  BufferId buffer = 0;
+};
+// Answered by event Summarised: sum of squares (fp64, 64 lanes by index modulo 64, then a fixed
+// tree) and whether every element is finite.
+struct Summarise {
+  SegmentId segment = 0;
+  Step step = 0;
+  BufferId buffer = 0;
+};
+struct InitialiseSegment {
+  SegmentId segment = 0;
+};  // parameters <- payload, states <- 0
+struct Apply {
+  SegmentId segment = 0;
+  BufferId root = 0;
+  Record record;
+};  // the root is released
+struct StoreCopyPart {
+  SegmentId segment = 0;
+  uint8_t part = 0;
+};  // part 0: parameters, 1..: states <- payload
+struct DropSegment {
+  SegmentId segment = 0;
+};
 // Answered by event CheckpointWrittenLocally.
-struct SaveCheckpointPart { WriteCheckpoint order; Origin origin = 0; Record last; };
-// Coordinator: the manifest over all parts, last and exclusively. Answered by event ManifestWritten.
-struct SaveManifest { Step version = 0; Term term = 0; Origin origin = 0; uint32_t attempt = 0; std::string directory; JobIdentity identity; TrainingSettings training; std::optional<Record> last; std::vector<CheckpointPart> parts; };
+struct SaveCheckpointPart {
+  WriteCheckpoint order;
+  Origin origin = 0;
+  Record last;
+};
+// Coordinator: the manifest over all parts, last and exclusively. Answered by event
+// ManifestWritten.
+struct SaveManifest {
+  Step version = 0;
+  Term term = 0;
+  Origin origin = 0;
+  uint32_t attempt = 0;
+  std::string directory;
+  JobIdentity identity;
+  TrainingSettings training;
+  std::optional<Record> last;
+  std::vector<CheckpointPart> parts;
+};
 
-// ---- worker --------------------------------------------------------------------------------------
+// ---- worker
+// --------------------------------------------------------------------------------------
 
 // Compute these subtrees (disjoint, ascending by first microbatch) and evaluation microbatches of
-// `step`; may come again for the same step with further work. Parameters of `step` are pulled first.
-struct BeginWork { Step step = 0; std::vector<TreeNode> nodes; std::vector<uint32_t> evaluations; };
-struct AcceptParameters { SegmentId segment = 0; Step version = 0; };  // parameters <- payload
+// `step`; may come again for the same step with further work. Parameters of `step` are pulled
+// first.
+struct BeginWork {
+  Step step = 0;
+  std::vector<TreeNode> nodes;
+  std::vector<uint32_t> evaluations;
+};
+struct AcceptParameters {
+  SegmentId segment = 0;
+  Step version = 0;
+};  // parameters <- payload
 // Everything kept for steps below `step` may go; work for them is pointless.
-struct Discard { Step step = 0; };
-struct MakeInitial { std::vector<SegmentId> segments; };               // answered by InitialReady for each
-struct WorkerEnd { bool failed = false; bool refused = false; std::string reason; };
+struct Discard {
+  Step step = 0;
+};
+struct MakeInitial {
+  std::vector<SegmentId> segments;
+};  // answered by InitialReady for each
+struct WorkerEnd {
+  bool failed = false;
+  bool refused = false;
+  std::string reason;
+};
 
-// ---- facts: for logs, metrics and tests; performing them is optional -------------------------------
+// ---- facts: for logs, metrics and tests; performing them is optional
+// -------------------------------
 
-struct FactCommitted { Record record; };
-struct FactPhase { JobPhase phase = JobPhase::kSealing; std::string reason; };
-struct FactRefused { ProcessId from; std::string what; };
-struct FactMember { ProcessId id; std::string change; };  // "joined", "lost", "promoted", "removed", ...
+struct FactCommitted {
+  Record record;
+};
+struct FactPhase {
+  JobPhase phase = JobPhase::kSealing;
+  std::string reason;
+};
+struct FactRefused {
+  ProcessId from;
+  std::string what;
+};
+struct FactMember {
+  ProcessId id;
+  std::string change;
+};  // "joined", "lost", "promoted", "removed", ...
 
-using Effect = std::variant<
-    Send, Configure, StorePayload, AddPayload, AddBuffer, Release, Summarise, InitialiseSegment, Apply,
-    StoreCopyPart, DropSegment, SaveCheckpointPart, SaveManifest, BeginWork, AcceptParameters, Discard, MakeInitial,
-    WorkerEnd, FactCommitted, FactPhase, FactRefused, FactMember>;
+using Effect =
+    std::variant<Send, Configure, StorePayload, AddPayload, AddBuffer, Release, Summarise,
+                 InitialiseSegment, Apply, StoreCopyPart, DropSegment, SaveCheckpointPart,
+                 SaveManifest, BeginWork, AcceptParameters, Discard, MakeInitial, WorkerEnd,
+                 FactCommitted, FactPhase, FactRefused, FactMember>;
 using Effects = std::vector<Effect>;
 
-// ---- events ----------------------------------------------------------------------------------------
+// ---- events
+// ----------------------------------------------------------------------------------------
 
-struct Received { Envelope envelope; };
-struct Tick {};                                   // at least every 50 ms
-struct PeerLost { ProcessId peer; };              // a connection closed; the process may live
-struct Summarised { SegmentId segment = 0; Step step = 0; BufferId buffer = 0; double sum_squares = 0; bool finite = true; };
-struct CheckpointWrittenLocally { CheckpointWritten result; };
-struct ManifestWritten { std::string directory; std::string error; };  // error empty: written
+struct Received {
+  Envelope envelope;
+};
+struct Tick {};  // at least every 50 ms
+struct PeerLost {
+  ProcessId peer;
+};  // a connection closed; the process may live
+struct Summarised {
+  SegmentId segment = 0;
+  Step step = 0;
+  BufferId buffer = 0;
+  double sum_squares = 0;
+  bool finite = true;
+};
+struct CheckpointWrittenLocally {
+  CheckpointWritten result;
+};
+struct ManifestWritten {
+  std::string directory;
+  std::string error;
+};  // error empty: written
 // worker
-struct ContributionReady { Step step = 0; TreeNode node = 1; SegmentId segment = 0; LossSum sum; };
-struct EvaluationReady { Step version = 0; uint32_t index = 0; LossSum sum; };
-struct InitialReady { SegmentId segment = 0; };
-struct LeaveRequested {};                         // SIGTERM: finish what is given, then go
+struct ContributionReady {
+  Step step = 0;
+  TreeNode node = 1;
+  SegmentId segment = 0;
+  LossSum sum;
+};
+struct EvaluationReady {
+  Step version = 0;
+  uint32_t index = 0;
+  LossSum sum;
+};
+struct InitialReady {
+  SegmentId segment = 0;
+};
+struct LeaveRequested {};  // SIGTERM: finish what is given, then go
 
-using Event = std::variant<Received, Tick, PeerLost, Summarised, CheckpointWrittenLocally, ManifestWritten,
-                           ContributionReady, EvaluationReady, InitialReady, LeaveRequested>;
+using Event =
+    std::variant<Received, Tick, PeerLost, Summarised, CheckpointWrittenLocally, ManifestWritten,
+                 ContributionReady, EvaluationReady, InitialReady, LeaveRequested>;
 
 }  // namespace ballast

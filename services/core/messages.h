@@ -1,6 +1,6 @@
 // Every message between the processes of a job, as plain values: what travels, independent of how.
-// The network below may lose, double, delay and reorder; every message may arrive any number of times.
-// Whatever must arrive is sent again by its sender's machine until its effect is seen.
+// The network below may lose, double, delay and reorder; every message may arrive any number of
+// times. Whatever must arrive is sent again by its sender's machine until its effect is seen.
 //
 // Values of tensors ("payload") travel beside a message and are never seen by a core: a Send effect
 // names where the bytes come from, a store effect uses the payload of the event in hand.
@@ -28,7 +28,8 @@ struct JobIdentity {
   bool operator==(const JobIdentity&) const = default;
 };
 
-// ---- operator -> server, operator -> coordinator -------------------------------------------------
+// ---- operator -> server, operator -> coordinator
+// -------------------------------------------------
 
 enum class StartKind : uint8_t { kInitialise, kContinue, kRestore };
 
@@ -39,51 +40,86 @@ struct Appoint {
   MemberList members;
   PlanNumber plan = 0;
   StartKind start = StartKind::kInitialise;
-  Origin origin = 0;            // status's complete origin; 0 = none yet
-  std::string restore_from;     // kRestore: checkpoint directory
+  Origin origin = 0;         // status's complete origin; 0 = none yet
+  std::string restore_from;  // kRestore: checkpoint directory
   TrainingSettings training;
 };
 // The member list that status holds now (answers AskRemove, tells of new members).
-struct MembersChanged { Term term = 0; MemberList members; };
+struct MembersChanged {
+  Term term = 0;
+  MemberList members;
+};
 // Status says that this origin is complete.
-struct OriginComplete { Term term = 0; Origin origin = 0; };
-struct PlanChanged { Term term = 0; PlanNumber plan = 0; uint32_t workers = 0; uint32_t servers = 0; };
+struct OriginComplete {
+  Term term = 0;
+  Origin origin = 0;
+};
+struct PlanChanged {
+  Term term = 0;
+  PlanNumber plan = 0;
+  uint32_t workers = 0;
+  uint32_t servers = 0;
+};
 
-// ---- coordinator -> operator ---------------------------------------------------------------------
+// ---- coordinator -> operator
+// ---------------------------------------------------------------------
 
-struct AskRemove { Term term = 0; MemberListNumber number = 0; ProcessId member; std::string reason; };
-struct AskOrigin { Term term = 0; Origin origin = 0; };
+struct AskRemove {
+  Term term = 0;
+  MemberListNumber number = 0;
+  ProcessId member;
+  std::string reason;
+};
+struct AskOrigin {
+  Term term = 0;
+  Origin origin = 0;
+};
 
 enum class JobPhase : uint8_t {
-  kSealing, kWaitingForWorkers, kInitialising, kTraining, kFinalEvaluation, kCheckpointing, kDone, kFailed
+  kSealing,
+  kWaitingForWorkers,
+  kInitialising,
+  kTraining,
+  kFinalEvaluation,
+  kCheckpointing,
+  kDone,
+  kFailed
 };
 // Sent after every change of phase, every commit and every second; the highest number wins.
 struct Progress {
   Term term = 0;
   uint64_t number = 0;  // grows within the term
   JobPhase phase = JobPhase::kSealing;
-  Step step = 0;                       // steps committed = the version every segment will reach
-  std::optional<Record> last;          // record of step - 1
-  std::optional<LossSum> evaluation;   // the latest, with the version it belongs to
+  Step step = 0;                      // steps committed = the version every segment will reach
+  std::optional<Record> last;         // record of step - 1
+  std::optional<LossSum> evaluation;  // the latest, with the version it belongs to
   Step evaluation_version = 0;
-  uint32_t workers = 0;                // joined now
-  uint64_t skipped = 0;                // steps skipped in all, in this term
-  bool degraded = false;               // some segment has fewer replicas than asked for
-  std::string checkpoint;              // kDone: directory of the final checkpoint, where one was written
-  std::string failure;                 // kFailed: what and why, for people
+  uint32_t workers = 0;    // joined now
+  uint64_t skipped = 0;    // steps skipped in all, in this term
+  bool degraded = false;   // some segment has fewer replicas than asked for
+  std::string checkpoint;  // kDone: directory of the final checkpoint, where one was written
+  std::string failure;     // kFailed: what and why, for people
 };
 
-// ---- coordinator <-> server ----------------------------------------------------------------------
+// ---- coordinator <-> server
+// ----------------------------------------------------------------------
 
-struct Seal { Term term = 0; ProcessId coordinator; MemberListNumber members = 0; };
-struct SealRefused { Term term = 0; };  // the higher term that was promised
+struct Seal {
+  Term term = 0;
+  ProcessId coordinator;
+  MemberListNumber members = 0;
+};
+struct SealRefused {
+  Term term = 0;
+};  // the higher term that was promised
 
 struct ReplicaReport {
   SegmentId segment = 0;
-  MapVersion in_sync_under;  // the last map version in which this replica was primary or in-sync backup
+  MapVersion
+      in_sync_under;  // the last map version in which this replica was primary or in-sync backup
   Origin origin = 0;
   Step version = 0;
-  bool has_root = false;     // of step `version`
+  bool has_root = false;  // of step `version`
   bool was_primary = false;
 };
 struct Sealed {
@@ -91,22 +127,32 @@ struct Sealed {
   std::optional<JobIdentity> identity;
   std::vector<ReplicaReport> replicas;
   std::vector<Record> records;  // the last two, ascending
-  // That the sender knows. Of all reports the newest says who is in sync: a replica counts that is listed
-  // there, whichever map it has seen itself (nothing was committed under one that it has not).
+  // That the sender knows. Of all reports the newest says who is in sync: a replica counts that is
+  // listed there, whichever map it has seen itself (nothing was committed under one that it has
+  // not).
   std::optional<SegmentMap> map;
 };
 
-// The map in force (and what a server must know to hold segments). A higher version replaces a lower.
+// The map in force (and what a server must know to hold segments). A higher version replaces a
+// lower.
 struct MapUpdate {
   Term term = 0;
   Origin origin = 0;
   SegmentMap map;
-  JobIdentity identity;           // empty layout towards workers
+  JobIdentity identity;  // empty layout towards workers
   TrainingSettings training;
 };
-struct MapAck { Term term = 0; MapVersion map; };
+struct MapAck {
+  Term term = 0;
+  MapVersion map;
+};
 
-struct InitialisedReport { Term term = 0; Origin origin = 0; MapVersion map; std::vector<SegmentId> segments; };
+struct InitialisedReport {
+  Term term = 0;
+  Origin origin = 0;
+  MapVersion map;
+  std::vector<SegmentId> segments;
+};
 
 // A replica in sync holds the root of `step`; sent by each replica for itself.
 struct Prepared {
@@ -114,20 +160,43 @@ struct Prepared {
   MapVersion map;
   Step step = 0;
   SegmentId segment = 0;
-  LossSum sum;               // token count and loss sum of the whole tree
-  double sum_squares = 0;    // of the root's elements, fp64 in the fixed order
+  LossSum sum;             // token count and loss sum of the whole tree
+  double sum_squares = 0;  // of the root's elements, fp64 in the fixed order
   bool finite = true;
 };
-struct OfferRecord { Term term = 0; Record record; };
-struct RecordHeld { Term term = 0; Step step = 0; };
-struct Commit { Term term = 0; Record record; };
+struct OfferRecord {
+  Term term = 0;
+  Record record;
+};
+struct RecordHeld {
+  Term term = 0;
+  Step step = 0;
+};
+struct Commit {
+  Term term = 0;
+  Record record;
+};
 // Every replica of the sender that is in sync has reached `version`.
-struct Applied { Term term = 0; MapVersion map; Step version = 0; };
+struct Applied {
+  Term term = 0;
+  MapVersion map;
+  Step version = 0;
+};
 // A joining replica holds `version` and every (root, record) from there on that it was sent.
-struct CaughtUp { Term term = 0; MapVersion map; SegmentId segment = 0; Step version = 0; bool has_root = false; };
+struct CaughtUp {
+  Term term = 0;
+  MapVersion map;
+  SegmentId segment = 0;
+  Step version = 0;
+  bool has_root = false;
+};
 
 struct WriteCheckpoint {
-  Term term = 0; Step version = 0; uint32_t attempt = 0; std::string directory; std::vector<SegmentId> segments;
+  Term term = 0;
+  Step version = 0;
+  uint32_t attempt = 0;
+  std::string directory;
+  std::vector<SegmentId> segments;
 };
 struct CheckpointPart {
   SegmentId first_segment = 0;
@@ -137,33 +206,63 @@ struct CheckpointPart {
   std::string checksum;
 };
 struct CheckpointWritten {
-  Term term = 0; Step version = 0; uint32_t attempt = 0;
+  Term term = 0;
+  Step version = 0;
+  uint32_t attempt = 0;
   std::optional<CheckpointPart> part;  // none: it failed, see error
   std::string error;
 };
 
-// ---- worker <-> coordinator ----------------------------------------------------------------------
+// ---- worker <-> coordinator
+// ----------------------------------------------------------------------
 
-// Carries no term; its answer does. Sent to any server; one that does not coordinate answers Redirect.
-struct Join { JobIdentity identity; std::string build; };
-struct JoinAccepted { Term term = 0; Origin origin = 0; };
-enum class RefusalCode : uint8_t { kOtherJob, kOtherLayout, kOtherData, kOtherNumerics, kOtherBuild, kFinished, kStaleIncarnation };
-struct JoinRefused { RefusalCode code = RefusalCode::kOtherJob; std::string reason; };
-struct Redirect { Term term = 0; std::optional<Member> coordinator; };  // none: not known yet
+// Carries no term; its answer does. Sent to any server; one that does not coordinate answers
+// Redirect.
+struct Join {
+  JobIdentity identity;
+  std::string build;
+};
+struct JoinAccepted {
+  Term term = 0;
+  Origin origin = 0;
+};
+enum class RefusalCode : uint8_t {
+  kOtherJob,
+  kOtherLayout,
+  kOtherData,
+  kOtherNumerics,
+  kOtherBuild,
+  kFinished,
+  kStaleIncarnation
+};
+struct JoinRefused {
+  RefusalCode code = RefusalCode::kOtherJob;
+  std::string reason;
+};
+struct Redirect {
+  Term term = 0;
+  std::optional<Member> coordinator;
+};  // none: not known yet
 
-// The whole of what a worker is to do now; the latest (term, step, number) replaces what came before.
-// A step's first assignment also says that every lower step is committed.
+// The whole of what a worker is to do now; the latest (term, step, number) replaces what came
+// before. A step's first assignment also says that every lower step is committed.
 struct Assignment {
   Term term = 0;
   Origin origin = 0;
   Step step = 0;
-  uint32_t number = 0;                    // grows within a step
-  MapVersion map;                         // to be known before anything is pushed or pulled
-  std::vector<Microbatch> microbatches;   // ascending
-  std::vector<uint32_t> evaluations;      // evaluation microbatches of version `step`, ascending
-  std::vector<SegmentId> initialise;      // push initial values of these (step 0, before training)
+  uint32_t number = 0;                   // grows within a step
+  MapVersion map;                        // to be known before anything is pushed or pulled
+  std::vector<Microbatch> microbatches;  // ascending
+  std::vector<uint32_t> evaluations;     // evaluation microbatches of version `step`, ascending
+  std::vector<SegmentId> initialise;     // push initial values of these (step 0, before training)
 };
-struct EvaluationDone { Term term = 0; Origin origin = 0; Step version = 0; uint32_t index = 0; LossSum sum; };
+struct EvaluationDone {
+  Term term = 0;
+  Origin origin = 0;
+  Step version = 0;
+  uint32_t index = 0;
+  LossSum sum;
+};
 // Every 250 ms, and after each change; lets the coordinator send again what was lost.
 struct WorkerHeartbeat {
   Term term = 0;
@@ -172,42 +271,115 @@ struct WorkerHeartbeat {
   MapVersion map;
   bool leaving = false;
 };
-struct Finish { Term term = 0; bool failed = false; std::string reason; };  // the worker ends
+struct Finish {
+  Term term = 0;
+  bool failed = false;
+  std::string reason;
+};  // the worker ends
 
-// ---- data plane (raw header + payload) -----------------------------------------------------------
+// ---- data plane (raw header + payload)
+// -----------------------------------------------------------
 
 enum class DataStatus : uint8_t {
-  kOk,            // kept, or contained in what is there
-  kNotYet,        // the replica is behind; try again
-  kGone,          // the replica is at `version`, above what was asked
-  kWrongServer,   // not the primary under the map version in the answer
-  kStale,         // lower term or other origin
-  kRefused,       // malformed for this job: never try again
+  kOk,           // kept, or contained in what is there
+  kNotYet,       // the replica is behind; try again
+  kGone,         // the replica is at `version`, above what was asked
+  kWrongServer,  // not the primary under the map version in the answer
+  kStale,        // lower term or other origin
+  kRefused,      // malformed for this job: never try again
 };
 
 // worker -> primary. Payload: the segment's elements, fp32.
-struct Push { Term term = 0; Origin origin = 0; MapVersion map; Step step = 0; TreeNode node = 1; SegmentId segment = 0; LossSum sum; };
-struct PushAck { Term term = 0; Step step = 0; TreeNode node = 1; SegmentId segment = 0; DataStatus status = DataStatus::kOk; MapVersion map; Step version = 0; };
-struct Pull { Term term = 0; Origin origin = 0; MapVersion map; Step version = 0; SegmentId segment = 0; };
+struct Push {
+  Term term = 0;
+  Origin origin = 0;
+  MapVersion map;
+  Step step = 0;
+  TreeNode node = 1;
+  SegmentId segment = 0;
+  LossSum sum;
+};
+struct PushAck {
+  Term term = 0;
+  Step step = 0;
+  TreeNode node = 1;
+  SegmentId segment = 0;
+  DataStatus status = DataStatus::kOk;
+  MapVersion map;
+  Step version = 0;
+};
+struct Pull {
+  Term term = 0;
+  Origin origin = 0;
+  MapVersion map;
+  Step version = 0;
+  SegmentId segment = 0;
+};
 // Payload only with kOk.
-struct PullReply { Term term = 0; SegmentId segment = 0; Step version = 0; DataStatus status = DataStatus::kOk; MapVersion map; Step now = 0; };
+struct PullReply {
+  Term term = 0;
+  SegmentId segment = 0;
+  Step version = 0;
+  DataStatus status = DataStatus::kOk;
+  MapVersion map;
+  Step now = 0;
+};
 // worker -> primary -> backups. Payload: initial values. First value wins (all are equal).
-struct PushInitial { Term term = 0; Origin origin = 0; MapVersion map; SegmentId segment = 0; };
-struct PushInitialAck { Term term = 0; Origin origin = 0; SegmentId segment = 0; DataStatus status = DataStatus::kOk; };
+struct PushInitial {
+  Term term = 0;
+  Origin origin = 0;
+  MapVersion map;
+  SegmentId segment = 0;
+};
+struct PushInitialAck {
+  Term term = 0;
+  Origin origin = 0;
+  SegmentId segment = 0;
+  DataStatus status = DataStatus::kOk;
+};
 // primary -> backups and joining replicas. Payload: the root.
-struct Root { Term term = 0; Origin origin = 0; MapVersion map; Step step = 0; SegmentId segment = 0; LossSum sum; PlanNumber plan = 0; std::optional<Record> previous; };
-struct RootAck { Term term = 0; MapVersion map; Step step = 0; SegmentId segment = 0; };
-// primary -> joining replica. Payload: array `part` of version `version` (0 parameters, 1.. optimizer
-// states); the replica is there when all parts of one version are.
-struct Copy { Term term = 0; Origin origin = 0; MapVersion map; Step version = 0; SegmentId segment = 0; uint8_t part = 0; uint8_t parts = 1; };
-struct CopyAck { Term term = 0; MapVersion map; Step version = 0; SegmentId segment = 0; uint8_t part = 0; };
+struct Root {
+  Term term = 0;
+  Origin origin = 0;
+  MapVersion map;
+  Step step = 0;
+  SegmentId segment = 0;
+  LossSum sum;
+  PlanNumber plan = 0;
+  std::optional<Record> previous;
+};
+struct RootAck {
+  Term term = 0;
+  MapVersion map;
+  Step step = 0;
+  SegmentId segment = 0;
+};
+// primary -> joining replica. Payload: array `part` of version `version` (0 parameters, 1..
+// optimizer states); the replica is there when all parts of one version are.
+struct Copy {
+  Term term = 0;
+  Origin origin = 0;
+  MapVersion map;
+  Step version = 0;
+  SegmentId segment = 0;
+  uint8_t part = 0;
+  uint8_t parts = 1;
+};
+struct CopyAck {
+  Term term = 0;
+  MapVersion map;
+  Step version = 0;
+  SegmentId segment = 0;
+  uint8_t part = 0;
+};
 
-using Message = std::variant<
-    Appoint, MembersChanged, OriginComplete, PlanChanged, AskRemove, AskOrigin, Progress,
-    Seal, SealRefused, Sealed, MapUpdate, MapAck, InitialisedReport, Prepared, OfferRecord, RecordHeld,
-    Commit, Applied, CaughtUp, WriteCheckpoint, CheckpointWritten,
-    Join, JoinAccepted, JoinRefused, Redirect, Assignment, EvaluationDone, WorkerHeartbeat, Finish,
-    Push, PushAck, Pull, PullReply, PushInitial, PushInitialAck, Root, RootAck, Copy, CopyAck>;
+using Message =
+    std::variant<Appoint, MembersChanged, OriginComplete, PlanChanged, AskRemove, AskOrigin,
+                 Progress, Seal, SealRefused, Sealed, MapUpdate, MapAck, InitialisedReport,
+                 Prepared, OfferRecord, RecordHeld, Commit, Applied, CaughtUp, WriteCheckpoint,
+                 CheckpointWritten, Join, JoinAccepted, JoinRefused, Redirect, Assignment,
+                 EvaluationDone, WorkerHeartbeat, Finish, Push, PushAck, Pull, PullReply,
+                 PushInitial, PushInitialAck, Root, RootAck, Copy, CopyAck>;
 
 // Names both ends' lives: a message for another incarnation is dropped by the receiving shell.
 // The operator's ProcessId is {"operator", 0}... its terms speak for it.

@@ -7,13 +7,14 @@
 
 namespace ballast {
 
-using Step = uint64_t;         // a training step t; also the version of a segment before t is applied
-using Term = uint64_t;         // the number of a coordinator's appointment within a job UID; 0 = none
-using Origin = uint64_t;       // the term that initialised or restored the parameters; 0 = none
-using SegmentId = uint32_t;    // ascending from 0 over the arena
-using TreeNode = uint32_t;     // heap index in the reduction tree: root 1, leaf of microbatch v is V + v
-using Microbatch = uint32_t;   // 0 .. V-1
-using PlanNumber = uint64_t;   // from the compare-and-swap that wrote the plan
+using Step = uint64_t;       // a training step t; also the version of a segment before t is applied
+using Term = uint64_t;       // the number of a coordinator's appointment within a job UID; 0 = none
+using Origin = uint64_t;     // the term that initialised or restored the parameters; 0 = none
+using SegmentId = uint32_t;  // ascending from 0 over the arena
+using TreeNode =
+    uint32_t;  // heap index in the reduction tree: root 1, leaf of microbatch v is V + v
+using Microbatch = uint32_t;  // 0 .. V-1
+using PlanNumber = uint64_t;  // from the compare-and-swap that wrote the plan
 using MemberListNumber = uint64_t;
 
 // Milliseconds on a clock that never goes back; passed into every core, never read there.

@@ -14,8 +14,8 @@
 
 #include "services/core/effects.h"
 #include "services/core/layout.h"
-#include "services/transport/block_pool.h"
 #include "services/server/reduction.h"
+#include "services/transport/block_pool.h"
 #include "services/transport/payload.h"
 
 namespace ballast {

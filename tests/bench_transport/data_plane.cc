@@ -16,7 +16,7 @@
 namespace ballast::bench {
 namespace {
 
-constexpr uint32_t kCredits = 8;
+const uint32_t kCredits = getenv("CR") ? static_cast<uint32_t>(atoi(getenv("CR"))) : 8;
 
 Hello hello(const std::string& name, Role role) {
   return {.from = {.name = name, .incarnation = random_id()},
@@ -125,12 +125,12 @@ void serve_data_plane(const std::string& listen, const Security& security, const
   BenchServer server(std::move(*transport), shape);
   std::printf("%s\n", address.c_str());
   std::fflush(stdout);
-  std::jthread([] {
+  const std::jthread ends_with_parent([] {
     char byte;
     while (::read(0, &byte, 1) > 0) {
     }
     std::_Exit(0);
-  }).detach();
+  });
   server.run();
 }
 

@@ -57,12 +57,12 @@ void serve_raw(const std::string& listen, std::shared_ptr<grpc::ServerCredential
       listen.starts_with("unix:") ? listen : "127.0.0.1:" + std::to_string(port);
   std::printf("%s\n", address.c_str());
   std::fflush(stdout);
-  std::jthread([] {
+  const std::jthread ends_with_parent([] {
     char byte;
     while (::read(0, &byte, 1) > 0) {
     }
     std::_Exit(0);
-  }).detach();
+  });
 
   std::vector<char> memory(pieces * piece_bytes, 1);
   grpc::GenericServerContext context;

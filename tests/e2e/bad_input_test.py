@@ -14,7 +14,7 @@ REFUSED_AT_ONCE = {
     "a number as a decimal": ('learningRate: "1e-3"', "learningRate: [1]", ["spec.training.optimizer.learningRate"]),
     "a value out of range": ("layers: 2", "layers: 0", ["spec.model.layers", "0"]),
     "a batch that does not divide": ("batch: 16", "batch: 12", ["spec.training.batch", "12", "8"]),
-    "microbatches that are no power of two": ("microbatches: 8", "microbatches: 6", ["spec.training.microbatches", "6"]),
+    "microbatches, no power of two": ("microbatches: 8", "microbatches: 6", ["spec.training.microbatches", "6"]),
     "heads that do not divide": ("heads: 2", "heads: 3", ["spec.model", "3", "32"]),
     "replication": ("segmentElements: 4096", "replication: 2", ["spec.servers.replication", "2"]),
     "a mode to come": ("seed: 7", "seed: 7\n    mode: async", ["spec.training.mode", "async"]),
