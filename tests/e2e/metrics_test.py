@@ -1,0 +1,36 @@
+"""What a running job exposes is what docs/metrics.md tells, and `promtool check metrics` has nothing to say.
+
+Shares of time, health and readiness of every process while it trains, too."""
+
+import signal
+import subprocess
+import sys
+import unittest
+import urllib.request
+from pathlib import Path
+
+from ballast_run import EndToEnd
+
+ROOT = Path(__file__).parents[2]
+
+
+class Metrics(EndToEnd):
+    def test_the_page_tells_what_is_there(self):
+        run = self.run_job(*self.set(training__steps=1_000_000, training__schedule__name="constant"))
+        run.wait_for_step(30)  # an evaluation was among them
+        address = {name: ready["metricsAddress"] for name, ready in run.processes.items()}
+        for name in address:
+            for page in ["healthz", "readyz"]:
+                with urllib.request.urlopen(f"http://{address[name]}/{page}", timeout=60) as answer:
+                    self.assertEqual(answer.status, 200, f"{name} {page}")
+        checked = subprocess.run(
+            [sys.executable, "-B", ROOT / "tests/metrics/metrics_documentation.py", ROOT / "docs/metrics.md",
+             f"ballast-ps=http://{address['ps-0']}/metrics", f"ballast-worker=http://{address['worker-0']}/metrics"],
+            capture_output=True, text=True, timeout=120)
+        self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+        run.process.send_signal(signal.SIGINT)
+        self.assertEqual(run.end(), 130, run.describe())
+
+
+if __name__ == "__main__":
+    unittest.main()
