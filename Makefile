@@ -1,6 +1,7 @@
 # The commands that everybody uses; each installs what it needs. CMakePresets.json has the builds.
 #   make quickstart     train the example on this machine and print a sample
 #   make test           build and run every test, also under the sanitizers
+#   make sanitize       unit, property and simulation tests, all of them under ASan+UBSan and under TSan
 #   make check          format, lint, layering and house style
 #   make bench          print the benchmarks
 #   make sim SEEDS=N    run the simulator with N seeds
@@ -23,7 +24,7 @@ export CTEST_OUTPUT_ON_FAILURE := 1
 configure = cmake --preset $(1) --log-level=WARNING
 build = $(call configure,$(1)) && ninja -C build/$(1) -j $(JOBS) $(2)
 
-.PHONY: help quickstart test check bench sim same-bits format clean dependencies dependencies-test dependencies-check
+.PHONY: help quickstart test sanitize check bench sim same-bits format clean dependencies dependencies-test dependencies-check
 help:
 	@sed -n 's/^#   make/make/p' Makefile
 
@@ -47,6 +48,14 @@ test: dependencies-test
 	@mkdir -p build/test
 	@printf 'subdirs("$(CURDIR)/build/%s")\n' release dev tsan fuzz > build/test/CTestTestfile.cmake
 	ctest --test-dir build/test --parallel $(JOBS)
+
+# The pure cores have no threads, so TSan is no part of `make test` for them; here it sees everything.
+sanitize: dependencies-test
+	$(call build,dev,selected_tests)
+	cmake --preset tsan --log-level=WARNING -DBALLAST_TEST_FOLDERS=".*"
+	ninja -C build/tsan -j $(JOBS) selected_tests
+	ctest --test-dir build/dev --parallel $(JOBS)
+	ctest --test-dir build/tsan --parallel $(JOBS)
 
 check: dependencies-check
 	@scripts/check.sh

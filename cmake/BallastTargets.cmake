@@ -84,6 +84,10 @@ function(ballast_test name)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} ballast_options GTest::gtest_main)
+  if(NOT ARG_LABEL MATCHES "^(sim|bench)$")
+    # Tests are compiled far more often than their own code runs; what they test keeps its optimization.
+    target_compile_options(${name} PRIVATE -O0)
+  endif()
   if(BALLAST_SANITIZER MATCHES "undefined")
     # In the test's own sources, whose macros are large, these checks double the time of compiling and find
     # little that ASan does not; our libraries keep them.
