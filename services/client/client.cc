@@ -136,8 +136,6 @@ class BlockingClient final : public Client {
     Step version = 0;
     ReceivedPayload payload;
   };
-  std::deque<Deferred> arrived_;           // guarded by mutex_: for the caller, who waits, to copy
-  bool caller_waits_ = false;              // guarded by mutex_: in wait_parameters
   std::vector<Deferred> deferred_;         // guarded by mutex_: arrived while another is read
   std::vector<Step> have_;                 // guarded by mutex_: version + 1 by segment; 0: none
   std::atomic<Step> gone_below_{0};        // work of lower steps is pointless
@@ -265,21 +263,10 @@ Wait BlockingClient::wait_parameters(uint64_t begin, uint64_t end) {
   std::unique_lock lock(mutex_);
   SegmentId segment = first;
   for (;;) {
-    // Copying here, where there is nothing else to do, leaves the network's thread to the network.
-    while (!arrived_.empty()) {
-      const Deferred arrived = std::move(arrived_.front());
-      arrived_.pop_front();
-      lock.unlock();
-      copy_payload(arena(arrived.segment), arrived.payload);
-      lock.lock();
-      have_[arrived.segment] = arrived.version + 1;
-    }
     if (abandoned()) return Wait::kGone;
     while (segment <= last && have_[segment] == wanted) ++segment;
     if (segment > last) return Wait::kReady;
-    caller_waits_ = true;
     changed_.wait(lock);
-    caller_waits_ = false;
   }
 }
 
@@ -505,11 +492,6 @@ void BlockingClient::accept_parameters(const AcceptParameters& effect,
     const std::lock_guard lock(mutex_);
     if (reading_ && *reading_ != effect.version) {
       deferred_.push_back({effect.segment, effect.version, payload});
-      return;
-    }
-    if (caller_waits_ || !arrived_.empty()) {
-      arrived_.push_back({effect.segment, effect.version, payload});
-      changed_.notify_all();
       return;
     }
   }

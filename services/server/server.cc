@@ -1,6 +1,8 @@
 #include "services/server/server.h"
 
 #include <chrono>
+#include <functional>
+#include <memory>
 #include <utility>
 
 #include <fmt/format.h>
@@ -41,13 +43,14 @@ std::optional<SegmentId> payload_segment(const Message& message) {
 
 Server::Server(ServerConfig config, std::unique_ptr<Transport> transport, Logger log)
     : config_(std::move(config)),
-      network_(std::move(transport)),
+      transport_(std::move(transport)),
       log_(std::move(log)),
-      server_(config_.self, config_.server) {}
+      server_(config_.self, config_.server),
+      compute_([this] { transport_->wake(); }) {}
 
 void Server::stop() {
   stopping_.store(true);
-  network_.wake();
+  transport_->wake();
 }
 
 void Server::run() {
@@ -67,13 +70,14 @@ void Server::run() {
     }
     if (start_ms >= next_metrics_ms_) {
       next_metrics_ms_ = start_ms + kMetricsMs;
-      metrics_.transport(network_.counters());
+      metrics_.transport(transport_->counters());
       metrics_.store(store_);
       metrics_.term.Set(static_cast<double>(server_.state().promised));
     }
     metrics_.busy_seconds.Increment(seconds_since(start_us));
     const TimeMs patience_ms = std::max<TimeMs>(0, next_tick_ms_ - now_ms());
-    for (TransportEvent& event : network_.wait(patience_ms)) take(std::move(event));
+    for (TransportEvent& event : transport_->poll(patience_ms)) take(std::move(event));
+    compute_.run_finished();
     metrics_.inbox.Set(static_cast<double>(inbox_.size()));
   }
   ready_.store(false);
@@ -90,7 +94,7 @@ void Server::take(TransportEvent event) {
                  [&](PeerUp& up) {
                    log_.info("peer connected",
                              {{"peer", up.peer.from.name}, {"role", to_string(up.peer.role)}});
-                   if (!up.peer.address.empty()) network_.learn(up.peer.from, up.peer.address);
+                   if (!up.peer.address.empty()) transport_->learn(up.peer.from, up.peer.address);
                  },
                  [&](PeerDown& down) {
                    log_.info("peer lost", {{"peer", down.peer.name}, {"reason", down.reason}});
@@ -109,7 +113,7 @@ void Server::learn(const Message& message) {
   const auto learn_all = [&](const std::vector<Member>& members) {
     for (const Member& member : members) {
       if (!member.address.empty() && member.id != config_.self) {
-        network_.learn(member.id, member.address);
+        transport_->learn(member.id, member.address);
       }
     }
   };
@@ -161,20 +165,63 @@ void Server::on_appoint(const Envelope& envelope) {
   perform(coordinator_->start(now_ms()), {});
 }
 
+void Server::push_event(Event event) {
+  inbox_.push_back({.event = std::move(event), .payload = {}, .arrived_us = now_us()});
+}
+
+// Values that the optimizer has in hand are sent when it is done with them.
 void Server::send(const Send& effect) {
-  if (effect.to == config_.self) {
-    inbox_.push_back({.event = Received{{config_.self, config_.self, effect.message}},
-                      .payload = {},
-                      .arrived_us = now_us()});
-    return;
+  std::optional<SegmentId> segment;
+  if (const auto* from = std::get_if<FromParameters>(&effect.payload)) segment = from->segment;
+  if (const auto* from = std::get_if<FromState>(&effect.payload)) segment = from->segment;
+  const auto busy = segment ? applying_.find(*segment) : applying_.end();
+  if (busy != applying_.end()) {
+    busy->second.push_back(effect);
+  } else {
+    transmit(effect);
   }
-  network_.send(effect.to, effect.message, store_.payload(effect.payload));
+}
+
+void Server::transmit(const Send& effect) {
+  if (effect.to == config_.self) {
+    push_event(Received{{config_.self, config_.self, effect.message}});
+  } else {
+    transport_->send(effect.to, effect.message, store_.payload(effect.payload));
+  }
 }
 
 void Server::apply(const Apply& effect) {
-  const TimeMs start_us = now_us();
-  store_.apply(effect);
-  metrics_.apply_seconds.Observe(seconds_since(start_us));
+  finish_segment(effect.segment);
+  std::function<void()> task = store_.apply(effect);
+  if (!task) return;
+  const SegmentId segment = effect.segment;
+  applying_[segment];
+  compute_.submit(
+      [this, task = std::move(task)] {
+        const TimeMs start_us = now_us();
+        task();
+        metrics_.apply_seconds.Observe(seconds_since(start_us));
+      },
+      [this, segment] {
+        const auto done = applying_.extract(segment);
+        for (const Send& waiting : done.mapped()) transmit(waiting);
+      });
+}
+
+void Server::summarise(const Summarise& effect) {
+  auto answer = std::make_shared<Summarised>(
+      Summarised{.segment = effect.segment, .step = effect.step, .buffer = effect.buffer});
+  compute_.submit(
+      [answer, task = store_.summarise(effect.buffer)] {
+        const Summary summary = task();
+        answer->sum_squares = summary.sum_squares;
+        answer->finite = summary.finite;
+      },
+      [this, answer] { push_event(*answer); });
+}
+
+void Server::finish_segment(SegmentId segment) {
+  if (applying_.contains(segment)) compute_.finish_all();
 }
 
 void Server::record_fact(const FactCommitted& fact) {
@@ -189,9 +236,6 @@ void Server::record_fact(const FactCommitted& fact) {
 }
 
 void Server::perform(const Effects& effects, const Item& item) {
-  const auto later = [&](Event event) {
-    inbox_.push_back({.event = std::move(event), .payload = {}, .arrived_us = now_us()});
-  };
   for (const Effect& effect : effects) {
     std::visit(
         Overloaded{
@@ -203,30 +247,34 @@ void Server::perform(const Effects& effects, const Item& item) {
                 metrics_.pull_seconds.Observe(seconds_since(item.arrived_us));
               }
             },
-            [&](const Configure& e) { store_.configure(e.identity, e.training); },
+            [&](const Configure& e) {
+              compute_.finish_all();
+              store_.configure(e.identity, e.training);
+            },
             [&](const StorePayload& e) { store_.store_payload(e.buffer, e.segment, item.payload); },
             [&](const AddPayload& e) { store_.add_payload(e.buffer, item.payload); },
             [&](const AddBuffer& e) { store_.add_buffer(e.into, e.from); },
             [&](const Release& e) { store_.release(e.buffer); },
-            [&](const Summarise& e) {
-              const Summary summary = store_.summarise(e.buffer);
-              later(Summarised{.segment = e.segment,
-                               .step = e.step,
-                               .buffer = e.buffer,
-                               .sum_squares = summary.sum_squares,
-                               .finite = summary.finite});
+            [&](const Summarise& e) { summarise(e); },
+            [&](const InitialiseSegment& e) {
+              finish_segment(e.segment);
+              store_.initialise(e.segment, item.payload);
             },
-            [&](const InitialiseSegment& e) { store_.initialise(e.segment, item.payload); },
             [&](const Apply& e) { apply(e); },
             [&](const StoreCopyPart& e) {
+              finish_segment(e.segment);
               store_.store_copy_part(e.segment, e.part, item.payload);
             },
-            [&](const DropSegment& e) { store_.drop(e.segment); },
+            [&](const DropSegment& e) {
+              finish_segment(e.segment);
+              store_.drop(e.segment);
+            },
             [&](const SaveCheckpointPart& e) {
-              later(CheckpointWrittenLocally{
+              compute_.finish_all();
+              push_event(CheckpointWrittenLocally{
                   save_part(e, config_.job_uid, config_.self.name, store_)});
             },
-            [&](const SaveManifest& e) { later(save_manifest(e, config_.job_uid)); },
+            [&](const SaveManifest& e) { push_event(save_manifest(e, config_.job_uid)); },
             [&](const FactCommitted& e) { record_fact(e); },
             [&](const FactPhase& e) {
               log_.info("phase", {{"phase", static_cast<int>(e.phase)}, {"reason", e.reason}});

@@ -1,21 +1,26 @@
 // One parameter server: the transport, the server machine, the coordinator machine once appointed,
-// and the tensor store, driven by one event loop that performs effects in their order.
+// and the tensor store, driven by one event loop that performs effects in their order. Sums are
+// made where pieces arrive; the optimizer has a thread of its own, and segments are sent while it
+// goes on.
 //
 // Thread rule: run() owns everything; stop() and the checks for health from any thread.
 #pragma once
 
 #include <atomic>
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "common/log.h"
 #include "services/core/coordinator_machine.h"
 #include "services/core/server_machine.h"
+#include "services/server/compute_thread.h"
 #include "services/server/server_metrics.h"
 #include "services/server/tensor_store.h"
-#include "services/transport/network_thread.h"
+#include "services/transport/transport.h"
 
 namespace ballast {
 
@@ -51,22 +56,29 @@ class Server {
   void on_appoint(const Envelope& envelope);
   void perform(const Effects& effects, const Item& item);
   void send(const Send& effect);
+  void transmit(const Send& effect);
   void apply(const Apply& effect);
+  void summarise(const Summarise& effect);
+  void finish_segment(SegmentId segment);  // of what the optimizer still does there
+  void push_event(Event event);
   void record_fact(const FactCommitted& fact);
 
   ServerConfig config_;
-  NetworkThread network_;
+  std::unique_ptr<Transport> transport_;
   Logger log_;
   ServerMetrics metrics_;
   TensorStore store_;
   ServerMachine server_;
   std::optional<CoordinatorMachine> coordinator_;
   std::deque<Item> inbox_;
+  // Segments that the optimizer has in hand, with what is to be sent of them afterwards.
+  std::map<SegmentId, std::vector<Send>> applying_;
   TimeMs next_tick_ms_ = 0;
   TimeMs next_metrics_ms_ = 0;
   std::atomic<bool> stopping_{false};
   std::atomic<bool> ready_{false};
   std::atomic<TimeMs> last_turn_ms_{0};
+  ComputeThread compute_;  // last: ends before anything that its tasks refer to
 };
 
 }  // namespace ballast

@@ -68,9 +68,10 @@ void TensorStore::add_buffer(BufferId into, BufferId from) {
 
 void TensorStore::release(BufferId buffer) { buffers_.erase(buffer); }
 
-Summary TensorStore::summarise(BufferId buffer) const {
-  const Buffer& values = buffers_.at(buffer);
-  return ballast::summarise({values.block.get(), values.size});
+std::function<Summary()> TensorStore::summarise(BufferId buffer) const {
+  return [values = buffers_.at(buffer)] {
+    return ballast::summarise({values.block.get(), values.size});
+  };
 }
 
 void TensorStore::initialise(SegmentId segment, const ReceivedPayload& payload) {
@@ -81,10 +82,10 @@ void TensorStore::initialise(SegmentId segment, const ReceivedPayload& payload) 
   }
 }
 
-void TensorStore::apply(const Apply& apply) {
+std::function<void()> TensorStore::apply(const Apply& apply) {
   const Buffer root = buffers_.at(apply.root);
   buffers_.erase(apply.root);
-  if (!apply.record.apply) return;
+  if (!apply.record.apply) return nullptr;
   Held& held = held_.at(apply.segment);
   const uint32_t size = segments_.size(apply.segment);
   OptimizerView view{
@@ -92,8 +93,9 @@ void TensorStore::apply(const Apply& apply) {
   for (uint32_t state = 0; state < states_; ++state) {
     view.states[state] = writable(held.arrays[state + 1], size);
   }
-  apply_record_to_segment(training_.optimizer, apply.record, groups_,
-                          segments_.begin(apply.segment), view);
+  return [this, view, root, held, record = apply.record, begin = segments_.begin(apply.segment)] {
+    apply_record_to_segment(training_.optimizer, record, groups_, begin, view);
+  };
 }
 
 void TensorStore::store_copy_part(SegmentId segment, uint8_t part, const ReceivedPayload& payload) {

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -32,11 +33,13 @@ class TensorStore {
   void add_payload(BufferId buffer, const ReceivedPayload& payload);
   void add_buffer(BufferId into, BufferId from);  // releases `from`
   void release(BufferId buffer);
-  Summary summarise(BufferId buffer) const;
+  // To be called where it suits; it holds the buffer's memory until it is released.
+  std::function<Summary()> summarise(BufferId buffer) const;
 
   void initialise(SegmentId segment, const ReceivedPayload& payload);  // states <- 0
-  void apply(
-      const Apply& apply);  // releases the root; a record that does not apply changes nothing
+  // Releases the root. What is left to do, on any thread, before anything else touches the segment;
+  // empty: nothing, the record does not apply.
+  std::function<void()> apply(const Apply& apply);
   void store_copy_part(SegmentId segment, uint8_t part, const ReceivedPayload& payload);
 
   // What a Send's payload source names, as it is now. Empty for monostate and for what is not here.

@@ -213,7 +213,7 @@ GrpcTransport::~GrpcTransport() {
 
 void GrpcTransport::wake() {
   if (!wake_pending_.exchange(true)) {
-    alarm_.Set(queue_, gpr_now(GPR_CLOCK_MONOTONIC), &wake_tag_);
+    alarm_.Set(queue_, gpr_inf_past(GPR_CLOCK_MONOTONIC), &wake_tag_);  // now would be rounded up
   }
 }
 
@@ -222,7 +222,9 @@ std::vector<TransportEvent> GrpcTransport::poll(TimeMs timeout_ms) {
   const TimeMs due = run_timers(now);
   TimeMs wait_ms = std::max<TimeMs>(0, std::min(timeout_ms, due - now));
   if (!events_.empty()) wait_ms = 0;
-  for (int i = 0; i < kCompletionsPerPoll; ++i) {
+  // What came is handed over at once: looking for more does I/O, which would let senders wait for
+  // their answers until nothing more comes.
+  for (int i = 0; i < kCompletionsPerPoll && (i == 0 || events_.empty()); ++i) {
     void* tag = nullptr;
     bool ok = false;
     const auto deadline = std::chrono::system_clock::now() + std::chrono::milliseconds(wait_ms);

@@ -5,18 +5,19 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <thread>
 
 #include "common/check.h"
 #include "common/random_id.h"
+#include "services/server/compute_thread.h"
 #include "services/server/tensor_store.h"
 #include "services/transport/grpc_transport.h"
-#include "services/transport/network_thread.h"
 
 namespace ballast::bench {
 namespace {
 
-const uint32_t kCredits = getenv("CR") ? static_cast<uint32_t>(atoi(getenv("CR"))) : 8;
+constexpr uint32_t kCredits = 8;
 
 Hello hello(const std::string& name, Role role) {
   return {.from = {.name = name, .incarnation = random_id()},
@@ -49,20 +50,20 @@ ReceivedPayload zeros(uint32_t elements) {
 class BenchServer {
  public:
   BenchServer(std::unique_ptr<Transport> transport, const Shape& shape)
-      : shape_(shape), network_(std::move(transport)) {
+      : shape_(shape), transport_(std::move(transport)), compute_([this] { transport_->wake(); }) {
     TrainingSettings training;
     training.segment_elements = shape.segment_elements;
     store_.configure(identity_of(shape), training);
     for (SegmentId segment = 0; segment < store_.segments().count(); ++segment) {
       store_.initialise(segment, zeros(store_.segments().size(segment)));
     }
-    applied_.assign(store_.segments().count(), 0);
   }
   void run() {
     for (;;) {
-      for (const TransportEvent& event : network_.wait(100)) {
+      for (const TransportEvent& event : transport_->poll(100)) {
         if (const auto* arrived = std::get_if<Arrived>(&event)) handle(*arrived);
       }
+      compute_.run_finished();
     }
   }
 
@@ -72,40 +73,60 @@ class BenchServer {
     if (const auto* push = std::get_if<Push>(&arrived.envelope.message)) {
       store_.release(push->segment + 1);
       store_.store_payload(push->segment + 1, push->segment, arrived.payload);
-      network_.send(from, PushAck{.term = 1,
-                                  .step = push->step,
-                                  .node = 1,
-                                  .segment = push->segment,
-                                  .status = DataStatus::kOk,
-                                  .map = {},
-                                  .version = 0});
+      transport_->send(from, PushAck{.term = 1,
+                                     .step = push->step,
+                                     .node = 1,
+                                     .segment = push->segment,
+                                     .status = DataStatus::kOk,
+                                     .map = {},
+                                     .version = 0});
     }
     if (const auto* pull = std::get_if<Pull>(&arrived.envelope.message)) {
-      if (shape_.optimizer && applied_[pull->segment] < pull->version) apply(*pull);
-      network_.send(from,
-                    PullReply{.term = 1,
-                              .segment = pull->segment,
-                              .version = pull->version,
-                              .status = DataStatus::kOk,
-                              .map = {},
-                              .now = 0},
-                    store_.payload(FromParameters{pull->segment}));
+      if (shape_.optimizer && version_ < pull->version) apply_all(pull->version);
+      const auto busy = applying_.find(pull->segment);
+      if (busy != applying_.end()) {
+        busy->second.emplace_back(from, *pull);
+      } else {
+        answer(from, *pull);
+      }
     }
   }
-  void apply(const Pull& pull) {
+  void answer(const ProcessId& to, const Pull& pull) {
+    transport_->send(to,
+                     PullReply{.term = 1,
+                               .segment = pull.segment,
+                               .version = pull.version,
+                               .status = DataStatus::kOk,
+                               .map = {},
+                               .now = 0},
+                     store_.payload(FromParameters{pull.segment}));
+  }
+  // As the commit of a step: every segment, in ascending order.
+  void apply_all(Step version) {
+    version_ = version;
     Record record;
     record.scale = 1e-3f;
     record.learning_rate = 1e-3f;
     record.bias_correction1 = 0.5f;
     record.bias_correction2 = 0.5f;
-    store_.apply({.segment = pull.segment, .root = pull.segment + 1, .record = record});
-    applied_[pull.segment] = pull.version;
+    for (SegmentId segment = 0; segment < store_.segments().count(); ++segment) {
+      applying_[segment];
+      compute_.submit(store_.apply({.segment = segment, .root = segment + 1, .record = record}),
+                      [this, segment] {
+                        const auto done = applying_.extract(segment);
+                        for (const auto& [to, pull] : done.mapped()) {
+                          answer(to, pull);
+                        }
+                      });
+    }
   }
 
   Shape shape_;
-  NetworkThread network_;
+  std::unique_ptr<Transport> transport_;
   TensorStore store_;
-  std::vector<Step> applied_;
+  Step version_ = 0;
+  std::map<SegmentId, std::vector<std::pair<ProcessId, Pull>>> applying_;
+  ComputeThread compute_;
 };
 
 double seconds(std::chrono::steady_clock::time_point start) {
@@ -139,16 +160,15 @@ DataPlaneClient::DataPlaneClient(const std::string& address, const Security& sec
     : shape_(shape),
       gradient_(std::make_shared<std::vector<float>>(shape.elements, 0.5f)),
       arena_(shape.elements) {
-  auto transport = make_grpc_transport({.self = hello("worker-0", Role::kWorker),
-                                        .listen = {},
-                                        .advertise = {},
-                                        .security = security,
-                                        .limits = {}})
-                       .value();
-  transport->connect(address);
-  network_ = std::make_unique<NetworkThread>(std::move(transport));
+  transport_ = make_grpc_transport({.self = hello("worker-0", Role::kWorker),
+                                    .listen = {},
+                                    .advertise = {},
+                                    .security = security,
+                                    .limits = {}})
+                   .value();
+  transport_->connect(address);
   while (server_.name.empty()) {
-    for (const TransportEvent& event : network_->wait(100)) {
+    for (const TransportEvent& event : transport_->poll(100)) {
       if (const auto* up = std::get_if<PeerUp>(&event)) server_ = up->peer.from;
     }
   }
@@ -161,7 +181,7 @@ double DataPlaneClient::push_seconds() {
   SegmentId acknowledged = 0;
   while (acknowledged < segments.count()) {
     for (; sent < segments.count() && sent - acknowledged < kCredits; ++sent) {
-      network_->send(
+      transport_->send(
           server_,
           Push{.term = 1,
                .origin = 1,
@@ -173,7 +193,7 @@ double DataPlaneClient::push_seconds() {
           {.values = std::span(*gradient_).subspan(segments.begin(sent), segments.size(sent)),
            .owner = gradient_});
     }
-    for (const TransportEvent& event : network_->wait(1000)) {
+    for (const TransportEvent& event : transport_->poll(1000)) {
       if (const auto* arrived = std::get_if<Arrived>(&event)) {
         acknowledged += std::holds_alternative<PushAck>(arrived->envelope.message) ? 1 : 0;
       }
@@ -190,10 +210,10 @@ double DataPlaneClient::pull_seconds() {
   SegmentId received = 0;
   while (received < segments.count()) {
     for (; asked < segments.count() && asked - received < kCredits; ++asked) {
-      network_->send(server_,
-                     Pull{.term = 1, .origin = 1, .map = {}, .version = step_, .segment = asked});
+      transport_->send(server_,
+                       Pull{.term = 1, .origin = 1, .map = {}, .version = step_, .segment = asked});
     }
-    for (const TransportEvent& event : network_->wait(1000)) {
+    for (const TransportEvent& event : transport_->poll(1000)) {
       const auto* arrived = std::get_if<Arrived>(&event);
       if (arrived == nullptr) continue;
       const auto& reply = std::get<PullReply>(arrived->envelope.message);

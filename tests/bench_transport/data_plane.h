@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "services/core/training.h"
-#include "services/transport/network_thread.h"
+#include "services/transport/transport.h"
 
 namespace ballast::bench {
 
@@ -28,7 +28,7 @@ class DataPlaneClient {
 
  private:
   Shape shape_;
-  std::unique_ptr<NetworkThread> network_;  // beside the thread that copies, as in Client
+  std::unique_ptr<Transport> transport_;
   ProcessId server_;
   Step step_ = 0;
   std::shared_ptr<std::vector<float>> gradient_;

@@ -39,6 +39,9 @@ class Store : public testing::Test {
     made.learning_rate = 0.5f;
     return made;
   }
+  void apply(BufferId root, const Record& decided) {
+    if (auto task = store.apply({.segment = 0, .root = root, .record = decided})) task();
+  }
   TensorStore store;
 };
 
@@ -47,7 +50,7 @@ TEST_F(Store, AppliesARootAndReleasesIt) {
   store.store_payload(9, 0, payload_of(std::vector<float>(64, 1.0f)));
   store.add_payload(9, payload_of(std::vector<float>(64, 1.0f)));
   EXPECT_EQ(store.buffers(), 1u);
-  store.apply({.segment = 0, .root = 9, .record = record()});
+  apply(9, record());
   EXPECT_EQ(store.buffers(), 0u);
   EXPECT_EQ(values_of(store.payload(FromParameters{0})), std::vector<float>(64, 2.0f));
 }
@@ -55,7 +58,7 @@ TEST_F(Store, AppliesARootAndReleasesIt) {
 TEST_F(Store, ASkippedStepChangesNothingButReleasesTheRoot) {
   store.initialise(0, payload_of(std::vector<float>(64, 3.0f)));
   store.store_payload(9, 0, payload_of(std::vector<float>(64, 1.0f)));
-  store.apply({.segment = 0, .root = 9, .record = record(false)});
+  apply(9, record(false));
   EXPECT_EQ(store.buffers(), 0u);
   EXPECT_EQ(values_of(store.payload(FromParameters{0})), std::vector<float>(64, 3.0f));
 }
@@ -73,7 +76,7 @@ TEST_F(Store, WhatWasGivenAwayKeepsItsValues) {
   store.store_payload(9, 0, payload_of(std::vector<float>(64, 1.0f)));
   const OutgoingPayload sum = store.payload(FromBuffer{9});
   store.add_payload(9, payload_of(std::vector<float>(64, 1.0f)));
-  store.apply({.segment = 0, .root = 9, .record = record()});
+  apply(9, record());
   EXPECT_EQ(values_of(before), std::vector<float>(64, 3.0f));
   EXPECT_EQ(values_of(sum), std::vector<float>(64, 1.0f));
   EXPECT_EQ(values_of(store.payload(FromParameters{0})), std::vector<float>(64, 2.0f));
@@ -84,7 +87,7 @@ TEST_F(Store, WithoutSuchReadersMemoryIsUsedAgain) {
   const float* at = store.payload(FromParameters{0}).values.data();
   for (BufferId buffer = 1; buffer < 1000; ++buffer) {
     store.store_payload(buffer, 0, payload_of(std::vector<float>(64, 1.0f)));
-    store.apply({.segment = 0, .root = buffer, .record = record()});
+    apply(buffer, record());
   }
   EXPECT_EQ(store.payload(FromParameters{0}).values.data(), at);
   EXPECT_LE(store.reserved_bytes(), 64u * kSegment * sizeof(float));
