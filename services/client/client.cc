@@ -495,7 +495,7 @@ void BlockingClient::accept_parameters(const AcceptParameters& effect,
       return;
     }
   }
-  copy_payload(arena(effect.segment), payload);
+  copy_payload(arena(effect.segment), payload, copy_kind(segments_.elements));
   const std::lock_guard lock(mutex_);
   have_[effect.segment] = effect.version + 1;
   changed_.notify_all();

@@ -49,7 +49,7 @@ void TensorStore::store_payload(BufferId buffer, SegmentId segment,
                                 const ReceivedPayload& payload) {
   const uint32_t size = segments_.size(segment);
   Block block = pool_.take();
-  copy_payload({block.get(), size}, payload);
+  copy_payload({block.get(), size}, payload, copy_kind(segments_.elements));
   const bool fresh = buffers_.emplace(buffer, Buffer{std::move(block), size}).second;
   CHECK(fresh);
 }

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <grpcpp/alarm.h>
 #include <grpcpp/server.h>
@@ -638,10 +639,13 @@ void GrpcTransport::transmit(Session& session, const Message& message, OutgoingP
   link->send(std::move(buffer));
 }
 
-// gRPC logs to stderr in its own words, between our lines: only when somebody asks for it.
+// gRPC and protobuf log to stderr in their own words, between our lines: only when somebody asks.
 void keep_grpc_quiet() {
   static const bool done = [] {
-    if (std::getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
+    if (std::getenv("GRPC_VERBOSITY") == nullptr) {
+      gpr_set_log_function([](gpr_log_func_args*) {});
+      google::protobuf::SetLogHandler(nullptr);
+    }
     return true;
   }();
   (void)done;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
@@ -23,8 +24,15 @@ struct ReceivedPayload {
   size_t bytes() const;
 };
 
+// kStreaming: for memory that is far larger than the caches, and is not read again at once.
+enum class CopyKind { kCached, kStreaming };
+inline CopyKind copy_kind(uint64_t arena_elements) {
+  return arena_elements > (uint64_t{8} << 20) ? CopyKind::kStreaming : CopyKind::kCached;
+}
+
 // into.size() * 4 == payload.bytes(), which the caller has checked.
-void copy_payload(std::span<float> into, const ReceivedPayload& payload);
+void copy_payload(std::span<float> into, const ReceivedPayload& payload,
+                  CopyKind kind = CopyKind::kCached);
 void add_payload(std::span<float> into, const ReceivedPayload& payload);  // into[i] += payload[i]
 
 }  // namespace ballast

@@ -219,7 +219,7 @@ double DataPlaneClient::pull_seconds() {
       const auto& reply = std::get<PullReply>(arrived->envelope.message);
       copy_payload(
           std::span(arena_).subspan(segments.begin(reply.segment), segments.size(reply.segment)),
-          arrived->payload);
+          arrived->payload, copy_kind(shape_.elements));
       ++received;
     }
   }

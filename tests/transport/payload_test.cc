@@ -39,6 +39,13 @@ RC_GTEST_PROP(Payload, CopiesWhateverTheCuts, ()) {
   RC_ASSERT(into == values);
 }
 
+RC_GTEST_PROP(Payload, StreamsWhateverTheCuts, ()) {
+  const std::vector<float> values = any_values(200);
+  std::vector<float> into(values.size());
+  copy_payload(into, cut(values), CopyKind::kStreaming);
+  RC_ASSERT(into == values);
+}
+
 RC_GTEST_PROP(Payload, AddsWhateverTheCuts, ()) {
   const std::vector<float> values = any_values(200);
   std::vector<float> into(values.size());
