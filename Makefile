@@ -1,7 +1,7 @@
 # The commands that everybody uses; each installs what it needs. CMakePresets.json has the builds.
 #   make quickstart     train the example on this machine and print a sample
-#   make test           build and run every test, also under the sanitizers
-#   make sanitize       unit, property and simulation tests, all of them under ASan+UBSan and under TSan
+#   make test           build and run every test
+#   make sanitize       unit, property and simulation tests under ASan+UBSan and under TSan; the fuzz targets
 #   make check          format, lint, layering and house style
 #   make bench          print the benchmarks
 #   make sim SEEDS=N    run the simulator with N seeds
@@ -39,23 +39,18 @@ quickstart: dependencies
 	$(call build,release,programs)
 	build/release/bin/ballast run crds/examples/quickstart.yaml
 
-# One ctest over the three builds, so that its summary at the end is the whole answer.
 test: dependencies-test
 	$(call build,release,all)
+	ctest --test-dir build/release --parallel $(JOBS)
+
+# One ctest over the builds, so that its summary at the end is the whole answer.
+sanitize: dependencies-test
 	$(call build,dev,selected_tests)
 	$(call build,tsan,selected_tests)
 	$(call build,fuzz,selected_tests)
-	@mkdir -p build/test
-	@printf 'subdirs("$(CURDIR)/build/%s")\n' release dev tsan fuzz > build/test/CTestTestfile.cmake
-	ctest --test-dir build/test --parallel $(JOBS)
-
-# The pure cores have no threads, so TSan is no part of `make test` for them; here it sees everything.
-sanitize: dependencies-test
-	$(call build,dev,selected_tests)
-	cmake --preset tsan --log-level=WARNING -DBALLAST_TEST_FOLDERS=".*"
-	ninja -C build/tsan -j $(JOBS) selected_tests
-	ctest --test-dir build/dev --parallel $(JOBS)
-	ctest --test-dir build/tsan --parallel $(JOBS)
+	@mkdir -p build/sanitize
+	@printf 'subdirs("$(CURDIR)/build/%s")\n' dev tsan fuzz > build/sanitize/CTestTestfile.cmake
+	ctest --test-dir build/sanitize --parallel $(JOBS)
 
 check: dependencies-check
 	@scripts/check.sh

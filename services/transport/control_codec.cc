@@ -496,7 +496,7 @@ v1::Frame encode_frame(const Envelope& envelope) {
         if constexpr (requires { body(frame, &message); }) {
           encode(message, body(frame, &message));
         } else {
-          CHECK(!"a data message on a control session");
+          check_failed(__FILE__, __LINE__, "a data message on a control session");
         }
       },
       envelope.message);

@@ -334,7 +334,7 @@ std::vector<std::byte> encode_data_header(const DataHeader& header) {
           out[kind_at] = std::byte{Kind<M>::number};
           fields(io, message);
         } else {
-          CHECK(!"a control message on the data plane");
+          check_failed(__FILE__, __LINE__, "a control message on the data plane");
         }
       },
       header.message);
