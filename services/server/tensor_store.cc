@@ -33,7 +33,7 @@ std::span<float> TensorStore::writable(Block& block, uint32_t size) {
     std::memcpy(copy.get(), block.get(), size_t{size} * sizeof(float));
     block = std::move(copy);
   } else {
-#if !defined(__SANITIZE_THREAD__)  // which knows no fences
+#if !defined(__SANITIZE_THREAD__)                         // which knows no fences
     std::atomic_thread_fence(std::memory_order_acquire);  // with the last release elsewhere
 #endif
   }

@@ -235,6 +235,8 @@ std::vector<TransportEvent> GrpcTransport::poll(TimeMs timeout_ms) {
   }
   sweep();
   counters_.sessions = peers_.size();
+  counters_.queued_bytes = 0;
+  for (const auto& [key, link] : links_) counters_.queued_bytes += link->queued_bytes();
   return std::exchange(events_, {});
 }
 
