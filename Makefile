@@ -24,7 +24,8 @@ export CTEST_OUTPUT_ON_FAILURE := 1
 configure = cmake --preset $(1) --log-level=WARNING
 build = $(call configure,$(1)) && ninja -C build/$(1) -j $(JOBS) $(2)
 
-.PHONY: help quickstart test sanitize check bench sim same-bits format clean dependencies dependencies-test dependencies-check
+.PHONY: help quickstart test sanitize check bench sim same-bits format clean
+.PHONY: dependencies dependencies-test dependencies-check
 help:
 	@sed -n 's/^#   make/make/p' Makefile
 
