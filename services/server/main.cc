@@ -49,7 +49,10 @@ void add_flags(CLI::App& app, Flags& flags) {
   app.add_option("--tls-key", flags.security.tls_key, "PEM file");
   app.add_option("--tls-ca", flags.security.tls_ca, "PEM file");
   app.add_flag("--trusted-network", flags.security.trusted_network, "Allow TCP without TLS");
-  app.add_option("--threads", flags.threads, "Accepted for symmetry: one thread for the network and sums, one for the optimizer")->check(CLI::Range(1, 1024));
+  app.add_option(
+         "--threads", flags.threads,
+         "Accepted for symmetry: one thread for the network and sums, one for the optimizer")
+      ->check(CLI::Range(1, 1024));
 }
 
 // SIGTERM and SIGINT end the server from a thread of their own.
