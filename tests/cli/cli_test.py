@@ -104,8 +104,21 @@ class CliTest(unittest.TestCase):
         self.fail(f"the output ended: {events} {process.stderr.read()}")
 
     def training(self, process):
-        """Events until a step was made; the pids of the processes by name."""
-        events = self.events_until(process, lambda event: event.get("step", 0) > 0)
+        """Events until a step was made and all processes are ready; their pids by name.
+
+        A step needs only one worker, so the two come in any order."""
+        seen = {"ready": set(), "wanted": 1, "step": 0}
+
+        def trains(event):
+            if event["event"] == "start":
+                spec = event["job"]["spec"]
+                seen["wanted"] = spec["servers"]["replicas"] + spec["workers"]["replicas"]
+            if event["event"] == "ready":
+                seen["ready"].add(event["process"])
+            seen["step"] = max(seen["step"], event.get("step", 0))
+            return seen["step"] > 0 and len(seen["ready"]) == seen["wanted"]
+
+        events = self.events_until(process, trains)
         return {event["process"]: event["pid"] for event in events if event["event"] == "ready"}, events
 
     def run_folders(self):

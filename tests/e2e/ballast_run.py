@@ -120,8 +120,12 @@ class Run:
     def last(self, kind):
         return next((e for e in reversed(self.events) if e["event"] == kind), None)
 
+    def ready(self, process):
+        """Its latest ready event; a step needs only one worker, so others may still be on their way."""
+        return self.processes.get(process) or self.wait_for_ready(process)
+
     def kill(self, process, how=signal.SIGKILL):
-        os.kill(self.processes[process]["pid"], how)
+        os.kill(self.ready(process)["pid"], how)
 
     def close(self):
         if self.process.poll() is None:

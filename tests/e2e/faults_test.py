@@ -32,7 +32,7 @@ class Faults(EndToEnd):
     def test_a_lost_worker_is_started_again_and_the_run_goes_on(self):
         run = self.run_job(*long_job(self))
         step = run.wait_for_step(3)["step"]
-        before = run.processes["worker-0"]["incarnation"]
+        before = run.ready("worker-0")["incarnation"]
         run.kill("worker-0")
         again = run.wait_for_ready("worker-0")
         self.assertNotEqual(again["incarnation"], before)

@@ -18,6 +18,8 @@ class Metrics(EndToEnd):
     def test_the_page_tells_what_is_there(self):
         run = self.run_job(*self.set(training__steps=1_000_000, training__schedule__name="constant"))
         run.wait_for_step(30)  # an evaluation was among them
+        for name in ["worker-0", "worker-1"]:
+            run.ready(name)
         address = {name: ready["metricsAddress"] for name, ready in run.processes.items()}
         for name in address:
             for page in ["healthz", "readyz"]:
