@@ -3,7 +3,7 @@
 // and the server's memory a parameter. Prints one line a figure. Not a test: figures depend on the
 // machine.
 //
-//   bench_transport [rounds]
+//   bench_transport [rounds [unix | tcp | tls]]
 #include <malloc.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <numeric>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -93,6 +94,10 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
+double sum(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0);
+}
+
 Security security_of(const std::string& kind, const std::string& folder, const std::string& role) {
   if (kind == "unix") return {};
   if (kind == "tcp")
@@ -124,10 +129,11 @@ Shape shape(bool optimizer) {
 int serve(const std::string& mode, const std::string& listen, const std::string& folder) {
   const std::string kind = mode.substr(mode.find('-') + 1);
   const Security security = security_of(kind, folder, "server");
-  if (mode.starts_with("raw-")) {
+  if (mode.starts_with("raw-") || mode.starts_with("copied-")) {
     const auto credentials = load_credentials(security).value();
     serve_raw(listen, kind == "tls" ? credentials.server_tls : grpc::InsecureServerCredentials(),
-              kPieces, kPieceBytes);
+              kPieces, kPieceBytes,
+              mode.starts_with("raw-") ? Received::kDropped : Received::kCopied);
   } else {
     serve_data_plane(listen, security, shape(mode.starts_with("adamw-")));
   }
@@ -150,21 +156,24 @@ void measure(const std::string& kind, const std::string& folder, int rounds) {
     return kind == "unix" ? "unix:" + folder + "/" + name + ".sock" : std::string("127.0.0.1:0");
   };
   const Child raw_server("raw-" + kind, listen("raw"), folder);
+  const Child copied_server("copied-" + kind, listen("copied"), folder);
   const Child plain_server("plain-" + kind, listen("plain"), folder);
   const Child adamw_server("adamw-" + kind, listen("adamw"), folder);
   const Security security = security_of(kind, folder, "worker");
   const auto credentials = load_credentials(security).value();
-  RawClient raw(raw_server.address,
-                kind == "tls" ? credentials.client_tls : grpc::InsecureChannelCredentials(),
-                kPieces, kPieceBytes);
+  const auto raw_credentials =
+      kind == "tls" ? credentials.client_tls : grpc::InsecureChannelCredentials();
+  RawClient raw(raw_server.address, raw_credentials, kPieces, kPieceBytes, Received::kDropped);
+  RawClient copied(copied_server.address, raw_credentials, kPieces, kPieceBytes, Received::kCopied);
   DataPlaneClient plain(plain_server.address, security, shape(false));
   DataPlaneClient adamw(adamw_server.address, security, shape(true));
   Times raw_times;
+  Times copied_times;
   Times plain_times;
   Times adamw_times;
-  double client_cpu[3] = {};
-  double server_cpu[3] = {};
-  const pid_t servers[3] = {raw_server.pid, plain_server.pid, adamw_server.pid};
+  double client_cpu[4] = {};
+  double server_cpu[4] = {};
+  const pid_t servers[4] = {raw_server.pid, copied_server.pid, plain_server.pid, adamw_server.pid};
   const auto timed = [&](int which, auto& client, Times& times, bool count) {
     const double client_before = cpu_seconds(::getpid());
     const double server_before = cpu_seconds(servers[which]);
@@ -177,28 +186,39 @@ void measure(const std::string& kind, const std::string& folder, int rounds) {
   };
   for (int round = -2; round < rounds; ++round) {
     timed(0, raw, raw_times, round >= 0);
-    timed(1, plain, plain_times, round >= 0);
-    timed(2, adamw, adamw_times, round >= 0);
+    timed(1, copied, copied_times, round >= 0);
+    timed(2, plain, plain_times, round >= 0);
+    timed(3, adamw, adamw_times, round >= 0);
   }
   const double raw_both = median(raw_times.both);
   const double plain_both = median(plain_times.both);
-  std::printf("%-5s raw   push %6.1f ms  pull %6.1f ms\n", kind.c_str(),
-              1e3 * median(raw_times.push), 1e3 * median(raw_times.pull));
-  std::printf("%-5s ours  push %6.1f ms  pull %6.1f ms  speed against raw %.2f (reach 0.90)\n",
-              kind.c_str(), 1e3 * median(plain_times.push), 1e3 * median(plain_times.pull),
-              raw_both / plain_both);
-  std::printf(
-      "%-5s adamw push %6.1f ms  pull %6.1f ms  time against no optimizer %.2f (reach 1.20)\n",
-      kind.c_str(), 1e3 * median(adamw_times.push), 1e3 * median(adamw_times.pull),
-      median(adamw_times.both) / plain_both);
+  const double copied_both = median(copied_times.both);
+  const auto print_times = [&](const char* name, const Times& times) {
+    std::printf("%-5s %-6s push %6.1f ms  pull %6.1f ms", kind.c_str(), name,
+                1e3 * median(times.push), 1e3 * median(times.pull));
+  };
+  print_times("raw", raw_times);
+  std::printf("\n");
+  print_times("copied", copied_times);
+  std::printf("  raw, each byte copied out once: speed against raw %.2f\n", raw_both / copied_both);
+  print_times("ours", plain_times);
+  std::printf("  speed against raw %.2f (reach 0.90), against copied %.2f\n", raw_both / plain_both,
+              copied_both / plain_both);
+  print_times("adamw", adamw_times);
+  std::printf("  time against no optimizer %.2f (reach 1.20)\n",
+              median(adamw_times.both) / plain_both);
   std::printf(
       "%-5s server with AdamW: %.2f B a parameter resident (reach 16, and pieces in flight)\n",
       kind.c_str(),
       static_cast<double>(adamw_server.resident_bytes()) / static_cast<double>(kElements));
-  const char* names[3] = {"raw", "ours", "adamw"};
-  for (int which = 0; which < 3; ++which) {
-    std::printf("%-5s %-5s processor time a round: worker %.0f ms, server %.0f ms\n", kind.c_str(),
-                names[which], 1e3 * client_cpu[which] / rounds, 1e3 * server_cpu[which] / rounds);
+  const Times* times[4] = {&raw_times, &copied_times, &plain_times, &adamw_times};
+  const char* names[4] = {"raw", "copied", "ours", "adamw"};
+  for (int which = 0; which < 4; ++which) {
+    const double wall = sum(times[which]->both);
+    std::printf(
+        "%-5s %-6s processor time a round: worker %.0f ms, server %.0f ms; %.1f processors busy\n",
+        kind.c_str(), names[which], 1e3 * client_cpu[which] / rounds,
+        1e3 * server_cpu[which] / rounds, (client_cpu[which] + server_cpu[which]) / wall);
   }
   std::fflush(stdout);
 }
@@ -245,8 +265,11 @@ int main(int argc, char** argv) {
   std::string folder = "/tmp/ballast-bench-XXXXXX";
   CHECK(::mkdtemp(folder.data()) != nullptr);
   write_certificates(folder);
+  const std::string only = argc > 2 ? argv[2] : "";
   measure_optimizer(rounds);
-  for (const char* kind : {"unix", "tcp", "tls"}) measure(kind, folder, rounds);
+  for (const char* kind : {"unix", "tcp", "tls"}) {
+    if (only.empty() || only == kind) measure(kind, folder, rounds);
+  }
   std::filesystem::remove_all(folder);
   return 0;
 }

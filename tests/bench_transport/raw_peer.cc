@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <thread>
 #include <vector>
 
@@ -30,6 +31,15 @@ grpc::ByteBuffer piece_of(const std::vector<char>& memory, size_t index, size_t 
   return grpc::ByteBuffer(&slice, 1);
 }
 
+void copy_out(const grpc::ByteBuffer& message, char* into) {
+  std::vector<grpc::Slice> slices;
+  CHECK(message.Dump(&slices).ok());
+  for (const grpc::Slice& slice : slices) {
+    std::memcpy(into, slice.begin(), slice.size());
+    into += slice.size();
+  }
+}
+
 bool next(grpc::CompletionQueue& queue) {
   void* tag = nullptr;
   bool ok = false;
@@ -43,7 +53,7 @@ double seconds(std::chrono::steady_clock::time_point start) {
 }  // namespace
 
 void serve_raw(const std::string& listen, std::shared_ptr<grpc::ServerCredentials> credentials,
-               size_t pieces, size_t piece_bytes) {
+               size_t pieces, size_t piece_bytes, Received received) {
   grpc::AsyncGenericService service;
   grpc::ServerBuilder builder;
   int port = 0;
@@ -69,12 +79,14 @@ void serve_raw(const std::string& listen, std::shared_ptr<grpc::ServerCredential
   grpc::GenericServerAsyncReaderWriter stream(&context);
   service.RequestCall(&context, &stream, queue.get(), queue.get(), &context);
   if (!next(*queue)) return;
-  for (size_t received = 0;;) {
+  std::vector<char> kept(received == Received::kCopied ? memory.size() : 0);
+  for (size_t count = 0;;) {
     grpc::ByteBuffer message;
     stream.Read(&message, &message);
     if (!next(*queue)) std::_Exit(0);
     if (message.Length() == piece_bytes) {
-      if (++received % pieces != 0) continue;
+      if (!kept.empty()) copy_out(message, kept.data() + count % pieces * piece_bytes);
+      if (++count % pieces != 0) continue;
       stream.Write(small(), &message);
       if (!next(*queue)) std::_Exit(0);
       continue;
@@ -90,6 +102,7 @@ struct RawClient::Stream {
   size_t pieces;
   size_t piece_bytes;
   std::vector<char> memory;
+  std::vector<char> kept;  // empty: what comes is dropped
   grpc::CompletionQueue queue;
   std::shared_ptr<grpc::Channel> channel;
   std::unique_ptr<grpc::GenericStub> stub;
@@ -99,15 +112,17 @@ struct RawClient::Stream {
 
 RawClient::RawClient(const std::string& address,
                      std::shared_ptr<grpc::ChannelCredentials> credentials, size_t pieces,
-                     size_t piece_bytes)
-    : stream_(new Stream{.pieces = pieces,
-                         .piece_bytes = piece_bytes,
-                         .memory = std::vector<char>(pieces * piece_bytes, 1),
-                         .queue = {},
-                         .channel = {},
-                         .stub = {},
-                         .context = {},
-                         .call = {}}) {
+                     size_t piece_bytes, Received received)
+    : stream_(new Stream{
+          .pieces = pieces,
+          .piece_bytes = piece_bytes,
+          .memory = std::vector<char>(pieces * piece_bytes, 1),
+          .kept = std::vector<char>(received == Received::kCopied ? pieces * piece_bytes : 0),
+          .queue = {},
+          .channel = {},
+          .stub = {},
+          .context = {},
+          .call = {}}) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   stream_->channel = grpc::CreateCustomChannel(address, credentials, arguments);
@@ -147,6 +162,7 @@ double RawClient::pull_seconds() {
     stream_->call->Read(&message, stream_.get());
     CHECK(next(stream_->queue));
     CHECK(message.Length() == stream_->piece_bytes);
+    if (!stream_->kept.empty()) copy_out(message, stream_->kept.data() + i * stream_->piece_bytes);
   }
   return seconds(start);
 }
