@@ -61,10 +61,10 @@ TEST(EvaluationDue, AtMultiplesAndAtTheEndButNotAtTheStart) {
   settings.steps = 25;
   settings.evaluation_every = 10;
   settings.evaluation_batches = 4;
-  for (const Step due : {10, 20, 25}) {
+  for (const Step due : {10U, 20U, 25U}) {
     EXPECT_TRUE(evaluation_due(settings, due)) << due;
   }
-  for (const Step not_due : {0, 5, 24, 30}) {
+  for (const Step not_due : {0U, 5U, 24U, 30U}) {
     EXPECT_EQ(evaluation_due(settings, not_due), not_due == 30) << not_due;
   }
   settings.evaluation_every = 0;
