@@ -1,6 +1,6 @@
 # The commands that everybody uses; each installs what it needs. CMakePresets.json has the builds.
 #   make quickstart     train the example on this machine and print a sample
-#   make test           build and run every test
+#   make test           build and run every test; those without processes under ASan+UBSan, too; the fuzz targets
 #   make sanitize       unit, property and simulation tests under ASan+UBSan and under TSan; the fuzz targets
 #   make check          format, lint, layering and house style
 #   make bench          print the benchmarks
@@ -40,18 +40,19 @@ quickstart: dependencies
 	$(call build,release,programs)
 	build/release/bin/ballast run crds/examples/quickstart.yaml
 
+# One ctest over several builds, so that its summary at the end is the whole answer.
+ctest_over = mkdir -p build/$(1) && printf 'subdirs("$(CURDIR)/build/%s")\n' $(2) > build/$(1)/CTestTestfile.cmake \
+	&& ctest --test-dir build/$(1) --parallel $(JOBS)
+
 test: dependencies-test
 	$(call build,release,all)
-	ctest --test-dir build/release --parallel $(JOBS)
+	$(call build,dev,selected_tests)
+	$(call ctest_over,test,release dev)
 
-# One ctest over the builds, so that its summary at the end is the whole answer.
 sanitize: dependencies-test
 	$(call build,dev,selected_tests)
 	$(call build,tsan,selected_tests)
-	$(call build,fuzz,selected_tests)
-	@mkdir -p build/sanitize
-	@printf 'subdirs("$(CURDIR)/build/%s")\n' dev tsan fuzz > build/sanitize/CTestTestfile.cmake
-	ctest --test-dir build/sanitize --parallel $(JOBS)
+	$(call ctest_over,sanitize,dev tsan)
 
 check: dependencies-check
 	@scripts/check.sh

@@ -10,6 +10,7 @@
 # BALLAST_TEST_LABELS; others are built only by name and not run by ctest).
 
 set(BALLAST_SANITIZER "" CACHE STRING "empty, or the value of -fsanitize= (address,undefined or thread)")
+option(BALLAST_FUZZ "build the fuzz targets (clang, with BALLAST_SANITIZER=address,undefined)" OFF)
 set(BALLAST_TEST_LABELS ".*" CACHE STRING "regular expression: labels of the tests to build and to run")
 
 add_custom_target(programs)
@@ -33,6 +34,9 @@ if(BALLAST_SANITIZER)
   target_compile_options(ballast_options INTERFACE
     -fsanitize=${BALLAST_SANITIZER} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(ballast_options INTERFACE -fsanitize=${BALLAST_SANITIZER})
+  if(BALLAST_FUZZ)
+    target_compile_options(ballast_options INTERFACE -fsanitize=fuzzer-no-link)   # fuzzers see where code went
+  endif()
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # gcc loses track of initialization in instrumented code; the other builds keep the warning.
     target_compile_options(ballast_options INTERFACE -Wno-maybe-uninitialized)
