@@ -56,9 +56,8 @@ uint64_t probe(const Compute& compute) {
 }  // namespace
 
 std::string numerics_fingerprint(const Compute& compute) {
-  const TileShape tile = gemm_tile(1 << 20, 1 << 20);
-  return fmt::format("ballast {}; {}; kernels {}; {}; tiles {}x{}; probe {:016x}", BALLAST_VERSION,
-                     kCompiler, compute.kernels->name, gemm_library(), tile.rows, tile.columns,
+  return fmt::format("ballast {}; {}; kernels {}; {}; tiles {}; probe {:016x}", BALLAST_VERSION,
+                     kCompiler, compute.kernels->name, gemm_library(), gemm_tiles(),
                      probe(compute));
 }
 

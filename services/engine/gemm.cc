@@ -14,9 +14,12 @@ extern "C" void omp_set_num_threads(int threads);
 namespace ballast {
 namespace {
 
-// Larger tiles spread the cost of packing; smaller ones give more threads something to do.
+// Larger tiles spread the cost of packing; smaller ones give more threads something to do. Rows are
+// cut further than columns: the library packs the second operand anew for each tile, slowly where
+// it is transposed, and fewer than 128 columns do not pay for that (measured on AVX-512: 48 GFLOP/s
+// in tiles of 64 x 64, 86 to 107 in tiles of 64 x 128).
 constexpr TileShape kLargestTile{128, 256};
-constexpr size_t kSmallestTileSide = 64;
+constexpr TileShape kSmallestTile{64, 128};
 constexpr size_t kTilesWanted = 4;
 
 size_t pieces(size_t whole, size_t part) { return (whole + part - 1) / part; }
@@ -71,9 +74,9 @@ void gemm_on_this_thread(const Compute& compute, const Gemm& gemm) {
 TileShape gemm_tile(size_t m, size_t n) {
   TileShape tile = kLargestTile;
   while (pieces(m, tile.rows) * pieces(n, tile.columns) < kTilesWanted) {
-    if (tile.columns > kSmallestTileSide && tile.columns >= tile.rows) {
+    if (tile.columns > kSmallestTile.columns) {
       tile.columns /= 2;
-    } else if (tile.rows > kSmallestTileSide) {
+    } else if (tile.rows > kSmallestTile.rows) {
       tile.rows /= 2;
     } else {
       break;
@@ -103,6 +106,11 @@ std::string gemm_library() {
   const dnnl_version_t* version = dnnl_version();
   return fmt::format("oneDNN {}.{}.{} {}", version->major, version->minor, version->patch,
                      isa_name(dnnl_get_effective_cpu_isa()));
+}
+
+std::string gemm_tiles() {
+  return fmt::format("{}x{}..{}x{}", kSmallestTile.rows, kSmallestTile.columns, kLargestTile.rows,
+                     kLargestTile.columns);
 }
 
 }  // namespace ballast

@@ -43,5 +43,7 @@ TileShape gemm_tile(size_t m, size_t n);
 
 // Name and version of the library and the instruction set it uses here.
 std::string gemm_library();
+// Which tiles there are, for the numerics fingerprint.
+std::string gemm_tiles();
 
 }  // namespace ballast

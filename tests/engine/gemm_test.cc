@@ -100,8 +100,9 @@ TEST(GemmTile, CutsSmallProductsIntoSeveralTilesAndLargeOnesIntoLargeTiles) {
     return std::pair(tile.rows, tile.columns);
   };
   EXPECT_EQ(tiles(4096, 4096), std::pair(size_t{128}, size_t{256}));
-  EXPECT_EQ(tiles(128, 128), std::pair(size_t{64}, size_t{64}));
-  EXPECT_EQ(tiles(1, 1), std::pair(size_t{64}, size_t{64}));
+  EXPECT_EQ(tiles(128, 128), std::pair(size_t{64}, size_t{128}));
+  EXPECT_EQ(tiles(128, 512), std::pair(size_t{128}, size_t{128}));
+  EXPECT_EQ(tiles(1, 1), std::pair(size_t{64}, size_t{128}));
 }
 
 }  // namespace
