@@ -1,7 +1,7 @@
 # The commands that everybody uses; each installs what it needs. CMakePresets.json has the builds.
 #   make quickstart     train the example on this machine and print a sample
-#   make test           build and run every test; those without processes under ASan+UBSan, too; the fuzz targets
-#   make sanitize       unit, property and simulation tests under ASan+UBSan and under TSan; the fuzz targets
+#   make test           build and run every test; those within one process under ASan+UBSan, too; fuzz targets
+#   make sanitize       tests within one process under ASan+UBSan and under TSan; fuzz targets
 #   make check          format, lint, layering and house style
 #   make bench          print the benchmarks
 #   make sim SEEDS=N    run the simulator with N seeds

@@ -2,7 +2,7 @@
 #
 #   ballast_library(NAME SOURCES ... [LIBRARIES ...])      one library a folder
 #   ballast_program(NAME SOURCES ... [LIBRARIES ...])
-#   ballast_test(NAME LABEL unit|property|sim|integration|oracle|cluster|bench SOURCES ... [LIBRARIES ...]
+#   ballast_test(NAME LABEL unit|property|sim|threads|integration|oracle|cluster|bench SOURCES ... [LIBRARIES ...]
 #                [TIMEOUT seconds])
 #   ballast_benchmark(NAME SOURCES ... [LIBRARIES ...])    Google Benchmark, with its own main
 #
@@ -83,7 +83,7 @@ endfunction()
 
 function(ballast_test name)
   cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
-  if(NOT ARG_LABEL MATCHES "^(unit|property|sim|integration|oracle|cluster|bench)$")
+  if(NOT ARG_LABEL MATCHES "^(unit|property|sim|threads|integration|oracle|cluster|bench)$")
     message(FATAL_ERROR "${name}: LABEL is \"${ARG_LABEL}\", which no test has")
   endif()
   add_executable(${name} ${ARG_SOURCES})
