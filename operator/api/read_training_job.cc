@@ -1,9 +1,11 @@
 #include "operator/api/read_training_job.h"
 
 #include <algorithm>
+#include <span>
 
 #include "operator/api/field_reader.h"
 #include "operator/api/override.h"
+#include "operator/api/training_choices.h"
 #include "operator/api/validate.h"
 
 namespace ballast::api {
@@ -47,24 +49,31 @@ Data read_data(FieldReader reader) {
   return data;
 }
 
+// Fields that only other choices have. A name that is not known is a problem of its own.
+void refuse_fields_of_others(FieldReader& reader, std::span<const NamedChoice> choices,
+                             const std::string& what, const std::string& name) {
+  const NamedChoice* chosen = find_choice(choices, name);
+  if (chosen == nullptr) return;
+  for (const std::string& field : special_fields(choices)) {
+    if (chosen->has(field) || !reader.has(field)) continue;
+    reader.problem(field, "belongs to the " + what + " " + owners_of(choices, field) + "; " + name +
+                              " has " + listed(chosen->fields) + " of its own");
+  }
+}
+
 Optimizer read_optimizer(FieldReader reader) {
   Optimizer optimizer;
   reader.text("name", optimizer.name);
   reader.decimal("learningRate", optimizer.learning_rate);
+  if (optimizer.name != "adamw") optimizer.weight_decay = "0";
   reader.decimal("weightDecay", optimizer.weight_decay);
   reader.decimal("beta1", optimizer.beta1);
   reader.decimal("beta2", optimizer.beta2);
   reader.decimal("epsilon", optimizer.epsilon);
   reader.decimal("momentum", optimizer.momentum);
-  if (optimizer.name == "sgd") {
-    for (const char* name : {"beta1", "beta2", "epsilon"}) {
-      if (reader.has(name))
-        reader.problem(name, "belongs to the optimizer adamw; sgd has momentum");
-    }
-  }
-  if (optimizer.name == "adamw" && reader.has("momentum")) {
-    reader.problem("momentum", "belongs to the optimizer sgd; adamw has beta1 and beta2");
-  }
+  reader.boolean("nesterov", optimizer.nesterov);
+  reader.decimal("alpha", optimizer.alpha);
+  refuse_fields_of_others(reader, optimizer_choices(), "optimizer", optimizer.name);
   reader.finish();
   return optimizer;
 }
@@ -72,17 +81,21 @@ Optimizer read_optimizer(FieldReader reader) {
 Schedule read_schedule(FieldReader reader, int64_t steps) {
   Schedule schedule;
   reader.text("name", schedule.name);
-  const bool constant = schedule.name == "constant";
+  const NamedChoice* chosen = find_choice(schedule_choices(), schedule.name);
+  const auto has = [&](const char* field) { return chosen != nullptr && chosen->has(field); };
   reader.integer("lengthSteps", schedule.length_steps);
-  if (!reader.has("lengthSteps")) schedule.length_steps = constant ? 0 : steps;
+  if (!reader.has("lengthSteps") && has("lengthSteps")) schedule.length_steps = steps;
   reader.integer("warmupSteps", schedule.warmup_steps);
-  if (!reader.has("warmupSteps") && !constant) {
-    schedule.warmup_steps = std::min<int64_t>(100, schedule.length_steps / 10);
+  if (!reader.has("warmupSteps") && has("warmupSteps")) {
+    const int64_t length = has("lengthSteps") ? schedule.length_steps : steps;
+    schedule.warmup_steps = std::min<int64_t>(100, length / 10);
+  }
+  reader.integer("decaySteps", schedule.decay_steps);
+  if (!reader.has("decaySteps") && has("decaySteps")) {
+    schedule.decay_steps = schedule.length_steps / 5;
   }
   reader.decimal("minLearningRate", schedule.min_learning_rate);
-  for (const char* name : {"lengthSteps", "warmupSteps", "minLearningRate"}) {
-    if (constant && reader.has(name)) reader.problem(name, "belongs to the schedule warmupCosine");
-  }
+  refuse_fields_of_others(reader, schedule_choices(), "schedule", schedule.name);
   reader.finish();
   return schedule;
 }

@@ -44,21 +44,24 @@ struct Data {
 };
 
 struct Optimizer {
-  std::string name = "adamw";  // adamw | sgd
+  std::string name = "adamw";  // training_choices.h
   std::string learning_rate = "1e-3";
-  std::string weight_decay = "0.1";
-  std::string beta1 = "0.9";     // adamw
-  std::string beta2 = "0.999";   // adamw
-  std::string epsilon = "1e-8";  // adamw
-  std::string momentum = "0";    // sgd
+  std::string weight_decay = "0.1";  // of matrices alone; default: "0" for all but adamw
+  std::string beta1 = "0.9";         // adam, adamw
+  std::string beta2 = "0.999";       // adam, adamw
+  std::string epsilon = "1e-8";      // all but sgd
+  std::string momentum = "0";        // sgd
+  bool nesterov = false;             // sgd with momentum
+  std::string alpha = "0.99";        // rmsprop: how much of the mean square stays
 
   bool operator==(const Optimizer&) const = default;
 };
 
 struct Schedule {
-  std::string name = "warmupCosine";  // warmupCosine | constant
-  int64_t warmup_steps = 0;           // default: a tenth of lengthSteps, at most 100
+  std::string name = "warmupCosine";  // training_choices.h
+  int64_t warmup_steps = 0;           // default: a tenth of the length, at most 100
   int64_t length_steps = 0;           // default: training.steps
+  int64_t decay_steps = 0;            // warmupStableDecay; default: a fifth of lengthSteps
   std::string min_learning_rate = "0";
 
   bool operator==(const Schedule&) const = default;

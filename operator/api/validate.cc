@@ -7,6 +7,7 @@
 
 #include "operator/api/decimal.h"
 #include "operator/api/problem.h"
+#include "operator/api/training_choices.h"
 
 namespace ballast::api {
 namespace {
@@ -166,43 +167,54 @@ class Rules {
     range("spec.training.maxSkippedInARow", training.max_skipped_in_a_row, 1, 1'000'000);
   }
 
+  // Some know SGD with momentum by names of its own.
+  void optimizer_name(const std::string& path, const std::string& name) {
+    if (name == "momentum" || name == "nesterov") {
+      return violated({path}, "found \"" + name + "\"; expected sgd with momentum: \"0.9\"" +
+                                  (name == "nesterov" ? " and nesterov: true" : ""));
+    }
+    choice(path, name, names_of(optimizer_choices()), {"lion", "muon", "adafactor"});
+  }
+
+  // "0" to below "1".
+  void share(const std::string& path, const std::string& text) {
+    const std::string expected = "\"0\" to below \"1\"";
+    const auto value = decimal(path, text, 0, 1, expected);
+    if (value && *value == 1) violated({path}, "found \"" + text + "\"; expected " + expected);
+  }
+
   void optimizer() {
     const Optimizer& optimizer = spec_.training.optimizer;
     const std::string at = "spec.training.optimizer.";
-    choice(at + "name", optimizer.name, {"adamw", "sgd"}, {"adam", "lion", "muon", "adafactor"});
+    optimizer_name(at + "name", optimizer.name);
     decimal(at + "learningRate", optimizer.learning_rate, 0, 1e6, "\"0\" or more");
     decimal(at + "weightDecay", optimizer.weight_decay, 0, 1e6, "\"0\" or more");
-    for (const auto& [name, text] :
-         {std::pair{"beta1", &optimizer.beta1}, std::pair{"beta2", &optimizer.beta2}}) {
-      const auto beta = decimal(at + name, *text, 0, 1, "\"0\" to below \"1\"");
-      if (beta && *beta == 1)
-        violated({at + name}, "found \"" + *text + "\"; expected \"0\" to below \"1\"");
-    }
+    share(at + "beta1", optimizer.beta1);
+    share(at + "beta2", optimizer.beta2);
+    share(at + "momentum", optimizer.momentum);
+    share(at + "alpha", optimizer.alpha);
     const auto epsilon =
         decimal(at + "epsilon", optimizer.epsilon, 0, 1, "above \"0\", such as \"1e-8\"");
     if (epsilon && *epsilon < 1e-30) {
       violated({at + "epsilon"},
                "found \"" + optimizer.epsilon + "\"; expected above \"0\", such as \"1e-8\"");
     }
-    const auto momentum =
-        decimal(at + "momentum", optimizer.momentum, 0, 1, "\"0\" to below \"1\"");
-    if (momentum && *momentum == 1)
-      violated({at + "momentum"}, "found \"" + optimizer.momentum + "\"; expected below \"1\"");
+    const auto momentum = parse_decimal(optimizer.momentum);
+    if (optimizer.nesterov && momentum && *momentum == 0) {
+      violated({at + "nesterov", at + "momentum"},
+               "found true, but momentum is \"" + optimizer.momentum +
+                   "\"; expected a momentum above \"0\", such as \"0.9\"");
+    }
   }
 
   void schedule() {
     const Schedule& schedule = spec_.training.schedule;
     const std::string at = "spec.training.schedule.";
-    choice(at + "name", schedule.name, {"warmupCosine", "constant"});
-    if (schedule.name != "warmupCosine") return;
-    const bool length = range(at + "lengthSteps", schedule.length_steps, 1, kMaxCount);
+    choice(at + "name", schedule.name, names_of(schedule_choices()));
+    const NamedChoice* chosen = find_choice(schedule_choices(), schedule.name);
+    if (chosen == nullptr || chosen->fields.empty()) return;
     const bool warmup = range(at + "warmupSteps", schedule.warmup_steps, 0, kMaxCount);
-    if (length && warmup && schedule.warmup_steps > schedule.length_steps) {
-      violated({at + "warmupSteps", at + "lengthSteps", "spec.training.steps"},
-               "found " + std::to_string(schedule.warmup_steps) +
-                   "; expected at most lengthSteps, which is " +
-                   std::to_string(schedule.length_steps));
-    }
+    if (chosen->has("lengthSteps") && warmup) schedule_length(at);
     const auto low =
         decimal(at + "minLearningRate", schedule.min_learning_rate, 0, 1e6, "\"0\" or more");
     const auto peak = parse_decimal(spec_.training.optimizer.learning_rate);
@@ -212,6 +224,26 @@ class Rules {
                    "\"; expected at most spec.training.optimizer.learningRate, "
                    "which is \"" +
                    spec_.training.optimizer.learning_rate + "\"");
+    }
+  }
+
+  // Warm-up and decay must find room in the length.
+  void schedule_length(const std::string& at) {
+    const Schedule& schedule = spec_.training.schedule;
+    if (!range(at + "lengthSteps", schedule.length_steps, 1, kMaxCount)) return;
+    if (schedule.warmup_steps > schedule.length_steps) {
+      return violated({at + "warmupSteps", at + "lengthSteps", "spec.training.steps"},
+                      "found " + std::to_string(schedule.warmup_steps) +
+                          "; expected at most lengthSteps, which is " +
+                          std::to_string(schedule.length_steps));
+    }
+    const int64_t rest = schedule.length_steps - schedule.warmup_steps;
+    if (range(at + "decaySteps", schedule.decay_steps, 0, kMaxCount) &&
+        schedule.decay_steps > rest) {
+      violated({at + "decaySteps", at + "warmupSteps", at + "lengthSteps", "spec.training.steps"},
+               "found " + std::to_string(schedule.decay_steps) +
+                   "; expected at most lengthSteps - warmupSteps, which is " +
+                   std::to_string(rest));
     }
   }
 

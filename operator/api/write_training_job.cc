@@ -1,30 +1,45 @@
 #include "operator/api/read_training_job.h"
 
+#include <span>
+
+#include "operator/api/training_choices.h"
+
 namespace ballast::api {
 namespace {
 
 using nlohmann::json;
 
+// Of all values those that the chosen one has.
+void write_fields(std::span<const NamedChoice> choices, const std::string& name, const json& values,
+                  json& out) {
+  const NamedChoice* chosen = find_choice(choices, name);
+  if (chosen == nullptr) return;
+  for (const std::string& field : chosen->fields) out[field] = values.at(field);
+}
+
 json write_optimizer(const Optimizer& optimizer) {
   json out = {{"name", optimizer.name},
               {"learningRate", optimizer.learning_rate},
               {"weightDecay", optimizer.weight_decay}};
-  if (optimizer.name == "sgd") {
-    out["momentum"] = optimizer.momentum;
-  } else {
-    out["beta1"] = optimizer.beta1;
-    out["beta2"] = optimizer.beta2;
-    out["epsilon"] = optimizer.epsilon;
-  }
+  write_fields(optimizer_choices(), optimizer.name,
+               {{"beta1", optimizer.beta1},
+                {"beta2", optimizer.beta2},
+                {"epsilon", optimizer.epsilon},
+                {"momentum", optimizer.momentum},
+                {"nesterov", optimizer.nesterov},
+                {"alpha", optimizer.alpha}},
+               out);
   return out;
 }
 
 json write_schedule(const Schedule& schedule) {
   json out = {{"name", schedule.name}};
-  if (schedule.name == "constant") return out;
-  out["warmupSteps"] = schedule.warmup_steps;
-  out["lengthSteps"] = schedule.length_steps;
-  out["minLearningRate"] = schedule.min_learning_rate;
+  write_fields(schedule_choices(), schedule.name,
+               {{"warmupSteps", schedule.warmup_steps},
+                {"lengthSteps", schedule.length_steps},
+                {"decaySteps", schedule.decay_steps},
+                {"minLearningRate", schedule.min_learning_rate}},
+               out);
   return out;
 }
 

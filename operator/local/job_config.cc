@@ -18,6 +18,33 @@ double number(const std::string& decimal) {
 uint32_t small(int64_t value) { return static_cast<uint32_t>(value); }
 uint64_t large(int64_t value) { return static_cast<uint64_t>(value); }
 
+// "warmupCosine" as the wire's enums write it: "WARMUP_COSINE".
+std::string enum_word(const std::string& name) {
+  std::string word;
+  for (const char c : name) {
+    const bool upper = c >= 'A' && c <= 'Z';
+    if (upper) word += '_';
+    word += upper || c < 'a' || c > 'z' ? c : static_cast<char>(c - 'a' + 'A');
+  }
+  return word;
+}
+
+// validate() has seen the names, and a test holds its lists against the enums.
+v1::OptimizerKind optimizer_kind(const v1::OptimizerConfig& optimizer) {
+  if (optimizer.name() == "sgd" && optimizer.momentum() != 0) {
+    return optimizer.nesterov() ? v1::OPTIMIZER_NESTEROV : v1::OPTIMIZER_MOMENTUM;
+  }
+  v1::OptimizerKind kind = v1::OPTIMIZER_SGD;
+  CHECK(v1::OptimizerKind_Parse("OPTIMIZER_" + enum_word(optimizer.name()), &kind));
+  return kind;
+}
+
+v1::ScheduleKind schedule_kind(const std::string& name) {
+  v1::ScheduleKind kind = v1::SCHEDULE_CONSTANT;
+  CHECK(v1::ScheduleKind_Parse("SCHEDULE_" + enum_word(name), &kind));
+  return kind;
+}
+
 void fill_training(const api::Training& from, v1::TrainingConfig& to) {
   to.set_steps(large(from.steps));
   to.set_batch(small(from.batch));
@@ -32,11 +59,14 @@ void fill_training(const api::Training& from, v1::TrainingConfig& to) {
   optimizer.set_beta2(number(from.optimizer.beta2));
   optimizer.set_epsilon(number(from.optimizer.epsilon));
   optimizer.set_momentum(number(from.optimizer.momentum));
+  optimizer.set_nesterov(from.optimizer.nesterov);
+  optimizer.set_alpha(number(from.optimizer.alpha));
   auto& schedule = *to.mutable_schedule();
   schedule.set_name(from.schedule.name);
   schedule.set_warmup_steps(large(from.schedule.warmup_steps));
   schedule.set_length_steps(large(from.schedule.length_steps));
   schedule.set_min_learning_rate(number(from.schedule.min_learning_rate));
+  schedule.set_decay_steps(large(from.schedule.decay_steps));
   to.set_gradient_clip(number(from.gradient_clip));
   to.mutable_evaluation()->set_every_steps(large(from.evaluation.every_steps));
   to.mutable_evaluation()->set_batches(small(from.evaluation.batches));
@@ -90,19 +120,20 @@ v1::TrainingSettings training_settings(const api::TrainingJob& job) {
   to.set_steps(from.steps());
   to.set_microbatches(from.microbatches());
   auto& optimizer = *to.mutable_optimizer();
-  optimizer.set_kind(from.optimizer().name() == "sgd" ? v1::OPTIMIZER_SGD : v1::OPTIMIZER_ADAMW);
+  optimizer.set_kind(optimizer_kind(from.optimizer()));
   optimizer.set_learning_rate(from.optimizer().learning_rate());
   optimizer.set_weight_decay(from.optimizer().weight_decay());
   optimizer.set_beta1(from.optimizer().beta1());
   optimizer.set_beta2(from.optimizer().beta2());
   optimizer.set_epsilon(from.optimizer().epsilon());
   optimizer.set_momentum(from.optimizer().momentum());
+  optimizer.set_alpha(from.optimizer().alpha());
   auto& schedule = *to.mutable_schedule();
-  schedule.set_kind(from.schedule().name() == "constant" ? v1::SCHEDULE_CONSTANT
-                                                         : v1::SCHEDULE_WARMUP_COSINE);
+  schedule.set_kind(schedule_kind(from.schedule().name()));
   schedule.set_warmup_steps(from.schedule().warmup_steps());
   schedule.set_length_steps(from.schedule().length_steps());
   schedule.set_min_learning_rate(from.schedule().min_learning_rate());
+  schedule.set_decay_steps(from.schedule().decay_steps());
   to.set_gradient_clip(from.gradient_clip());
   to.set_evaluation_every(from.evaluation().every_steps());
   to.set_evaluation_batches(from.evaluation().batches());

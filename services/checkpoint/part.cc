@@ -80,15 +80,6 @@ std::string part_file_name(uint32_t index, uint32_t count) {
   return fmt::format("server-{}-of-{}.safetensors", index, count);
 }
 
-std::vector<std::string> state_names(std::string_view optimizer, uint32_t state_count) {
-  std::vector<std::string> names;
-  if (optimizer == "adamw") names = {"first_moment", "second_moment"};
-  if (optimizer == "sgd") names = {"momentum"};
-  while (names.size() < state_count) names.push_back(fmt::format("state_{}", names.size() + 1));
-  names.resize(state_count);
-  return names;
-}
-
 Result<PartWriter> PartWriter::create(FileSystem& files, const std::filesystem::path& directory,
                                       const std::string& file, const PartHeader& header,
                                       std::span<const SegmentId> held,

@@ -36,9 +36,6 @@ struct PartHeader {
 std::string entry_name(std::string_view state, SegmentId segment);  // "first_moment/17"
 // "server-<index>-of-<count>.safetensors"
 std::string part_file_name(uint32_t index, uint32_t count);
-// The optimizer states' names in the order in which servers number them (1, 2): adamw has
-// first_moment and second_moment, sgd with momentum has momentum, anything else state_1 and so on.
-std::vector<std::string> state_names(std::string_view optimizer, uint32_t state_count);
 
 class PartWriter {
  public:

@@ -8,38 +8,11 @@
 #include <string>
 
 #include "services/core/layout.h"
+#include "services/core/optimizers.h"
+#include "services/core/schedule.h"
 #include "services/core/types.h"
 
 namespace ballast {
-
-enum class OptimizerKind : uint8_t { kSgd, kAdamW };
-
-struct OptimizerSettings {
-  OptimizerKind kind = OptimizerKind::kAdamW;
-  double learning_rate = 1e-3;  // the schedule's peak
-  double weight_decay =
-      0;  // decoupled for AdamW, added to the gradient for SGD; kDecay groups only
-  double beta1 = 0.9;
-  double beta2 = 0.999;
-  double epsilon = 1e-8;
-  double momentum = 0;  // SGD
-
-  bool operator==(const OptimizerSettings&) const = default;
-};
-
-// fp32 arrays beside the parameters: AdamW 2, SGD with momentum 1, SGD 0.
-uint32_t state_count(const OptimizerSettings& settings);
-
-enum class ScheduleKind : uint8_t { kConstant, kWarmupCosine };
-
-struct ScheduleSettings {
-  ScheduleKind kind = ScheduleKind::kConstant;
-  uint64_t warmup_steps = 0;
-  uint64_t length_steps = 0;
-  double min_learning_rate = 0;
-
-  bool operator==(const ScheduleSettings&) const = default;
-};
 
 struct TrainingSettings {
   uint64_t steps = 0;
@@ -100,10 +73,6 @@ struct StepSums {
 // caller's.
 Record make_record(const TrainingSettings& settings, const std::optional<Record>& previous,
                    Step step, const StepSums& sums);
-
-// The schedule's learning rate of a step: + - * / only, the cosine by our own polynomial (|error|
-// below 1e-12), so that every build computes the same bits.
-double learning_rate(const ScheduleSettings& schedule, double peak, Step step);
 
 // 1 - beta^k by repeated squaring in fp64.
 double bias_correction(double beta, uint64_t applied_steps);

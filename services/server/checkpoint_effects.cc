@@ -11,12 +11,9 @@
 namespace ballast {
 namespace {
 
-std::string_view optimizer_name(const OptimizerSettings& settings) {
-  return settings.kind == OptimizerKind::kAdamW ? "adamw" : "sgd";
-}
-
 std::vector<std::string> names_of_states(const OptimizerSettings& settings) {
-  return state_names(optimizer_name(settings), state_count(settings));
+  const auto& states = optimizer_info(settings.kind).states;
+  return {states.begin(), states.end()};
 }
 
 }  // namespace
@@ -66,7 +63,7 @@ ManifestWritten save_manifest(const SaveManifest& effect, const std::string& job
   manifest.job_uid = job_uid;
   manifest.data_fingerprint = effect.identity.data_fingerprint;
   manifest.numerics_fingerprint = effect.identity.numerics_fingerprint;
-  manifest.optimizer = optimizer_name(effect.training.optimizer);
+  manifest.optimizer = optimizer_info(effect.training.optimizer.kind).name;
   manifest.states = names_of_states(effect.training.optimizer);
   manifest.applied_steps = effect.last ? effect.last->applied_steps : 0;
   manifest.skipped_in_a_row = effect.last ? effect.last->skipped_in_a_row : 0;

@@ -9,12 +9,67 @@
 namespace ballast {
 namespace {
 
-struct AdamWConstants {
-  float scale, beta1, rest1, beta2, rest2, inverse1, inverse2, epsilon, learning_rate, decay;
+// Settings and record, rounded to fp32 once.
+struct Constants {
+  Constants(const OptimizerSettings& settings, const Record& record, ParameterGroup group)
+      : scale(record.scale),
+        learning_rate(record.learning_rate),
+        decay(group == ParameterGroup::kDecay ? static_cast<float>(settings.weight_decay) : 0.0f),
+        momentum(static_cast<float>(settings.momentum)),
+        beta1(static_cast<float>(settings.beta1)),
+        rest1(static_cast<float>(1.0 - settings.beta1)),
+        beta2(static_cast<float>(settings.beta2)),
+        rest2(static_cast<float>(1.0 - settings.beta2)),
+        inverse1(1.0f / record.bias_correction1),
+        inverse2(1.0f / record.bias_correction2),
+        alpha(static_cast<float>(settings.alpha)),
+        rest_alpha(static_cast<float>(1.0 - settings.alpha)),
+        epsilon(static_cast<float>(settings.epsilon)) {}
+
+  float scale, learning_rate, decay, momentum;
+  float beta1, rest1, beta2, rest2, inverse1, inverse2;
+  float alpha, rest_alpha, epsilon;
 };
 
+BALLAST_LOOP sgd_loop(float* __restrict p, const float* __restrict root, size_t count,
+                      const Constants& c) {
+  for (size_t i = 0; i < count; ++i) {
+    const float g = root[i] * c.scale + c.decay * p[i];
+    p[i] = p[i] - c.learning_rate * g;
+  }
+}
+
+BALLAST_LOOP momentum_loop(float* __restrict p, float* __restrict u, const float* __restrict root,
+                           size_t count, const Constants& c) {
+  for (size_t i = 0; i < count; ++i) {
+    const float g = root[i] * c.scale + c.decay * p[i];
+    u[i] = c.momentum * u[i] + g;
+    p[i] = p[i] - c.learning_rate * u[i];
+  }
+}
+
+BALLAST_LOOP nesterov_loop(float* __restrict p, float* __restrict u, const float* __restrict root,
+                           size_t count, const Constants& c) {
+  for (size_t i = 0; i < count; ++i) {
+    const float g = root[i] * c.scale + c.decay * p[i];
+    u[i] = c.momentum * u[i] + g;
+    p[i] = p[i] - c.learning_rate * (g + c.momentum * u[i]);
+  }
+}
+
+BALLAST_LOOP adam_loop(float* __restrict p, float* __restrict m, float* __restrict v,
+                       const float* __restrict root, size_t count, const Constants& c) {
+  for (size_t i = 0; i < count; ++i) {
+    const float g = root[i] * c.scale + c.decay * p[i];
+    m[i] = c.beta1 * m[i] + c.rest1 * g;
+    v[i] = c.beta2 * v[i] + (c.rest2 * g) * g;
+    const float direction = (m[i] * c.inverse1) / (__builtin_sqrtf(v[i] * c.inverse2) + c.epsilon);
+    p[i] = p[i] - c.learning_rate * direction;
+  }
+}
+
 BALLAST_LOOP adamw_loop(float* __restrict p, float* __restrict m, float* __restrict v,
-                        const float* __restrict root, size_t count, const AdamWConstants& c) {
+                        const float* __restrict root, size_t count, const Constants& c) {
   for (size_t i = 0; i < count; ++i) {
     const float g = root[i] * c.scale;
     m[i] = c.beta1 * m[i] + c.rest1 * g;
@@ -23,39 +78,44 @@ BALLAST_LOOP adamw_loop(float* __restrict p, float* __restrict m, float* __restr
     p[i] = p[i] - c.learning_rate * (direction + c.decay * p[i]);
   }
 }
-BALLAST_DISPATCH(adamw,
-                 (float* __restrict p, float* __restrict m, float* __restrict v,
-                  const float* __restrict root, size_t count, const AdamWConstants& c),
-                 (p, m, v, root, count, c))
 
-struct SgdConstants {
-  float scale, momentum, learning_rate, decay;
-};
-
-BALLAST_LOOP sgd_loop(float* __restrict p, const float* __restrict root, size_t count,
-                      const SgdConstants& c) {
+BALLAST_LOOP adagrad_loop(float* __restrict p, float* __restrict s, const float* __restrict root,
+                          size_t count, const Constants& c) {
   for (size_t i = 0; i < count; ++i) {
     const float g = root[i] * c.scale + c.decay * p[i];
-    p[i] = p[i] - c.learning_rate * g;
+    s[i] = s[i] + g * g;
+    p[i] = p[i] - c.learning_rate * (g / (__builtin_sqrtf(s[i]) + c.epsilon));
   }
 }
-BALLAST_DISPATCH(sgd,
-                 (float* __restrict p, const float* __restrict root, size_t count,
-                  const SgdConstants& c),
-                 (p, root, count, c))
 
-BALLAST_LOOP sgd_momentum_loop(float* __restrict p, float* __restrict u,
-                               const float* __restrict root, size_t count, const SgdConstants& c) {
+BALLAST_LOOP rmsprop_loop(float* __restrict p, float* __restrict s, const float* __restrict root,
+                          size_t count, const Constants& c) {
   for (size_t i = 0; i < count; ++i) {
     const float g = root[i] * c.scale + c.decay * p[i];
-    u[i] = c.momentum * u[i] + g;
-    p[i] = p[i] - c.learning_rate * u[i];
+    s[i] = c.alpha * s[i] + (c.rest_alpha * g) * g;
+    p[i] = p[i] - c.learning_rate * (g / (__builtin_sqrtf(s[i]) + c.epsilon));
   }
 }
-BALLAST_DISPATCH(sgd_momentum,
-                 (float* __restrict p, float* __restrict u, const float* __restrict root,
-                  size_t count, const SgdConstants& c),
-                 (p, u, root, count, c))
+
+// clang-format off
+#define BALLAST_OPTIMIZER_OF_0(name) \
+  BALLAST_DISPATCH(name, (float* __restrict p, const float* __restrict root, size_t count, \
+                          const Constants& c), (p, root, count, c))
+#define BALLAST_OPTIMIZER_OF_1(name) \
+  BALLAST_DISPATCH(name, (float* __restrict p, float* __restrict s, const float* __restrict root, \
+                          size_t count, const Constants& c), (p, s, root, count, c))
+#define BALLAST_OPTIMIZER_OF_2(name) \
+  BALLAST_DISPATCH(name, (float* __restrict p, float* __restrict m, float* __restrict v, \
+                          const float* __restrict root, size_t count, const Constants& c), \
+                   (p, m, v, root, count, c))
+// clang-format on
+BALLAST_OPTIMIZER_OF_0(sgd)
+BALLAST_OPTIMIZER_OF_1(momentum)
+BALLAST_OPTIMIZER_OF_1(nesterov)
+BALLAST_OPTIMIZER_OF_2(adam)
+BALLAST_OPTIMIZER_OF_2(adamw)
+BALLAST_OPTIMIZER_OF_1(adagrad)
+BALLAST_OPTIMIZER_OF_1(rmsprop)
 
 void check_sizes(const OptimizerView& view, uint32_t states) {
   CHECK(view.root.size() == view.parameters.size());
@@ -68,31 +128,28 @@ void apply_record(const OptimizerSettings& settings, const Record& record, Param
                   const OptimizerView& view) {
   CHECK(record.apply);
   check_sizes(view, state_count(settings));
-  const float decay =
-      group == ParameterGroup::kDecay ? static_cast<float>(settings.weight_decay) : 0.0f;
+  const Constants constants(settings, record, group);
   float* p = view.parameters.data();
+  float* first = view.states[0].data();
+  float* second = view.states[1].data();
   const float* root = view.root.data();
   const size_t count = view.parameters.size();
-  if (settings.kind == OptimizerKind::kAdamW) {
-    const AdamWConstants constants{.scale = record.scale,
-                                   .beta1 = static_cast<float>(settings.beta1),
-                                   .rest1 = static_cast<float>(1.0 - settings.beta1),
-                                   .beta2 = static_cast<float>(settings.beta2),
-                                   .rest2 = static_cast<float>(1.0 - settings.beta2),
-                                   .inverse1 = 1.0f / record.bias_correction1,
-                                   .inverse2 = 1.0f / record.bias_correction2,
-                                   .epsilon = static_cast<float>(settings.epsilon),
-                                   .learning_rate = record.learning_rate,
-                                   .decay = decay};
-    adamw(p, view.states[0].data(), view.states[1].data(), root, count, constants);
-    return;
+  switch (settings.kind) {
+    case OptimizerKind::kSgd:
+      return sgd(p, root, count, constants);
+    case OptimizerKind::kMomentum:
+      return momentum(p, first, root, count, constants);
+    case OptimizerKind::kNesterov:
+      return nesterov(p, first, root, count, constants);
+    case OptimizerKind::kAdam:
+      return adam(p, first, second, root, count, constants);
+    case OptimizerKind::kAdamW:
+      return adamw(p, first, second, root, count, constants);
+    case OptimizerKind::kAdagrad:
+      return adagrad(p, first, root, count, constants);
+    case OptimizerKind::kRmsProp:
+      return rmsprop(p, first, root, count, constants);
   }
-  const SgdConstants constants{.scale = record.scale,
-                               .momentum = static_cast<float>(settings.momentum),
-                               .learning_rate = record.learning_rate,
-                               .decay = decay};
-  if (state_count(settings) == 0) return sgd(p, root, count, constants);
-  sgd_momentum(p, view.states[0].data(), root, count, constants);
 }
 
 void apply_record_to_segment(const OptimizerSettings& settings, const Record& record,

@@ -15,18 +15,23 @@
 
 namespace ballast {
 
-// One segment (or a part of one) with its states: AdamW {first moment, second moment}, SGD with
-// momentum {velocity}. All spans have the same size; unused states are empty.
+// One segment (or a part of one) with its states, in the order of optimizer_table(). All spans have
+// the same size; unused states are empty.
 struct OptimizerView {
   std::span<float> parameters;
-  std::array<std::span<float>, 2> states;
+  std::array<std::span<float>, kMaxOptimizerStates> states;
   std::span<const float> root;
 };
 
-// g = root * record.scale
-// AdamW: m = beta1*m + (1-beta1)*g;  v = beta2*v + ((1-beta2)*g)*g
-//        p = p - lr * ((m * (1/c1)) / (sqrt(v * (1/c2)) + epsilon) + decay*p)
-// SGD:   g = g + decay*p;  with momentum: u = momentum*u + g, p = p - lr*u;  without: p = p - lr*g
+// With h = root * record.scale, and g = h + decay*p for all but AdamW:
+//   SGD       p = p - lr*g
+//   momentum  u = momentum*u + g;  p = p - lr*u
+//   Nesterov  u = momentum*u + g;  p = p - lr*(g + momentum*u)
+//   Adam      m = beta1*m + (1-beta1)*g;  v = beta2*v + ((1-beta2)*g)*g
+//             p = p - lr * ((m * (1/c1)) / (sqrt(v * (1/c2)) + epsilon))
+//   AdamW     as Adam, with h for g, and  p = p - lr * ((m...) / (sqrt...) + decay*p)
+//   Adagrad   s = s + g*g;  p = p - lr * (g / (sqrt(s) + epsilon))
+//   RMSProp   s = alpha*s + ((1-alpha)*g)*g;  p = p - lr * (g / (sqrt(s) + epsilon))
 // The settings are rounded to fp32 once; decay is weight_decay in kDecay, 0 in kNoDecay.
 void apply_record(const OptimizerSettings& settings, const Record& record, ParameterGroup group,
                   const OptimizerView& view);

@@ -167,6 +167,16 @@ void Server::on_appoint(const Envelope& envelope) {
   perform(coordinator_->start(now_ms()), {});
 }
 
+// What one replica of the whole model takes; this server holds its share of it.
+void Server::log_plan(const Configure& effect) const {
+  const OptimizerInfo& info = optimizer_info(effect.training.optimizer.kind);
+  const uint64_t elements = effect.identity.layout.elements;
+  log_.info("memory plan", {{"optimizer", info.name},
+                            {"bytes_per_parameter", info.bytes_per_parameter()},
+                            {"replica_bytes", elements * info.bytes_per_parameter()},
+                            {"tree_node_bytes", elements * sizeof(float)}});
+}
+
 void Server::push_event(Event event) {
   inbox_.push_back({.event = std::move(event), .payload = {}, .arrived_us = now_us()});
 }
@@ -252,6 +262,7 @@ void Server::perform(const Effects& effects, const Item& item) {
             [&](const Configure& e) {
               compute_.finish_all();
               store_.configure(e.identity, e.training);
+              log_plan(e);
             },
             [&](const StorePayload& e) { store_.store_payload(e.buffer, e.segment, item.payload); },
             [&](const AddPayload& e) { store_.add_payload(e.buffer, item.payload); },

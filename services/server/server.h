@@ -60,6 +60,7 @@ class Server {
   void apply(const Apply& effect);
   void summarise(const Summarise& effect);
   void finish_segment(SegmentId segment);  // of what the optimizer still does there
+  void log_plan(const Configure& effect) const;
   void push_event(Event event);
   void record_fact(const FactCommitted& fact);
 

@@ -60,7 +60,7 @@ class TensorStore {
     uint32_t size = 0;
   };
   struct Held {
-    std::array<Block, 3> arrays;  // parameters, states; null: not here
+    std::array<Block, 1 + kMaxOptimizerStates> arrays;  // parameters, states; null: not here
   };
 
   std::span<float> writable(Block& block, uint32_t size);

@@ -164,11 +164,13 @@ void encode(const TrainingSettings& from, v1::TrainingSettings& to) {
   optimizer.set_beta2(from.optimizer.beta2);
   optimizer.set_epsilon(from.optimizer.epsilon);
   optimizer.set_momentum(from.optimizer.momentum);
+  optimizer.set_alpha(from.optimizer.alpha);
   v1::ScheduleSettings& schedule = *to.mutable_schedule();
   schedule.set_kind(static_cast<v1::ScheduleKind>(from.schedule.kind));
   schedule.set_warmup_steps(from.schedule.warmup_steps);
   schedule.set_length_steps(from.schedule.length_steps);
   schedule.set_min_learning_rate(from.schedule.min_learning_rate);
+  schedule.set_decay_steps(from.schedule.decay_steps);
   to.set_gradient_clip(from.gradient_clip);
   to.set_evaluation_every(from.evaluation_every);
   to.set_evaluation_batches(from.evaluation_batches);
@@ -183,19 +185,21 @@ void decode(const v1::TrainingSettings& from, TrainingSettings& to, Problems& pr
   const v1::ScheduleSettings& schedule = from.schedule();
   to = {.steps = from.steps(),
         .microbatches = from.microbatches(),
-        .optimizer = {.kind = decode_enum(optimizer.kind(), OptimizerKind::kAdamW,
+        .optimizer = {.kind = decode_enum(optimizer.kind(), kLastOptimizer,
                                           "training.optimizer.kind", problems),
                       .learning_rate = optimizer.learning_rate(),
                       .weight_decay = optimizer.weight_decay(),
                       .beta1 = optimizer.beta1(),
                       .beta2 = optimizer.beta2(),
                       .epsilon = optimizer.epsilon(),
-                      .momentum = optimizer.momentum()},
-        .schedule = {.kind = decode_enum(schedule.kind(), ScheduleKind::kWarmupCosine,
-                                         "training.schedule.kind", problems),
+                      .momentum = optimizer.momentum(),
+                      .alpha = optimizer.alpha()},
+        .schedule = {.kind = decode_enum(schedule.kind(), kLastSchedule, "training.schedule.kind",
+                                         problems),
                      .warmup_steps = schedule.warmup_steps(),
                      .length_steps = schedule.length_steps(),
-                     .min_learning_rate = schedule.min_learning_rate()},
+                     .min_learning_rate = schedule.min_learning_rate(),
+                     .decay_steps = schedule.decay_steps()},
         .gradient_clip = from.gradient_clip(),
         .evaluation_every = from.evaluation_every(),
         .evaluation_batches = from.evaluation_batches(),
@@ -223,6 +227,7 @@ void decode(const v1::TrainingSettings& from, TrainingSettings& to, Problems& pr
   finite(optimizer.beta2(), "training.optimizer.beta2", problems);
   finite(optimizer.epsilon(), "training.optimizer.epsilon", problems);
   finite(optimizer.momentum(), "training.optimizer.momentum", problems);
+  finite(optimizer.alpha(), "training.optimizer.alpha", problems);
   finite(schedule.min_learning_rate(), "training.schedule.min_learning_rate", problems);
   finite(from.gradient_clip(), "training.gradient_clip", problems);
 }

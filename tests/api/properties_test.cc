@@ -3,6 +3,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "operator/api/read_training_job.h"
+#include "operator/api/training_choices.h"
 #include "operator/api/validate.h"
 
 namespace ballast::api {
@@ -83,12 +84,26 @@ TrainingJob any_valid_job() {
   training.steps = *rc::gen::inRange<int64_t>(1, int64_t{1} << 53);
   training.seed = *rc::gen::inRange<int64_t>(0, int64_t{1} << 53);
   training.gradient_clip = *rc::gen::element<std::string>("0", "1.0", "1e3");
-  training.optimizer.name = *rc::gen::element<std::string>("adamw", "sgd");
-  if (training.optimizer.name == "sgd") training.optimizer.momentum = "0.9";
-  training.schedule.length_steps = *rc::gen::inRange(1, 5000);
-  training.schedule.warmup_steps =
-      *rc::gen::inRange<int64_t>(0, training.schedule.length_steps + 1);
-  if (*rc::gen::arbitrary<bool>()) training.schedule = {"constant", 0, 0, "0"};
+  const auto one_of = [](std::span<const NamedChoice> choices) {
+    return *rc::gen::elementOf(std::vector<NamedChoice>(choices.begin(), choices.end()));
+  };
+  const NamedChoice optimizer = one_of(optimizer_choices());
+  training.optimizer.name = optimizer.name;
+  training.optimizer.weight_decay = *rc::gen::element<std::string>("0", "0.1");
+  if (optimizer.has("momentum")) training.optimizer.momentum = "0.9";
+  if (optimizer.has("nesterov")) training.optimizer.nesterov = *rc::gen::arbitrary<bool>();
+  if (optimizer.has("alpha")) training.optimizer.alpha = "0.5";
+  const NamedChoice chosen = one_of(schedule_choices());
+  auto& schedule = training.schedule;
+  schedule.name = chosen.name;
+  if (chosen.has("warmupSteps")) schedule.warmup_steps = *rc::gen::inRange<int64_t>(0, 5000);
+  if (chosen.has("lengthSteps")) {
+    schedule.length_steps = schedule.warmup_steps + *rc::gen::inRange<int64_t>(1, 5000);
+  }
+  if (chosen.has("decaySteps")) {
+    schedule.decay_steps =
+        *rc::gen::inRange<int64_t>(0, schedule.length_steps - schedule.warmup_steps + 1);
+  }
   training.reproducible = *rc::gen::arbitrary<bool>();
   job.spec.workers.max_replicas = *rc::gen::inRange<int64_t>(1, training.microbatches + 1);
   job.spec.workers.replicas = *rc::gen::inRange<int64_t>(1, job.spec.workers.max_replicas + 1);

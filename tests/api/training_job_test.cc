@@ -56,6 +56,23 @@ TEST(TrainingJob, DefaultsFollowOtherFields) {
   EXPECT_EQ(job->spec.workers.max_replicas, 4);
 }
 
+TEST(TrainingJob, DefaultsFollowTheOptimizerAndTheSchedule) {
+  const auto adam = read_training_job_yaml(kMinimal, {"spec.training.optimizer.name=adam"});
+  ASSERT_TRUE(adam);
+  EXPECT_EQ(adam->spec.training.optimizer.weight_decay, "0");
+  const auto decay =
+      read_training_job_yaml(kMinimal, {"spec.training.schedule.name=warmupStableDecay"});
+  ASSERT_TRUE(decay);
+  EXPECT_EQ(decay->spec.training.schedule.warmup_steps, 100);
+  EXPECT_EQ(decay->spec.training.schedule.length_steps, 1000);
+  EXPECT_EQ(decay->spec.training.schedule.decay_steps, 200);
+  const auto root =
+      read_training_job_yaml(kMinimal, {"spec.training.schedule.name=inverseSquareRoot"});
+  ASSERT_TRUE(root);
+  EXPECT_EQ(root->spec.training.schedule.warmup_steps, 100);
+  EXPECT_EQ(root->spec.training.schedule.length_steps, 0);
+}
+
 TEST(TrainingJob, ExamplesAreValid) {
   for (const char* name : {"minimal.yaml", "quickstart.yaml", "full.yaml"}) {
     const auto job = read_training_job_yaml(example(name));
@@ -141,18 +158,41 @@ TEST(TrainingJob, NamesTheBrokenRule) {
       {{"spec.training.gradientClip=-1"}, "spec.training.gradientClip: found \"-1\""},
       {{"spec.training.gradientClip=inf"}, "expected a decimal such as"},
       {{"spec.training.maxSkippedInARow=0"}, "expected 1 to"},
-      {{"spec.training.optimizer.name=adam"}, "adam is not available in this version"},
-      {{"spec.training.optimizer.name=adamv"}, "did you mean adamw?"},
-      {{"spec.training.optimizer.momentum=0.9"}, "belongs to the optimizer sgd"},
+      {{"spec.training.optimizer.name=lion"}, "lion is not available in this version"},
+      {{"spec.training.optimizer.name=rmsporp"},
+       "spec.training.optimizer.name: found \"rmsporp\"; expected sgd or adam or adamw or adagrad "
+       "or rmsprop; did you mean rmsprop?"},
+      {{"spec.training.optimizer.name=nesterov"},
+       "expected sgd with momentum: \"0.9\" and nesterov: true"},
+      {{"spec.training.optimizer.name=adamww"}, "did you mean adamw?"},
+      {{"spec.training.optimizer.momentum=0.9"},
+       "belongs to the optimizer sgd; adamw has beta1, beta2 and epsilon of its own"},
       {{"spec.training.optimizer.name=sgd", "spec.training.optimizer.beta1=0.9"},
-       "belongs to the optimizer adamw"},
+       "belongs to the optimizer adam and adamw; sgd has momentum and nesterov of its own"},
+      {{"spec.training.optimizer.name=adagrad", "spec.training.optimizer.alpha=0.9"},
+       "spec.training.optimizer.alpha: belongs to the optimizer rmsprop; adagrad has epsilon"},
+      {{"spec.training.optimizer.name=rmsprop", "spec.training.optimizer.alpha=1"},
+       "spec.training.optimizer.alpha: found \"1\"; expected \"0\" to below \"1\""},
+      {{"spec.training.optimizer.name=sgd", "spec.training.optimizer.nesterov=true"},
+       "spec.training.optimizer.nesterov: found true, but momentum is \"0\""},
       {{"spec.training.optimizer.beta1=1"}, "expected \"0\" to below \"1\""},
       {{"spec.training.optimizer.epsilon=0"}, "expected above \"0\""},
       {{"spec.training.optimizer=fast"},
        "spec.training.optimizer: found the string \"fast\"; expected a map"},
-      {{"spec.training.schedule.name=linear"}, "expected warmupCosine or constant"},
+      {{"spec.training.schedule.name=exponential"},
+       "spec.training.schedule.name: found \"exponential\"; expected constant or linear or "
+       "warmupCosine or warmupStableDecay or inverseSquareRoot"},
+      {{"spec.training.schedule.decaySteps=5"},
+       "belongs to the schedule warmupStableDecay; warmupCosine has"},
+      {{"spec.training.schedule.name=inverseSquareRoot", "spec.training.schedule.lengthSteps=5"},
+       "spec.training.schedule.lengthSteps: belongs to the schedule linear, warmupCosine and "
+       "warmupStableDecay"},
+      {{"spec.training.schedule.name=warmupStableDecay", "spec.training.schedule.decaySteps=901"},
+       "spec.training.schedule.decaySteps: found 901; expected at most lengthSteps - warmupSteps, "
+       "which is 900"},
       {{"spec.training.schedule.name=constant", "spec.training.schedule.warmupSteps=3"},
-       "belongs to the schedule warmupCosine"},
+       "belongs to the schedule linear, warmupCosine, warmupStableDecay and inverseSquareRoot; "
+       "constant has nothing of its own"},
       {{"spec.training.schedule.warmupSteps=2000"}, "expected at most lengthSteps, which is 1000"},
       {{"spec.training.schedule.minLearningRate=1"},
        "expected at most spec.training.optimizer.learningRate"},
@@ -174,6 +214,9 @@ TEST(TrainingJob, NamesTheBrokenRule) {
       {{"spec.training.optimizer.learningRate=3e-4"}, "accepted"},
       {{"metadata.labels.version=3"}, "accepted"},
       {{"spec.training.optimizer.name=sgd", "spec.training.optimizer.momentum=0.9"}, "accepted"},
+      {{"spec.training.optimizer.name=rmsprop", "spec.training.optimizer.alpha=0.9"}, "accepted"},
+      {{"spec.training.schedule.name=warmupStableDecay", "spec.training.schedule.decaySteps=900"},
+       "accepted"},
   };
   for (const auto& row : rows) {
     EXPECT_THAT(problems_with(row.overrides), HasSubstr(row.expected)) << row.overrides[0];

@@ -135,14 +135,7 @@ TEST_F(PartTest, RefusesSegmentsThatDoNotAscendOrExist) {
   EXPECT_FALSE(std::filesystem::exists(folder_ / "d"));
 }
 
-TEST(Part, Names) {
-  EXPECT_EQ(part_file_name(0, 2), "server-0-of-2.safetensors");
-  using Names = std::vector<std::string>;
-  EXPECT_EQ(state_names("adamw", 2), (Names{"first_moment", "second_moment"}));
-  EXPECT_EQ(state_names("sgd", 1), Names{"momentum"});
-  EXPECT_EQ(state_names("sgd", 0), Names{});
-  EXPECT_EQ(state_names("new", 2), (Names{"state_1", "state_2"}));
-}
+TEST(Part, FileName) { EXPECT_EQ(part_file_name(0, 2), "server-0-of-2.safetensors"); }
 
 }  // namespace
 }  // namespace ballast

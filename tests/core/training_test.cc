@@ -1,4 +1,4 @@
-// Schedules, bias corrections and the record: values against the formula, rows of the decision.
+// Bias corrections and the record: values against the formula, rows of the decision.
 #include "services/core/training.h"
 
 #include <cmath>
@@ -9,42 +9,6 @@
 
 namespace ballast {
 namespace {
-
-constexpr double kPi = 3.14159265358979323846;
-
-TEST(LearningRate, ConstantIsThePeak) {
-  EXPECT_EQ(learning_rate({}, 0.25, 0), 0.25);
-  EXPECT_EQ(learning_rate({}, 0.25, 1000000), 0.25);
-}
-
-TEST(LearningRate, WarmsUpThenFallsToTheMinimum) {
-  const ScheduleSettings schedule{ScheduleKind::kWarmupCosine, 10, 110, 0.1};
-  EXPECT_DOUBLE_EQ(learning_rate(schedule, 1.0, 0), 0.1);
-  EXPECT_DOUBLE_EQ(learning_rate(schedule, 1.0, 9), 1.0);
-  EXPECT_DOUBLE_EQ(learning_rate(schedule, 1.0, 10), 1.0);
-  EXPECT_NEAR(learning_rate(schedule, 1.0, 60), 0.55, 1e-15);
-  EXPECT_EQ(learning_rate(schedule, 1.0, 110), 0.1);
-  EXPECT_EQ(learning_rate(schedule, 1.0, 100000), 0.1);
-}
-
-TEST(LearningRate, WithoutLengthIsTheMinimumAfterTheWarmup) {
-  const ScheduleSettings schedule{ScheduleKind::kWarmupCosine, 10, 5, 0.1};
-  EXPECT_DOUBLE_EQ(learning_rate(schedule, 1.0, 7), 0.8);
-  EXPECT_EQ(learning_rate(schedule, 1.0, 10), 0.1);
-}
-
-TEST(LearningRate, FollowsTheCosineToTwelveDigits) {
-  EXPECT_TRUE(rc::check("cosine", [] {
-    const auto warmup = *rc::gen::inRange<uint64_t>(0, 1000);
-    const auto length = warmup + *rc::gen::inRange<uint64_t>(1, 100000);
-    const ScheduleSettings schedule{ScheduleKind::kWarmupCosine, warmup, length, 0.125};
-    const auto step = *rc::gen::inRange<uint64_t>(warmup, length);
-    const double progress =
-        static_cast<double>(step - warmup) / static_cast<double>(length - warmup);
-    const double expected = 0.125 + 0.875 * 0.5 * (1 + std::cos(kPi * progress));
-    RC_ASSERT(std::abs(learning_rate(schedule, 1.0, step) - expected) < 1e-12);
-  }));
-}
 
 TEST(BiasCorrection, IsOneMinusThePower) {
   EXPECT_EQ(bias_correction(0.9, 0), 0);
@@ -72,12 +36,6 @@ TEST(EvaluationDue, AtMultiplesAndAtTheEndButNotAtTheStart) {
   EXPECT_TRUE(evaluation_due(settings, 25));
   settings.evaluation_batches = 0;
   EXPECT_FALSE(evaluation_due(settings, 25));
-}
-
-TEST(StateCount, IsWhatTheOptimizerKeeps) {
-  EXPECT_EQ(state_count({.kind = OptimizerKind::kAdamW}), 2u);
-  EXPECT_EQ(state_count({.kind = OptimizerKind::kSgd}), 0u);
-  EXPECT_EQ(state_count({.kind = OptimizerKind::kSgd, .momentum = 0.9}), 1u);
 }
 
 StepSums sums(double loss, uint64_t tokens, double sum_squares, bool finite = true) {
@@ -146,12 +104,15 @@ TEST(MakeRecord, SkipsWhateverIsNotANumber) {
   }
 }
 
-TEST(MakeRecord, SgdHasNoBias) {
-  TrainingSettings settings = adamw();
-  settings.optimizer.kind = OptimizerKind::kSgd;
-  const Record record = make_record(settings, std::nullopt, 0, sums(1, 4, 1));
-  EXPECT_EQ(record.bias_correction1, 1.0f);
-  EXPECT_EQ(record.bias_correction2, 1.0f);
+TEST(MakeRecord, CorrectsTheBiasOfAdamAlone) {
+  for (const OptimizerInfo& info : optimizer_table()) {
+    TrainingSettings settings = adamw();
+    settings.optimizer.kind = info.kind;
+    const Record record = make_record(settings, std::nullopt, 0, sums(1, 4, 1));
+    const bool adam = info.name.starts_with("adam");
+    EXPECT_EQ(record.bias_correction1, adam ? 0.5f : 1.0f) << info.name;
+    EXPECT_EQ(record.bias_correction2, adam ? 0.25f : 1.0f) << info.name;
+  }
 }
 
 }  // namespace

@@ -1,11 +1,14 @@
 // What processes are told of a job.
 #include "operator/local/job_config.h"
 
+#include <set>
+
 #include <google/protobuf/util/json_util.h>
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
 #include "operator/api/read_training_job.h"
+#include "operator/api/training_choices.h"
 
 namespace ballast::local {
 namespace {
@@ -31,6 +34,34 @@ TEST(JobConfig, CarriesTheWholeSpec) {
   EXPECT_EQ(config.checkpoint().path(), "/c");
 }
 
+TEST(JobConfig, EveryOptimizerThatAJobMayNameIsOneOfTheWire) {
+  api::TrainingJob job = some_job();
+  std::set<v1::OptimizerKind> kinds;
+  for (const std::string& name : api::names_of(api::optimizer_choices())) {
+    for (const auto& [momentum, nesterov] :
+         {std::pair{"0", false}, {"0.9", false}, {"0.9", true}}) {
+      job.spec.training.optimizer.name = name;
+      job.spec.training.optimizer.momentum = name == "sgd" ? momentum : "0";
+      job.spec.training.optimizer.nesterov = name == "sgd" && nesterov;
+      kinds.insert(training_settings(job).optimizer().kind());
+    }
+  }
+  EXPECT_EQ(kinds.size(), static_cast<size_t>(v1::OptimizerKind_ARRAYSIZE));
+}
+
+TEST(JobConfig, EveryScheduleThatAJobMayNameIsOneOfTheWire) {
+  api::TrainingJob job = some_job();
+  std::set<v1::ScheduleKind> kinds;
+  for (const std::string& name : api::names_of(api::schedule_choices())) {
+    job.spec.training.schedule.name = name;
+    job.spec.training.schedule.decay_steps = 7;
+    const v1::TrainingSettings settings = training_settings(job);
+    kinds.insert(settings.schedule().kind());
+    EXPECT_EQ(settings.schedule().decay_steps(), 7U);
+  }
+  EXPECT_EQ(kinds.size(), static_cast<size_t>(v1::ScheduleKind_ARRAYSIZE));
+}
+
 TEST(JobConfig, SurvivesItsJsonForm) {
   v1::JobConfig read;
   ASSERT_TRUE(google::protobuf::util::JsonStringToMessage(job_config_json(some_job()), &read).ok());
@@ -52,7 +83,7 @@ TEST(JobConfig, AppointsWithTheStatus) {
   EXPECT_EQ(appoint.members().members(0).address(), "unix:/s");
   EXPECT_EQ(appoint.plan(), 3U);
   EXPECT_EQ(appoint.start(), v1::START_CONTINUE);
-  EXPECT_EQ(appoint.training().optimizer().kind(), v1::OPTIMIZER_SGD);
+  EXPECT_EQ(appoint.training().optimizer().kind(), v1::OPTIMIZER_MOMENTUM);
   EXPECT_EQ(appoint.training().checkpoint_path(), "/c");
 }
 

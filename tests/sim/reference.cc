@@ -9,8 +9,8 @@ namespace {
 
 struct Arena {
   std::vector<float> parameters;
-  std::vector<float> first;   // first moment, or velocity
-  std::vector<float> second;  // second moment
+  std::vector<float> first;  // the optimizer's states, by their order
+  std::vector<float> second;
 };
 
 double sum_of_squares(const float* values, uint32_t count) {
@@ -36,31 +36,43 @@ bool all_finite(const std::vector<float>& values) {
   return true;
 }
 
-void adamw(const OptimizerSettings& settings, const Record& record, float decay, float root,
-           float& parameter, float& first, float& second) {
-  const auto beta1 = static_cast<float>(settings.beta1);
-  const auto beta2 = static_cast<float>(settings.beta2);
-  const auto rest1 = static_cast<float>(1.0 - settings.beta1);
-  const auto rest2 = static_cast<float>(1.0 - settings.beta2);
-  const auto epsilon = static_cast<float>(settings.epsilon);
-  const float gradient = root * record.scale;
-  first = beta1 * first + rest1 * gradient;
-  second = beta2 * second + (rest2 * gradient) * gradient;
-  const float inverse1 = 1.0f / record.bias_correction1;
-  const float inverse2 = 1.0f / record.bias_correction2;
-  const float root_mean = std::sqrt(second * inverse2);
-  const float direction = (first * inverse1) / (root_mean + epsilon);
-  parameter = parameter - record.learning_rate * (direction + decay * parameter);
-}
-
-void sgd(const OptimizerSettings& settings, const Record& record, float decay, float root,
-         float& parameter, float& velocity) {
-  float gradient = root * record.scale + decay * parameter;
-  if (settings.momentum != 0) {
-    velocity = static_cast<float>(settings.momentum) * velocity + gradient;
-    gradient = velocity;
+// One element by the formulas of services/server/optimizer.h.
+void update(const OptimizerSettings& settings, const Record& record, float decay, float root,
+            float& parameter, float& first, float& second) {
+  const auto of = [](double value) { return static_cast<float>(value); };
+  const float raw = root * record.scale;
+  const float gradient = settings.kind == OptimizerKind::kAdamW ? raw : raw + decay * parameter;
+  float direction = gradient;
+  switch (settings.kind) {
+    case OptimizerKind::kSgd:
+      break;
+    case OptimizerKind::kMomentum:
+      direction = first = of(settings.momentum) * first + gradient;
+      break;
+    case OptimizerKind::kNesterov:
+      first = of(settings.momentum) * first + gradient;
+      direction = gradient + of(settings.momentum) * first;
+      break;
+    case OptimizerKind::kAdam:
+    case OptimizerKind::kAdamW: {
+      first = of(settings.beta1) * first + of(1.0 - settings.beta1) * gradient;
+      second = of(settings.beta2) * second + (of(1.0 - settings.beta2) * gradient) * gradient;
+      const float inverse1 = 1.0f / record.bias_correction1;
+      const float inverse2 = 1.0f / record.bias_correction2;
+      direction = (first * inverse1) / (std::sqrt(second * inverse2) + of(settings.epsilon));
+      if (settings.kind == OptimizerKind::kAdamW) direction = direction + decay * parameter;
+      break;
+    }
+    case OptimizerKind::kAdagrad:
+      first = first + gradient * gradient;
+      direction = gradient / (std::sqrt(first) + of(settings.epsilon));
+      break;
+    case OptimizerKind::kRmsProp:
+      first = of(settings.alpha) * first + (of(1.0 - settings.alpha) * gradient) * gradient;
+      direction = gradient / (std::sqrt(first) + of(settings.epsilon));
+      break;
   }
-  parameter = parameter - record.learning_rate * gradient;
+  parameter = parameter - record.learning_rate * direction;
 }
 
 void apply(const Scenario& scenario, const Record& record, const std::vector<float>& root,
@@ -70,12 +82,8 @@ void apply(const Scenario& scenario, const Record& record, const std::vector<flo
     const float decay =
         range.group == ParameterGroup::kDecay ? static_cast<float>(settings.weight_decay) : 0.0f;
     for (uint64_t i = range.begin; i < range.end; ++i) {
-      if (settings.kind == OptimizerKind::kAdamW) {
-        adamw(settings, record, decay, root[i], arena.parameters[i], arena.first[i],
-              arena.second[i]);
-      } else {
-        sgd(settings, record, decay, root[i], arena.parameters[i], arena.first[i]);
-      }
+      update(settings, record, decay, root[i], arena.parameters[i], arena.first[i],
+             arena.second[i]);
     }
   }
 }
@@ -171,7 +179,9 @@ Record decide(const Scenario& scenario, const Reference& reference, Step step,
   record.skipped_in_a_row = record.apply ? 0 : before.skipped_in_a_row + 1;
   record.learning_rate =
       static_cast<float>(learning_rate(training.schedule, optimizer.learning_rate, step));
-  if (optimizer.kind == OptimizerKind::kAdamW && record.applied_steps > 0) {
+  const bool adam =
+      optimizer.kind == OptimizerKind::kAdam || optimizer.kind == OptimizerKind::kAdamW;
+  if (adam && record.applied_steps > 0) {
     record.bias_correction1 =
         static_cast<float>(bias_correction(optimizer.beta1, record.applied_steps));
     record.bias_correction2 =

@@ -40,12 +40,16 @@ void draw_training(Random& random, Scenario& scenario) {
   training.evaluation_batches = static_cast<uint32_t>(random.between(0, 4));
   training.gradient_clip = random.chance(500) ? 0.5 : 0;
   OptimizerSettings& optimizer = training.optimizer;
-  optimizer.kind = random.chance(500) ? OptimizerKind::kAdamW : OptimizerKind::kSgd;
+  const auto kinds = static_cast<uint64_t>(kLastOptimizer) + 1;
+  optimizer.kind =
+      random.chance(500) ? OptimizerKind::kAdamW : static_cast<OptimizerKind>(random.below(kinds));
   optimizer.learning_rate = 0.02;
   optimizer.weight_decay = random.chance(500) ? 0.1 : 0;
-  optimizer.momentum = random.chance(500) ? 0.9 : 0;
+  optimizer.momentum = 0.9;
   if (random.chance(500)) {
-    training.schedule = {ScheduleKind::kWarmupCosine, 5, training.steps, 0.001};
+    const auto schedules = static_cast<uint64_t>(kLastSchedule) + 1;
+    training.schedule = {static_cast<ScheduleKind>(random.below(schedules)), 5, training.steps,
+                         0.001, 6};
   }
   training.checkpoint_path = random.chance(500) ? "/checkpoints" : "";
 }

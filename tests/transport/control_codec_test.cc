@@ -55,6 +55,15 @@ TrainingSettings training() {
   TrainingSettings settings;
   settings.steps = 10;
   settings.microbatches = 8;
+  settings.optimizer = {.kind = kLastOptimizer,
+                        .learning_rate = 0.1,
+                        .weight_decay = 0.2,
+                        .beta1 = 0.3,
+                        .beta2 = 0.4,
+                        .epsilon = 0.5,
+                        .momentum = 0.6,
+                        .alpha = 0.7};
+  settings.schedule = {kLastSchedule, 1, 2, 0.3, 4};
   settings.gradient_clip = 1.5;
   settings.checkpoint_path = "/c";
   return settings;
@@ -115,6 +124,23 @@ TEST(ControlCodec, EveryMessageComesBack) {
     EXPECT_EQ(decoded->message.index(), message.index());
     const v1::Frame again = encode_frame(*decoded);
     EXPECT_EQ(again.SerializeAsString(), frame.SerializeAsString()) << message_name(message);
+  }
+}
+
+TEST(ControlCodec, EveryTrainingSettingComesBack) {
+  const auto frame = encode_frame(
+      {{"a", 1}, {"b", 2}, Appoint{1, a_list(), 2, StartKind::kInitialise, 0, "", training()}});
+  const auto decoded = decode_frame(frame);
+  ASSERT_TRUE(decoded) << decoded.error().message;
+  EXPECT_EQ(std::get<Appoint>(decoded->message).training, training());
+}
+
+TEST(ControlCodec, OptimizersAreNamedAsInTheirTable) {
+  EXPECT_EQ(static_cast<size_t>(v1::OptimizerKind_ARRAYSIZE), optimizer_table().size());
+  for (const OptimizerInfo& info : optimizer_table()) {
+    std::string expected = "OPTIMIZER_";
+    for (const char c : info.name) expected += static_cast<char>(std::toupper(c));
+    EXPECT_EQ(v1::OptimizerKind_Name(static_cast<v1::OptimizerKind>(info.kind)), expected);
   }
 }
 
