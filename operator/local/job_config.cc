@@ -45,6 +45,15 @@ v1::ScheduleKind schedule_kind(const std::string& name) {
   return kind;
 }
 
+std::string json_of(const v1::JobConfig& config, bool add_whitespace) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.add_whitespace = add_whitespace;
+  options.preserve_proto_field_names = true;
+  std::string text;
+  CHECK(google::protobuf::util::MessageToJsonString(config, &text, options).ok());
+  return text;
+}
+
 void fill_training(const api::Training& from, v1::TrainingConfig& to) {
   to.set_steps(large(from.steps));
   to.set_batch(small(from.batch));
@@ -103,15 +112,7 @@ v1::JobConfig job_config(const api::TrainingJob& job) {
   return config;
 }
 
-std::string job_config_json(const api::TrainingJob& job) {
-  google::protobuf::util::JsonPrintOptions options;
-  options.add_whitespace = true;
-  options.preserve_proto_field_names = true;
-  std::string text;
-  const auto status = google::protobuf::util::MessageToJsonString(job_config(job), &text, options);
-  CHECK(status.ok());
-  return text;
-}
+std::string job_config_json(const api::TrainingJob& job) { return json_of(job_config(job), true); }
 
 v1::TrainingSettings training_settings(const api::TrainingJob& job) {
   const v1::JobConfig config = job_config(job);
@@ -142,6 +143,9 @@ v1::TrainingSettings training_settings(const api::TrainingJob& job) {
   to.set_replication(config.servers().replication());
   to.set_segment_elements(config.servers().segment_elements());
   to.set_checkpoint_path(config.checkpoint().path());
+  to.set_job_name(config.name());
+  to.set_job_config(json_of(config, false));
+  to.set_seed(from.seed());
   return to;
 }
 

@@ -7,6 +7,7 @@
 
 #include "common/checksum.h"
 #include "common/file.h"
+#include "services/checkpoint/small_file.h"
 
 namespace ballast {
 namespace {
@@ -73,6 +74,12 @@ Result<Checkpoint> Checkpoint::open(const path& directory, bool verify,
       checkpoint.part_of_[segment] = static_cast<uint32_t>(checkpoint.parts_.size());
     }
     checkpoint.parts_.push_back(std::move(*reader));
+  }
+  for (const FileInfo& file : checkpoint.manifest_.tokenizer_files) {
+    if (!verify) break;
+    if (auto done = check_small_file(directory, file); !done) {
+      return tl::unexpected<Error>(std::move(done.error()));
+    }
   }
   return checkpoint;
 }

@@ -17,6 +17,7 @@ namespace {
 constexpr uint64_t kMaxSegments = 1u << 24;
 constexpr size_t kMaxParts = 65536;
 constexpr size_t kMaxStates = 16;
+constexpr size_t kMaxTokenizerFiles = 16;
 constexpr size_t kChecksumDigits = 32;
 
 bool is_file_name(std::string_view name) {
@@ -56,24 +57,39 @@ Result<void> check_states(const std::vector<std::string>& states) {
   return {};
 }
 
-Result<void> check_parts(const std::vector<PartInfo>& parts, uint32_t segment_count) {
+// A file's name, which no file before has, and its checksum.
+template <typename File>
+Result<void> check_file(std::string_view field, const File& file, std::set<std::string>& names) {
+  if (!is_file_name(file.file)) {
+    return wrong(field, fmt::format("\"{}\" is no file name", file.file));
+  }
+  if (!names.insert(file.file).second) {
+    return wrong(field, fmt::format("\"{}\" is there twice", file.file));
+  }
+  if (!is_checksum(file.checksum)) {
+    return wrong(field, fmt::format("{}: a checksum that is not 32 hexadecimal digits", file.file));
+  }
+  return {};
+}
+
+Result<void> check_tokenizer_files(const std::vector<FileInfo>& files,
+                                   std::set<std::string>& names) {
+  if (files.size() > kMaxTokenizerFiles) return wrong("tokenizer_files", "too many");
+  for (const FileInfo& file : files) {
+    if (auto done = check_file("tokenizer_files", file, names); !done) return done;
+  }
+  return {};
+}
+
+Result<void> check_parts(const std::vector<PartInfo>& parts, uint32_t segment_count,
+                         std::set<std::string>& names) {
   if (parts.empty() || parts.size() > kMaxParts) {
     return wrong("parts", fmt::format("{} of them", parts.size()));
   }
-  std::set<std::string> names;
   std::vector<bool> held(segment_count);
   uint32_t held_count = 0;
   for (const auto& part : parts) {
-    if (!is_file_name(part.file)) {
-      return wrong("parts", fmt::format("\"{}\" is no file name", part.file));
-    }
-    if (!names.insert(part.file).second) {
-      return wrong("parts", fmt::format("\"{}\" is there twice", part.file));
-    }
-    if (!is_checksum(part.checksum)) {
-      return wrong("parts",
-                   fmt::format("{}: a checksum that is not 32 hexadecimal digits", part.file));
-    }
+    if (auto done = check_file("parts", part, names); !done) return done;
     for (const SegmentId segment : part.segments) {
       if (segment >= segment_count || held[segment]) {
         return wrong("parts",
@@ -135,7 +151,9 @@ Result<void> check_manifest(const Manifest& manifest) {
                              manifest.segment_elements, manifest.layout.elements, kMaxSegments));
   }
   if (auto done = check_states(manifest.states); !done) return done;
-  return check_parts(manifest.parts, static_cast<uint32_t>(count));
+  std::set<std::string> names;
+  if (auto done = check_tokenizer_files(manifest.tokenizer_files, names); !done) return done;
+  return check_parts(manifest.parts, static_cast<uint32_t>(count), names);
 }
 
 Result<void> write_manifest(FileSystem& files, const std::filesystem::path& directory,

@@ -44,6 +44,15 @@ struct PartInfo {
   bool operator==(const PartInfo&) const = default;
 };
 
+// A file that is there for readers of the model: its vocabulary.
+struct FileInfo {
+  std::string file;  // a name in the checkpoint's directory
+  uint64_t bytes = 0;
+  std::string checksum;  // XXH3-128 of the file, 32 hexadecimal digits
+
+  bool operator==(const FileInfo&) const = default;
+};
+
 struct Manifest {
   CheckpointId id;
   Origin origin = 0;
@@ -59,7 +68,8 @@ struct Manifest {
   uint32_t skipped_in_a_row = 0;
   uint32_t segment_elements = kDefaultSegmentElements;
   Layout layout;
-  std::vector<PartInfo> parts;  // together they hold each segment exactly once
+  std::vector<FileInfo> tokenizer_files;  // none where the tokenizer's name says it all
+  std::vector<PartInfo> parts;            // together they hold each segment exactly once
 
   bool operator==(const Manifest&) const = default;
 };

@@ -74,6 +74,11 @@ ordered_json to_json(const Manifest& manifest) {
                      {"checksum", part.checksum},
                      {"segments", segment_ranges(part.segments)}});
   }
+  auto tokenizer_files = ordered_json::array();
+  for (const auto& file : manifest.tokenizer_files) {
+    tokenizer_files.push_back(
+        {{"file", file.file}, {"bytes", file.bytes}, {"checksum", file.checksum}});
+  }
   ordered_json out;
   out["checksum"] = std::string(kChecksumDigits, '0');
   out["format"] = kFormat;
@@ -96,6 +101,7 @@ ordered_json to_json(const Manifest& manifest) {
   out["layout_hash"] = fmt::format("{:016x}", layout_hash(manifest.layout));
   out["layout_elements"] = manifest.layout.elements;
   out["tensors"] = std::move(tensors);
+  out["tokenizer_files"] = std::move(tokenizer_files);
   out["parts"] = std::move(parts);
   return out;
 }
@@ -182,6 +188,16 @@ Tensor read_tensor(const json& value, size_t index, Error& error) {
   return tensor;
 }
 
+FileInfo read_file_info(const json& value, size_t index, Error& error) {
+  Fields fields(value, fmt::format("tokenizer_files[{}]", index), error);
+  FileInfo info;
+  info.file = fields.text("file");
+  info.bytes = fields.number<uint64_t>("bytes");
+  info.checksum = fields.text("checksum");
+  fields.no_others();
+  return info;
+}
+
 // `segments_left` bounds what short ranges may ask of memory, over all parts.
 PartInfo read_part(const json& value, size_t index, uint64_t& segments_left, Error& error) {
   Fields fields(value, fmt::format("parts[{}]", index), error);
@@ -260,6 +276,10 @@ Manifest read_fields(const json& object, Error& error) {
   manifest.skipped_in_a_row = fields.number<uint32_t>("skipped_in_a_row");
   manifest.segment_elements = fields.number<uint32_t>("segment_elements");
   manifest.layout = read_layout(fields, error);
+  for (const json& file : fields.list("tokenizer_files")) {
+    manifest.tokenizer_files.push_back(
+        read_file_info(file, manifest.tokenizer_files.size(), error));
+  }
   uint64_t segments_left = kMaxListedSegments;
   for (const json& part : fields.list("parts")) {
     manifest.parts.push_back(read_part(part, manifest.parts.size(), segments_left, error));

@@ -19,12 +19,22 @@
 
 namespace ballast {
 
+// A small file that travels whole.
+struct NamedFile {
+  std::string name;  // no path
+  std::string content;
+  bool operator==(const NamedFile&) const = default;
+};
+
 // What the first Join fixes for the whole job; another is refused. Kept by every member.
 struct JobIdentity {
   Layout layout;
   uint64_t layout_hash = 0;
   std::string data_fingerprint;      // tokens, tokenizer, split
   std::string numerics_fingerprint;  // build, instruction set, kernel table, work partition
+  // The vocabulary, so that checkpoints can be read without the data; the data fingerprint speaks
+  // for it.
+  std::vector<NamedFile> tokenizer_files = {};
   bool operator==(const JobIdentity&) const = default;
 };
 

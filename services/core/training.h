@@ -27,6 +27,10 @@ struct TrainingSettings {
   uint32_t replication = 1;  // replicas of each segment, 1 .. 3
   uint32_t segment_elements = kDefaultSegmentElements;
   std::string checkpoint_path;  // empty: none is written
+  // What checkpoints tell of the job; nobody here acts on it.
+  std::string job_name;
+  std::string job_config;  // JobConfig (job.proto) as protobuf JSON
+  uint64_t seed = 0;
 
   bool operator==(const TrainingSettings&) const = default;
 };

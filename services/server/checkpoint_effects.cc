@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "services/checkpoint/checkpoint.h"
+#include "services/checkpoint/small_file.h"
 #include "services/storage/file_system.h"
 
 namespace ballast {
@@ -60,7 +61,10 @@ ManifestWritten save_manifest(const SaveManifest& effect, const std::string& job
   Manifest manifest;
   manifest.id = {.step = effect.version, .term = effect.term, .attempt = effect.attempt};
   manifest.origin = effect.origin;
+  manifest.job_name = effect.training.job_name;
   manifest.job_uid = job_uid;
+  manifest.job_config = effect.training.job_config;
+  manifest.seed = effect.training.seed;
   manifest.data_fingerprint = effect.identity.data_fingerprint;
   manifest.numerics_fingerprint = effect.identity.numerics_fingerprint;
   manifest.optimizer = optimizer_info(effect.training.optimizer.kind).name;
@@ -76,6 +80,11 @@ ManifestWritten save_manifest(const SaveManifest& effect, const std::string& job
                               .segments = part.segments});
   }
   RealFileSystem files;
+  for (const NamedFile& file : effect.identity.tokenizer_files) {
+    const auto written = write_small_file(files, effect.directory, file.name, file.content);
+    if (!written) return {.directory = effect.directory, .error = written.error().message};
+    manifest.tokenizer_files.push_back(*written);
+  }
   const Result<void> written = write_manifest(files, effect.directory, manifest);
   return {.directory = effect.directory,
           .error = written ? std::string() : written.error().message};

@@ -12,6 +12,9 @@ namespace ballast {
 namespace {
 
 constexpr int kMaxServers = 4096;
+constexpr int kMaxFiles = 16;
+constexpr size_t kMaxFileBytes = 32 << 20;  // of all files together; a frame has 64 MiB
+constexpr size_t kMaxConfigBytes = 4 << 20;
 
 // Reads an index into `count` servers.
 ServerIndex server_index(uint32_t value, size_t count, std::string_view role, int segment,
@@ -36,6 +39,23 @@ void decode(const v1::Layout& from, Layout& to, Problems& problems) {
         decode_enum(tensor.group(), ParameterGroup::kNoDecay, "layout.tensors.group", problems);
     made.offset = tensor.offset();
     made.elements = tensor.elements();
+  }
+}
+
+void decode(const google::protobuf::RepeatedPtrField<v1::NamedFile>& from,
+            std::vector<NamedFile>& to, Problems& problems) {
+  constexpr std::string_view kField = "identity.tokenizer_files";
+  to.clear();
+  if (from.size() > kMaxFiles) return problems.add(kField, "are more than 16");
+  size_t bytes = 0;
+  for (const v1::NamedFile& file : from) {
+    bytes += file.content().size();
+    if (bytes > kMaxFileBytes) return problems.add(kField, "have more than 32 MiB");
+    if (file.name().empty() || file.name().size() > 200 || file.name().front() == '.' ||
+        file.name().find('/') != std::string::npos) {
+      return problems.add(kField, "have a name that is no file name");
+    }
+    to.push_back({.name = file.name(), .content = file.content()});
   }
 }
 
@@ -138,12 +158,18 @@ void encode(const JobIdentity& from, v1::JobIdentity& to) {
   to.set_layout_hash(from.layout_hash);
   to.set_data_fingerprint(from.data_fingerprint);
   to.set_numerics_fingerprint(from.numerics_fingerprint);
+  for (const NamedFile& file : from.tokenizer_files) {
+    v1::NamedFile& made = *to.add_tokenizer_files();
+    made.set_name(file.name);
+    made.set_content(file.content);
+  }
 }
 void decode(const v1::JobIdentity& from, JobIdentity& to, Problems& problems) {
   decode(from.layout(), to.layout, problems);
   to.layout_hash = from.layout_hash();
   to.data_fingerprint = from.data_fingerprint();
   to.numerics_fingerprint = from.numerics_fingerprint();
+  decode(from.tokenizer_files(), to.tokenizer_files, problems);
   if (to.layout.tensors.empty() && to.layout.elements == 0) return;  // none, as workers get it
   if (const auto sound = check_layout(to.layout); !sound) {
     return problems.add("identity.layout", sound.error().message);
@@ -179,6 +205,9 @@ void encode(const TrainingSettings& from, v1::TrainingSettings& to) {
   to.set_replication(from.replication);
   to.set_segment_elements(from.segment_elements);
   to.set_checkpoint_path(from.checkpoint_path);
+  to.set_job_name(from.job_name);
+  to.set_job_config(from.job_config);
+  to.set_seed(from.seed);
 }
 void decode(const v1::TrainingSettings& from, TrainingSettings& to, Problems& problems) {
   const v1::OptimizerSettings& optimizer = from.optimizer();
@@ -207,7 +236,13 @@ void decode(const v1::TrainingSettings& from, TrainingSettings& to, Problems& pr
         .reproducible = from.reproducible(),
         .replication = from.replication(),
         .segment_elements = from.segment_elements(),
-        .checkpoint_path = from.checkpoint_path()};
+        .checkpoint_path = from.checkpoint_path(),
+        .job_name = from.job_name(),
+        .job_config = from.job_config(),
+        .seed = from.seed()};
+  if (to.job_config.size() > kMaxConfigBytes) {
+    problems.add("training.job_config", "has more than 4 MiB");
+  }
   if (!std::has_single_bit(to.microbatches) || to.microbatches > kMaxMicrobatches) {
     problems.add("training.microbatches", fmt::format("{} is not a power of two up to {}",
                                                       to.microbatches, kMaxMicrobatches));

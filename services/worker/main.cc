@@ -161,6 +161,14 @@ Result<void> write_ready_file(const Flags& flags, uint64_t incarnation,
   return write_file_atomically(flags.ready_file, ready.dump() + "\n");
 }
 
+std::vector<NamedFile> named_files(const Tokenizer& tokenizer) {
+  std::vector<NamedFile> files;
+  for (TokenizerFile& file : tokenizer.files()) {
+    files.push_back({.name = std::move(file.name), .content = std::move(file.content)});
+  }
+  return files;
+}
+
 ClientOptions client_options(const Flags& flags, const JobSettings& job, uint64_t incarnation,
                              const BuildInfo& build, WorkerMetrics& metrics) {
   return {.name = flags.name,
@@ -216,7 +224,8 @@ ExitCode run(const Flags& flags) {
                    {.layout = layout,
                     .layout_hash = layout_hash(layout),
                     .data_fingerprint = worker->data->fingerprint(),
-                    .numerics_fingerprint = numerics},
+                    .numerics_fingerprint = numerics,
+                    .tokenizer_files = named_files(worker->data->tokenizer())},
                    [&](uint64_t begin, std::span<float> values) {
                      gpt_initial_values(worker->job.model, layout, worker->job.seed, begin, values);
                    });

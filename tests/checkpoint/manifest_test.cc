@@ -15,6 +15,7 @@ namespace {
 Manifest sample_manifest() {
   const Sample sample;  // 4 segments
   Manifest manifest = sample.manifest({500, 2, 1});
+  manifest.tokenizer_files = {{"vocab.json", 12, std::string(32, 'b')}};
   manifest.parts = {{"server-0-of-2.safetensors", 1000, std::string(32, 'a'), {0, 1, 3}},
                     {"server-1-of-2.safetensors", 500, std::string(32, '0'), {2}}};
   return manifest;
@@ -121,6 +122,8 @@ TEST(Manifest, NamesTheFieldThatIsWrong) {
            {"\"shape\":[5]", "\"shape\":[50]", "layout_elements: not what the tensors make"},
            {"\"shape\":[5]", "\"shape\":[6]", "layout_hash: not that of the tensors"},
            {"\"name\":\"ln.bias\"", "\"name\":\"wte\"", "tensors: "},
+           {"\"bytes\":12", "\"bytes\":-1", "tokenizer_files[0].bytes: not a whole number"},
+           {"\"bytes\":12", "\"size\":12", "tokenizer_files[0].bytes: missing"},
            {"\"bytes\":1000", "\"bytes\":null", "parts[0].bytes: not a whole number"},
            {"[[0,2],[3,4]]", "[[0,2],[3]]", "parts[0].segments: holds something that is no range"},
            {"[[0,2],[3,4]]", "[[0,2],[4,4]]", "parts[0].segments: holds something"},
@@ -170,6 +173,16 @@ TEST(Manifest, CheckNamesWhatIsWrong) {
            {"32 hexadecimal digits", [](Manifest& m) { m.parts[1].checksum = "abc"; }},
            {"32 hexadecimal digits",
             [](Manifest& m) { m.parts[1].checksum = std::string(32, 'A'); }},
+           {"tokenizer_files: \"../v\" is no file name",
+            [](Manifest& m) { m.tokenizer_files[0].file = "../v"; }},
+           {"tokenizer_files: vocab.json: a checksum that is not 32",
+            [](Manifest& m) { m.tokenizer_files[0].checksum = ""; }},
+           {"tokenizer_files: \"vocab.json\" is there twice",
+            [](Manifest& m) { m.tokenizer_files.push_back(m.tokenizer_files[0]); }},
+           {"parts: \"vocab.json\" is there twice",
+            [](Manifest& m) { m.parts[1].file = "vocab.json"; }},
+           {"tokenizer_files: too many",
+            [](Manifest& m) { m.tokenizer_files.resize(17, m.tokenizer_files[0]); }},
            {"segment 4 does not exist", [](Manifest& m) { m.parts[0].segments.push_back(4); }},
            {"segment 3 is there twice", [](Manifest& m) { m.parts[1].segments.push_back(3); }},
            {"1 of 4 segments are missing, 2 first", [](Manifest& m) { m.parts[1].segments = {}; }},

@@ -85,6 +85,12 @@ TEST(JobConfig, AppointsWithTheStatus) {
   EXPECT_EQ(appoint.start(), v1::START_CONTINUE);
   EXPECT_EQ(appoint.training().optimizer().kind(), v1::OPTIMIZER_MOMENTUM);
   EXPECT_EQ(appoint.training().checkpoint_path(), "/c");
+  EXPECT_EQ(appoint.training().job_name(), "tiny");
+  EXPECT_EQ(appoint.training().seed(), 1337U);
+  v1::JobConfig config;
+  ASSERT_TRUE(
+      google::protobuf::util::JsonStringToMessage(appoint.training().job_config(), &config).ok());
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(config, job_config(some_job())));
 }
 
 }  // namespace

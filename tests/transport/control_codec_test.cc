@@ -25,7 +25,8 @@ JobIdentity an_identity() {
   return {.layout = a_layout(),
           .layout_hash = layout_hash(a_layout()),
           .data_fingerprint = std::string("\xff\x00 any bytes", 12),
-          .numerics_fingerprint = "n"};
+          .numerics_fingerprint = "n",
+          .tokenizer_files = {{"vocab.json", std::string("{\0\xff}", 4)}, {"merges.txt", ""}}};
 }
 Record a_record() {
   return {.step = 3,
@@ -66,6 +67,9 @@ TrainingSettings training() {
   settings.schedule = {kLastSchedule, 1, 2, 0.3, 4};
   settings.gradient_clip = 1.5;
   settings.checkpoint_path = "/c";
+  settings.job_name = "tiny";
+  settings.job_config = "{}";
+  settings.seed = 1337;
   return settings;
 }
 
@@ -135,6 +139,12 @@ TEST(ControlCodec, EveryTrainingSettingComesBack) {
   EXPECT_EQ(std::get<Appoint>(decoded->message).training, training());
 }
 
+TEST(ControlCodec, TheIdentityComesBack) {
+  const auto decoded = decode_frame(encode_frame({{"a", 1}, {"b", 2}, Join{an_identity(), "b"}}));
+  ASSERT_TRUE(decoded) << decoded.error().message;
+  EXPECT_EQ(std::get<Join>(decoded->message).identity, an_identity());
+}
+
 TEST(ControlCodec, OptimizersAreNamedAsInTheirTable) {
   EXPECT_EQ(static_cast<size_t>(v1::OptimizerKind_ARRAYSIZE), optimizer_table().size());
   for (const OptimizerInfo& info : optimizer_table()) {
@@ -177,6 +187,14 @@ TEST(ControlCodec, RefusesWhatIsInconsistent) {
   v1::Frame join = frame_of(Join{an_identity(), ""});
   join.mutable_join()->mutable_identity()->mutable_layout()->mutable_tensors(1)->set_offset(1);
   EXPECT_NE(error_of(join).find("identity.layout"), std::string::npos);
+  for (const char* name : {"", "../x", ".x", "a/b"}) {
+    join = frame_of(Join{an_identity(), ""});
+    join.mutable_join()->mutable_identity()->mutable_tokenizer_files(0)->set_name(name);
+    EXPECT_NE(error_of(join).find("identity.tokenizer_files"), std::string::npos) << name;
+  }
+  join = frame_of(Join{an_identity(), ""});
+  for (int i = 0; i < 20; ++i) join.mutable_join()->mutable_identity()->add_tokenizer_files();
+  EXPECT_NE(error_of(join).find("are more than 16"), std::string::npos);
   join = frame_of(Join{an_identity(), ""});
   join.mutable_join()->mutable_identity()->set_layout_hash(1);
   EXPECT_NE(error_of(join).find("identity.layout_hash"), std::string::npos);
