@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "operator/cmd/text_stream.h"
+
 namespace ballast::cmd {
 namespace {
 
@@ -60,15 +62,9 @@ void Console::clear_live() {
 }
 
 std::string printable(const std::string& text) {
-  std::string clean;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte == '\n' || byte == '\t' || (byte >= 0x20 && byte != 0x7f)) clean += c;
-  }
-  // The JSON writer knows UTF-8: its replacement is ours.
-  const std::string quoted =
-      nlohmann::json(clean).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  return nlohmann::json::parse(quoted).get<std::string>();
+  TextStream stream;
+  const std::string begin = stream.add(text);
+  return begin + stream.end();
 }
 
 }  // namespace ballast::cmd

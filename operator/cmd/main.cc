@@ -6,11 +6,17 @@
 
 #include "common/build_info/build_info.h"
 #include "common/exit_code.h"
+#include "operator/cmd/export_command.h"
+#include "operator/cmd/generate_command.h"
 #include "operator/cmd/run_command.h"
 #include "operator/cmd/validate_command.h"
 
 namespace ballast::cmd {
 namespace {
+
+std::string not_empty(const std::string& text) {
+  return text.empty() ? std::string("must not be empty") : std::string();
+}
 
 void add_run(CLI::App& app, RunOptions& options) {
   CLI::App* run = app.add_subcommand("run", "Run a whole TrainingJob as processes of this machine");
@@ -34,10 +40,7 @@ void add_run(CLI::App& app, RunOptions& options) {
   run->add_option("--sample-tokens", options.sample_tokens,
                   "Length of the sample at the end; 0: none")
       ->check(CLI::Range(0, 100'000));
-  run->add_option("--prompt", options.prompt, "What the sample continues")
-      ->check([](const std::string& text) {
-        return text.empty() ? std::string("must not be empty") : std::string();
-      });
+  run->add_option("--prompt", options.prompt, "What the sample continues")->check(not_empty);
 }
 
 void add_validate(CLI::App& app, ValidateOptions& options) {
@@ -49,6 +52,50 @@ void add_validate(CLI::App& app, ValidateOptions& options) {
       ->allow_extra_args(false);
 }
 
+void add_generate(CLI::App& app, GenerateCommandOptions& options) {
+  CLI::App* generate = app.add_subcommand("generate", "Write text with a trained model");
+  generate
+      ->add_option("CHECKPOINT", options.checkpoint,
+                   "A checkpoint's folder, or the folder of a job's checkpoints (the newest one)")
+      ->required();
+  generate->add_option("--prompt", options.prompt, "What the text begins with")->check(not_empty);
+  generate->add_option("--tokens", options.tokens, "How many follow the prompt")
+      ->check(CLI::Range(0, 1'000'000));
+  generate->add_option("--temperature", options.temperature,
+                       "0: always the likeliest token; 1: as often as the model expects it");
+  generate->add_option("--top-k", options.top_k, "Only among the K likeliest tokens; 0: all")
+      ->check(CLI::Range(0, 1 << 24));
+  generate->add_option("--top-p", options.top_p,
+                       "Only among the likeliest tokens that have this share; 1: all");
+  generate->add_option("--seed", options.seed, "Another seed, another text");
+  generate->add_flag("--no-cache", options.no_cache,
+                     "Keep no keys and values: the same text, slower");
+  generate->add_option("--threads", options.threads, "Threads (default: CPUs)")
+      ->check(CLI::Range(0, 1024));
+}
+
+void add_export(CLI::App& app, ExportCommandOptions& options) {
+  CLI::App* command =
+      app.add_subcommand("export", "Write a trained model for Hugging Face's transformers");
+  command
+      ->add_option("CHECKPOINT", options.checkpoint,
+                   "A checkpoint's folder, or the folder of a job's checkpoints (the newest one)")
+      ->required();
+  command->add_option("DIR", options.directory, "New or empty folder")->required();
+}
+
+// A flag that does not exist is the mistake, and not the argument that it left without a place.
+int usage_error(const CLI::App& app, const CLI::ParseError& error) {
+  const bool missing = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
+  for (const std::string& argument : missing ? app.remaining(true) : std::vector<std::string>()) {
+    if (argument.size() > 1 && argument[0] == '-') {
+      app.exit(CLI::ExtrasError({argument}));
+      return to_status(ExitCode::kUsage);
+    }
+  }
+  return app.exit(error) == 0 ? to_status(ExitCode::kDone) : to_status(ExitCode::kUsage);
+}
+
 int main_of(int argc, char** argv) {
   CLI::App app("Ballast trains language models with a parameter server.");
   app.require_subcommand(1);
@@ -56,14 +103,21 @@ int main_of(int argc, char** argv) {
   app.set_version_flag("--version", build.version + " " + build.revision);
   RunOptions run;
   ValidateOptions validate;
+  GenerateCommandOptions generate;
+  ExportCommandOptions exported;
   add_run(app, run);
   add_validate(app, validate);
+  add_generate(app, generate);
+  add_export(app, exported);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? to_status(ExitCode::kDone) : to_status(ExitCode::kUsage);
+    return usage_error(app, error);
   }
-  return app.got_subcommand("run") ? run_command(run) : validate_command(validate);
+  if (app.got_subcommand("run")) return run_command(run);
+  if (app.got_subcommand("generate")) return generate_command(generate);
+  if (app.got_subcommand("export")) return export_command(exported);
+  return validate_command(validate);
 }
 
 }  // namespace

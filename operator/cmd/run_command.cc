@@ -150,8 +150,7 @@ class RunCommand {
     auto outcome = (*job)->run();
     console_.clear_live();
     if (!outcome) return failed(outcome.error());
-    const int status =
-        outcome->exit_code == 0 ? finish(view, folder) : explain(*outcome, view, folder);
+    const int status = outcome->exit_code == 0 ? finish(view) : explain(*outcome, view, folder);
     if (status == 0 && options_.run_folder.empty() && !options_.keep_run_folder) {
       folder.remove();
     } else {
@@ -166,7 +165,7 @@ class RunCommand {
     return cache.empty() ? folder.path() / "cache" : cache;
   }
 
-  int finish(const RunView& view, const local::RunFolder& folder) {
+  int finish(const RunView& view) {
     Summary summary = view.summary();
     if (!summary.checkpoint.empty()) {
       auto sha256 = parameters_sha256(summary.checkpoint);
@@ -176,12 +175,11 @@ class RunCommand {
     console_.line(summary_text(summary));
     nlohmann::json event = summary_json(summary);
     if (!summary.checkpoint.empty() && options_.sample_tokens > 0) {
-      auto sample = sample_text(job_, summary.checkpoint,
-                                {.prompt = options_.prompt,
-                                 .tokens = options_.sample_tokens,
-                                 .seed = static_cast<uint64_t>(job_.spec.training.seed),
-                                 .threads = usable_threads(),
-                                 .cache_folder = cache_folder(folder)});
+      auto sample =
+          sample_text(summary.checkpoint, {.prompt = options_.prompt,
+                                           .tokens = options_.sample_tokens,
+                                           .seed = static_cast<uint64_t>(job_.spec.training.seed),
+                                           .threads = usable_threads()});
       if (!sample) return failed(sample.error());
       console_.line("sample:\n" + printable(*sample));
       event["sample"] = *sample;

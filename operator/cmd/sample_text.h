@@ -5,7 +5,6 @@
 #include <string>
 
 #include "common/error.h"
-#include "operator/api/training_job.h"
 
 namespace ballast::cmd {
 
@@ -15,12 +14,10 @@ struct SampleOptions {
   double temperature = 0.8;
   uint64_t seed = 0;
   int threads = 1;
-  std::filesystem::path cache_folder;  // of the run: a corpus' own vocabulary lies there
 };
 
-// Reads the parameters of a checkpoint of this job. The prompt is not part of the result.
-Result<std::string> sample_text(const api::TrainingJob& job,
-                                const std::filesystem::path& checkpoint,
+// The prompt is not part of the result; of one that is longer than the context the end counts.
+Result<std::string> sample_text(const std::filesystem::path& checkpoint,
                                 const SampleOptions& options);
 
 }  // namespace ballast::cmd

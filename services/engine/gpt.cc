@@ -5,23 +5,10 @@
 #include <fmt/format.h>
 
 #include "common/check.h"
+#include "services/engine/gpt_tensors.h"
 
 namespace ballast {
 namespace {
-
-// Places of the tensors in the layout: the two embeddings, twelve a layer, the last norm.
-constexpr size_t kTokenTable = 0;
-constexpr size_t kPositionTable = 1;
-constexpr size_t kFirstLayer = 2;
-constexpr size_t kTensorsOfLayer = 12;
-enum OfLayer : size_t {
-  kNorm1 = 0,
-  kAttention = 2,
-  kAttentionOut = 4,
-  kNorm2 = 6,
-  kExpand = 8,
-  kContract = 10
-};
 
 Layout layout_of(const GptConfig& config) {
   auto layout = gpt_layout(config);

@@ -55,10 +55,20 @@ struct Attention {
   size_t heads = 0;
   size_t channels = 0;  // of all heads together
 };
+inline constexpr size_t kAttentionBlock = 64;  // queries and keys that are taken at a time
 // qkv [rows, 3 * channels]: queries, keys, values, each head after head. out [rows, channels].
 // row_maximum, inverse_sum [heads, rows] are kept for backward. Scores exist one block at a time.
 void attention_forward(const Compute&, const BatchShape&, const Attention&, const float* qkv,
                        float* out, float* row_maximum, float* inverse_sum);
+// The same for some rows of one sequence alone, which see those before them: `rows` lies in one
+// block, qkv has all rows up to its end, and of `out` its rows are set. row_maximum, inverse_sum
+// [heads, end] are scratch.
+struct RowRange {
+  size_t begin = 0;
+  size_t end = 0;
+};
+void attention_forward_rows(const Compute&, const Attention&, const RowRange& rows,
+                            const float* qkv, float* out, float* row_maximum, float* inverse_sum);
 void attention_backward(const Compute&, const BatchShape&, const Attention&, const float* qkv,
                         const float* out, const float* row_maximum, const float* inverse_sum,
                         const float* out_gradient, float* qkv_gradient);

@@ -148,6 +148,16 @@ class CliTest(unittest.TestCase):
         self.assertEqual(result.returncode, 2)
         self.assertIn("spec.workers.replicas: found 99", result.stderr)
 
+    def test_an_unknown_flag_is_named(self):
+        for command in (["run", "--frob"], ["generate", "--frob", "5"], ["export", "--frob"], ["validate", "-x"]):
+            done = subprocess.run([BALLAST, *command], capture_output=True, text=True, timeout=DEADLINE_S)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(command[1], done.stderr)
+            self.assertNotIn("required", done.stderr)
+        done = subprocess.run([BALLAST, "run"], capture_output=True, text=True, timeout=DEADLINE_S)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("JOB is required", done.stderr)
+
     def test_bad_flags_are_refused(self):
         for arguments in (
             ["run"],

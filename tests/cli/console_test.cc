@@ -48,6 +48,9 @@ TEST(Console, MachinesGetOnlyJsonLines) {
 
 TEST(Console, PrintableTextHarmsNoTerminal) {
   EXPECT_EQ(printable("a\033[2Jb\r\n\tc\x7f\x01"), "a[2Jb\n\tc");
+  EXPECT_EQ(printable("a\xc2\x9b"
+                      "2Jb"),
+            "a2Jb");
   EXPECT_EQ(printable("\xc3\xa4 \xff"), "\xc3\xa4 \xef\xbf\xbd");
 }
 

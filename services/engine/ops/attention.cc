@@ -4,13 +4,14 @@
 #include <cfloat>
 #include <cmath>
 
+#include "common/check.h"
 #include "services/engine/gemm.h"
 #include "services/engine/operations.h"
 
 namespace ballast {
 namespace {
 
-constexpr size_t kBlock = 64;
+constexpr size_t kBlock = kAttentionBlock;
 
 // One head of one sequence: where its rows lie.
 struct HeadView {
@@ -179,6 +180,15 @@ void attention_forward(const Compute& compute, const BatchShape& shape, const At
       forward_queries(compute, view, block_at(begin, shape.length), shape.length, qkv, out,
                       row_maximum, inverse_sum);
     }
+  });
+}
+
+void attention_forward_rows(const Compute& compute, const Attention& op, const RowRange& rows,
+                            const float* qkv, float* out, float* row_maximum, float* inverse_sum) {
+  CHECK(rows.begin < rows.end && rows.begin / kBlock == (rows.end - 1) / kBlock);
+  compute.pool->run(op.heads, [&](size_t head) {
+    forward_queries(compute, view_of({1, rows.end}, op, head), {rows.begin, rows.end - rows.begin},
+                    rows.end, qkv, out, row_maximum, inverse_sum);
   });
 }
 
