@@ -129,6 +129,7 @@ Servers read_servers(FieldReader reader) {
   Servers servers;
   reader.integer("replicas", servers.replicas);
   reader.integer("replication", servers.replication);
+  if (!reader.has("replication")) servers.replication = servers.replicas >= 2 ? 2 : 1;
   reader.integer("segmentElements", servers.segment_elements);
   reader.any_map("template", servers.pod_template);
   reader.finish();

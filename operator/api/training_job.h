@@ -92,7 +92,7 @@ struct Training {
 
 struct Servers {
   int64_t replicas = 1;
-  int64_t replication = 1;
+  int64_t replication = 1;  // replicas of each segment; default: 2 where there are two servers
   int64_t segment_elements = 262'144;
   nlohmann::json pod_template = nlohmann::json::object();
 

@@ -250,10 +250,13 @@ class Rules {
   void roles() {
     const Servers& servers = spec_.servers;
     const Workers& workers = spec_.workers;
-    range("spec.servers.replicas", servers.replicas, 1, 256);
-    if (range("spec.servers.replication", servers.replication, 1, 3) && servers.replication > 1) {
-      violated({"spec.servers.replication"}, "found " + std::to_string(servers.replication) +
-                                                 "; replication 1 is what this version runs");
+    const bool servers_count = range("spec.servers.replicas", servers.replicas, 1, 256);
+    if (range("spec.servers.replication", servers.replication, 1, 3) && servers_count &&
+        servers.replication > servers.replicas) {
+      violated({"spec.servers.replication", "spec.servers.replicas"},
+               "found " + std::to_string(servers.replication) +
+                   "; expected at most spec.servers.replicas, which is " +
+                   std::to_string(servers.replicas));
     }
     if (range("spec.servers.segmentElements", servers.segment_elements, 1024, 262'144) &&
         !power_of_two(servers.segment_elements)) {

@@ -85,10 +85,23 @@ TEST(TrainingJob, FullExampleShowsTheDefaults) {
   auto minimal = read_training_job_yaml(example("minimal.yaml"));
   ASSERT_TRUE(full && minimal);
   full->metadata = minimal->metadata;
+  EXPECT_EQ(full->spec.servers.replication, 2);
   full->spec.servers.replicas = minimal->spec.servers.replicas;
+  full->spec.servers.replication = minimal->spec.servers.replication;
   full->spec.workers.replicas = minimal->spec.workers.replicas;
   full->spec.checkpoint.path.clear();
   EXPECT_EQ(*full, *minimal);
+}
+
+TEST(TrainingJob, ReplicatesWhereThereAreTwoServers) {
+  const auto replication = [](const std::vector<std::string>& overrides) {
+    const auto job = read_training_job_yaml(example("minimal.yaml"), overrides);
+    return job ? job->spec.servers.replication : -1;
+  };
+  EXPECT_EQ(replication({"spec.servers.replicas=1"}), 1);
+  EXPECT_EQ(replication({"spec.servers.replicas=2"}), 2);
+  EXPECT_EQ(replication({"spec.servers.replicas=5"}), 2);
+  EXPECT_EQ(replication({"spec.servers.replicas=5", "spec.servers.replication=1"}), 1);
 }
 
 TEST(TrainingJob, ReportsAllProblemsInTheOrderOfTheirLines) {
@@ -196,8 +209,11 @@ TEST(TrainingJob, NamesTheBrokenRule) {
       {{"spec.training.schedule.warmupSteps=2000"}, "expected at most lengthSteps, which is 1000"},
       {{"spec.training.schedule.minLearningRate=1"},
        "expected at most spec.training.optimizer.learningRate"},
-      {{"spec.servers.replication=2"},
-       "spec.servers.replication: found 2; replication 1 is what this version runs"},
+      {{"spec.servers.replicas=2", "spec.servers.replication=3"},
+       "spec.servers.replication: found 3; expected at most spec.servers.replicas, which is 2"},
+      {{"spec.servers.replicas=9", "spec.servers.replication=4"},
+       "spec.servers.replication: found 4; expected 1 to 3"},
+      {{"spec.servers.replicas=3", "spec.servers.replication=3"}, "accepted"},
       {{"spec.servers.segmentElements=3000"}, "expected a power of two"},
       {{"spec.servers.template=x"},
        "spec.servers.template: found the string \"x\"; expected a map"},

@@ -27,7 +27,7 @@ metadata: {name: tiny}
 spec:
   data: {train: [text]}
   training: {steps: 3}
-  servers: {replicas: 2}
+  servers: {replicas: 2, replication: 1}
   workers: {replicas: 2}
 """
 

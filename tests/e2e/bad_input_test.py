@@ -16,7 +16,7 @@ REFUSED_AT_ONCE = {
     "a batch that does not divide": ("batch: 16", "batch: 12", ["spec.training.batch", "12", "8"]),
     "microbatches, no power of two": ("microbatches: 8", "microbatches: 6", ["spec.training.microbatches", "6"]),
     "heads that do not divide": ("heads: 2", "heads: 3", ["spec.model", "3", "32"]),
-    "replication": ("segmentElements: 4096", "replication: 2", ["spec.servers.replication", "2"]),
+    "replication": ("segmentElements: 4096", "replication: 3", ["spec.servers.replication", "3", "2"]),
     "a mode to come": ("seed: 7", "seed: 7\n    mode: async", ["spec.training.mode", "async"]),
     "no YAML": ("spec:", "spec: [", ["job.yaml"]),
     "another kind": ("kind: TrainingJob", "kind: Pod", ["kind", "Pod"]),

@@ -23,7 +23,7 @@ class Faults(EndToEnd):
             wait_until(f"process {pid} ends", lambda pid=pid: gone(pid))
 
     def test_a_lost_server_ends_the_run_clearly(self):
-        run = self.run_job(*long_job(self))
+        run = self.run_job(*long_job(self), *self.set(servers__replication=1))
         run.wait_for_step(3)
         run.kill("ps-1")
         self.assert_fails(run, 1, "ps-1", "replication 1")

@@ -23,8 +23,8 @@ class SameBits(EndToEnd):
         return digest
 
     def test_every_way_to_compute_it_gives_the_same_parameters(self):
-        def processes(servers, workers):
-            return self.set(servers__replicas=servers, workers__replicas=workers)
+        def processes(servers, workers, **more):
+            return self.set(servers__replicas=servers, workers__replicas=workers, **more)
 
         digests = {}
 
@@ -35,6 +35,9 @@ class SameBits(EndToEnd):
             for threads in [1, 2, 4]:
                 measure(f"{servers} servers, {workers} workers, {threads} threads",
                         *processes(servers, workers), "--threads", str(threads))
+        for servers, replication in [(2, 1), (3, 1), (3, 3)]:
+            measure(f"{servers} servers, 2 workers, replication {replication}",
+                    *processes(servers, 2, servers__replication=replication))
         measure("2 servers, 2 workers, TCP with mTLS", *processes(2, 2), "--network", "tcp")
         measure("2 servers, 2 workers, TCP trusted", *processes(2, 2), "--network", "tcp-trusted",
                 *self.set(network__trusted="true"))

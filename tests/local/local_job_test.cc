@@ -58,7 +58,8 @@ class LocalJobTest : public ::testing::Test {
     set("BALLAST_FAKE_LIVES", (temporary_.path() / "lives").string());
     job_ = *api::read_training_job_yaml(
         "apiVersion: ballast.dev/v1alpha1\nkind: TrainingJob\nmetadata: {name: tiny, uid: u-1}\n"
-        "spec: {data: {train: [/a]}, training: {steps: 3}, servers: {replicas: 2}, workers: "
+        "spec: {data: {train: [/a]}, training: {steps: 3}, servers: {replicas: 2, replication: 1}, "
+        "workers: "
         "{replicas: 2}}\n");
   }
   void TearDown() override {
