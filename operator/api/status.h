@@ -28,6 +28,7 @@ enum class ConditionType {
   kSuspended,  // stopped on request; nothing runs
   kSucceeded,  // terminal
   kFailed,     // terminal
+  kDegraded,   // some segment has fewer replicas than it should: the next loss may cost steps
 };
 
 struct Condition {
@@ -50,6 +51,16 @@ struct RestartStatus {
   bool operator==(const RestartStatus&) const = default;
 };
 
+// A life of a server that was taken out of the member list and has not been seen to end: it never
+// comes back.
+struct RemovedStatus {
+  std::string name;
+  uint64_t incarnation = 0;
+  int64_t at_ms = 0;
+
+  bool operator==(const RemovedStatus&) const = default;
+};
+
 struct ProgressStatus {
   int64_t step = 0;
   double loss = 0;              // mean over the tokens of the last step; 0 before the first
@@ -69,7 +80,8 @@ struct TrainingJobStatus {
   std::string restore_from;           // kRestore: checkpoint folder
   uint64_t members_number = 0;        // number of the member list, from the write that changed it
   std::vector<MemberStatus> members;  // ascending by name
-  uint64_t origin = 0;                // the complete origin; 0 = none yet, no step may commit
+  std::vector<RemovedStatus> removed;
+  uint64_t origin = 0;  // the complete origin; 0 = none yet, no step may commit
   uint64_t plan_number = 0;
   int64_t planned_servers = 0;
   int64_t planned_workers = 0;

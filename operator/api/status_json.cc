@@ -9,7 +9,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array kConditionNames = {"Ready", "Suspended", "Succeeded", "Failed"};
+constexpr std::array kConditionNames = {"Ready", "Suspended", "Succeeded", "Failed", "Degraded"};
 constexpr std::array kStartNames = {"initialise", "continue", "restore"};
 
 // Index of a word in a fixed list; throws what json throws, so that one catch serves both.
@@ -44,6 +44,15 @@ json write_members(const TrainingJobStatus& status) {
   return list;
 }
 
+json write_removed(const TrainingJobStatus& status) {
+  json list = json::array();
+  for (const RemovedStatus& removed : status.removed) {
+    list.push_back(
+        {{"name", removed.name}, {"incarnation", removed.incarnation}, {"atMs", removed.at_ms}});
+  }
+  return list;
+}
+
 json write_restarts(const TrainingJobStatus& status) {
   json map = json::object();
   for (const auto& [name, restart] : status.restarts) {
@@ -59,6 +68,9 @@ void read_lists(const json& in, TrainingJobStatus& status) {
   for (const json& item : in.at("members")) {
     status.members.push_back(
         {item.at("name"), item.at("incarnation"), item.at("address"), item.at("node")});
+  }
+  for (const json& item : in.at("removed")) {
+    status.removed.push_back({item.at("name"), item.at("incarnation"), item.at("atMs")});
   }
   for (const auto& [name, item] : in.at("restarts").items()) {
     status.restarts[name] = {item.at("failures"), item.at("total"), item.at("lastInstance"),
@@ -88,6 +100,7 @@ std::string status_to_json(const TrainingJobStatus& status) {
       {"restoreFrom", status.restore_from},
       {"membersNumber", status.members_number},
       {"members", write_members(status)},
+      {"removed", write_removed(status)},
       {"origin", status.origin},
       {"plan",
        {{"number", status.plan_number},

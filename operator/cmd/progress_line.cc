@@ -81,6 +81,7 @@ std::string ProgressLine::text() const {
                         percent(parts.wait, parts.sum()), percent(parts.pull, parts.sum()));
   }
   if (last_->skipped > 0) text += fmt::format("  {} skipped", last_->skipped);
+  if (degraded_) text += "  degraded";
   if (const auto left = milliseconds_left())
     text += fmt::format("  {} left", human_duration_ms(*left));
   return text;
@@ -93,6 +94,7 @@ nlohmann::json ProgressLine::json() const {
   out["step"] = last_->report.step;
   out["workers"] = last_->workers;
   out["skipped"] = last_->skipped;
+  out["degraded"] = degraded_;
   if (last_->step_tokens > 0) {
     out["loss"] = last_->report.loss;
     out["learningRate"] = last_->learning_rate;

@@ -20,6 +20,8 @@ class ProgressLine {
 
   void progress(const local::Progress& progress, int64_t now_ms);
   void parts(const PartSeconds& parts, int64_t now_ms);
+  // Some segment has fewer replicas than it should.
+  void degraded(bool degraded) { degraded_ = degraded; }
 
   const std::optional<local::Progress>& last() const { return last_; }
   double tokens_per_second() const;
@@ -42,6 +44,7 @@ class ProgressLine {
   PartSeconds recent_parts() const;
 
   int64_t steps_;
+  bool degraded_ = false;
   std::optional<local::Progress> last_;
   std::deque<Point> points_;           // of the last seconds
   std::deque<PartPoint> part_points_;  // of the last seconds

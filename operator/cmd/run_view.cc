@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "common/human.h"
 #include "operator/local/process_log.h"
 
 namespace ballast::cmd {
@@ -22,6 +23,7 @@ RunView::RunView(const api::TrainingJob& job, Console& console, const Clock& clo
       last_plain_ms_(started_ms_) {}
 
 void RunView::process_ready(const local::ReadyFile& ready) {
+  living_[ready.name] = ready.incarnation;
   console_.line(
       fmt::format("{} is ready, metrics at http://{}/metrics", ready.name, ready.metrics_address));
   console_.event({{"event", "ready"},
@@ -40,7 +42,9 @@ void RunView::process_ended(const std::string& name, const local::ChildExit& exi
                   {"signal", exit.signal},
                   {"wanted", wanted}});
   // A worker that ends with 0 has heard of the job's end before us.
+  const bool counted = living_.erase(name) == 0;  // as removed, or it never was ready
   if (wanted || (exit.code == 0 && exit.signal == 0)) return;
+  if (!counted) lost(name);
   lost_logs_[name] = log;
   last_loss_ = local::last_error(log);
   ++restarts_;
@@ -49,12 +53,51 @@ void RunView::process_ended(const std::string& name, const local::ChildExit& exi
   console_.line(fmt::format("{} {}{}", name, how, last_loss_.empty() ? "" : ": " + last_loss_));
 }
 
-void RunView::progress(const local::Progress& progress) {
+void RunView::lost(const std::string& process) { stalls_.lost(process); }
+
+void RunView::member_removed(const std::string& name, uint64_t incarnation) {
+  console_.event(
+      {{"event", "removed"}, {"process", name}, {"incarnation", std::to_string(incarnation)}});
+  const auto living = living_.find(name);
+  if (living == living_.end() || living->second != incarnation) return;  // its end was told
+  living_.erase(living);
+  lost(name);
+  console_.line(name + " has fallen silent and is no member any more");
+}
+
+void RunView::appointed(uint64_t term, const std::string& coordinator) {
+  console_.event({{"event", "appointed"}, {"term", term}, {"coordinator", coordinator}});
+  if (term > 1) console_.line(fmt::format("{} coordinates now, term {}", coordinator, term));
+}
+
+void RunView::degraded(bool degraded) {
+  line_.degraded(degraded);
+  console_.event({{"event", degraded ? "degraded" : "whole"}});
+  if (!degraded) console_.line("every segment has all its replicas again");
+}
+
+void RunView::progress(const local::Progress& news_of_it) {
   const int64_t now = clock_.now_ms();
+  local::Progress progress = news_of_it;
+  if (progress.phase == "sealing" && line_.last()) {
+    // A new coordinator does not know yet where the job stands.
+    progress = *line_.last();
+    progress.phase = news_of_it.phase;
+    progress.workers = news_of_it.workers;
+  }
   const int64_t before = line_.last() ? line_.last()->report.step : 0;
   line_.progress(progress, now);
   if (progress.report.step > before) {
     last_step_ms_ = now;
+    stalls_.committed(progress.report.step, now);
+    for (const Loss& loss : stalls_.take()) {
+      console_.line(fmt::format("the loss of {} cost {} without a committed step", loss.process,
+                                human_duration_ms(loss.stalled_ms)));
+      console_.event({{"event", "recovered"},
+                      {"process", loss.process},
+                      {"step", loss.step},
+                      {"stalledMs", loss.stalled_ms}});
+    }
     if (first_step_ms_ == 0) {
       first_step_ms_ = now;
       first_step_ = progress.report.step;
@@ -68,7 +111,8 @@ void RunView::progress(const local::Progress& progress) {
     console_.line(fmt::format("step {}: validation loss {:.4f}", progress.evaluation_version,
                               *progress.evaluation_loss));
   }
-  const bool news = evaluated || progress.phase != last_phase_;
+  const bool news = evaluated || progress.phase != last_phase_ || progress.workers != last_workers_;
+  last_workers_ = progress.workers;
   last_phase_ = progress.phase;
   if (console_.json() && (news || now - last_plain_ms_ >= kJsonEveryMs)) {
     last_plain_ms_ = now;
@@ -106,6 +150,8 @@ Summary RunView::summary() const {
   summary.duration_ms = clock_.now_ms() - started_ms_;
   summary.to_first_step_ms = first_step_ms_ > 0 ? first_step_ms_ - started_ms_ : 0;
   summary.restarts = restarts_;
+  summary.losses = stalls_.losses();
+  summary.longest_stall_ms = stalls_.longest_ms();
   summary.byte_tokens = job_.spec.data.tokenizer == "byte";
   if (figures_) summary.figures = figures_();
   if (!line_.last()) return summary;

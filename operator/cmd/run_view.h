@@ -11,6 +11,7 @@
 #include "operator/api/training_job.h"
 #include "operator/cmd/console.h"
 #include "operator/cmd/progress_line.h"
+#include "operator/cmd/stall_watch.h"
 #include "operator/cmd/summary.h"
 #include "operator/local/local_job.h"
 
@@ -26,6 +27,9 @@ class RunView : public local::RunListener {
   void process_ready(const local::ReadyFile& ready) override;
   void process_ended(const std::string& name, const local::ChildExit& exit, bool wanted,
                      const std::filesystem::path& log) override;
+  void member_removed(const std::string& name, uint64_t incarnation) override;
+  void appointed(uint64_t term, const std::string& coordinator) override;
+  void degraded(bool degraded) override;
   void progress(const local::Progress& progress) override;
   void warning(const std::string& message) override;
   void stop_requested() override;
@@ -39,6 +43,8 @@ class RunView : public local::RunListener {
   const std::string& last_loss() const { return last_loss_; }
 
  private:
+  void lost(const std::string& process);
+
   const api::TrainingJob& job_;
   Console& console_;
   const Clock& clock_;
@@ -51,9 +57,12 @@ class RunView : public local::RunListener {
   int64_t last_plain_ms_ = 0;
   int64_t last_figures_ms_ = 0;
   int64_t restarts_ = 0;
+  StallWatch stalls_;
+  std::map<std::string, uint64_t> living_;  // incarnations by process name
   bool stopping_ = false;
   uint64_t last_evaluation_ = 0;
   std::string last_phase_;
+  uint32_t last_workers_ = 0;
   std::map<std::string, std::filesystem::path> lost_logs_;
   std::string last_loss_;
 };

@@ -59,6 +59,11 @@ std::string summary_text(const Summary& summary) {
   add(text, "pull latency", latency_text(figures.pull));
   if (summary.skipped > 0) add(text, "skipped steps", std::to_string(summary.skipped));
   if (summary.restarts > 0) add(text, "restarts", std::to_string(summary.restarts));
+  if (summary.losses > 0) {
+    add(text, "lost",
+        fmt::format("{} processes; at most {} without a committed step", summary.losses,
+                    human_duration_ms(summary.longest_stall_ms)));
+  }
   if (!summary.checkpoint.empty()) add(text, "checkpoint", summary.checkpoint);
   if (!summary.parameters_sha256.empty())
     add(text, "parameters", "SHA-256 " + summary.parameters_sha256);
@@ -75,6 +80,8 @@ nlohmann::json summary_json(const Summary& summary) {
                         {"tokensPerSecond", summary.tokens_per_second},
                         {"skipped", summary.skipped},
                         {"restarts", summary.restarts},
+                        {"losses", summary.losses},
+                        {"longestStallMs", summary.longest_stall_ms},
                         {"trainingLoss", summary.training_loss},
                         {"checkpoint", summary.checkpoint},
                         {"parametersSha256", summary.parameters_sha256},

@@ -19,7 +19,9 @@ struct Summary {
   double tokens_per_second = 0;  // from the first step to the last
   uint64_t skipped = 0;
   int64_t restarts = 0;
-  double training_loss = 0;  // of the last step
+  int64_t losses = 0;            // processes that ended or fell silent without being asked
+  int64_t longest_stall_ms = 0;  // longest time without a committed step around one of them
+  double training_loss = 0;      // of the last step
   std::optional<double> validation_loss;
   bool byte_tokens = true;  // then a token is a byte, and bits per byte have a meaning
   std::string checkpoint;   // folder; empty: none

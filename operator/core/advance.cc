@@ -49,6 +49,7 @@ class Advance {
     outcome();
     if (!has_outcome(next_)) exits();
     if (!has_outcome(next_)) removals();
+    if (!has_outcome(next_)) replace_silent_coordinator();
     if (!has_outcome(next_)) members();
     if (!has_outcome(next_)) origin_and_plan();
     readiness();
@@ -152,14 +153,58 @@ class Advance {
     }
   }
 
-  // A member that is known to be gone leaves the list before anybody goes on without it.
+  bool is_gone(const MemberStatus& member) const {
+    const Process* process = find_process(observed_, member.name);
+    return process == nullptr || process->state == ProcessState::kExited ||
+           (process->incarnation != 0 && process->incarnation != member.incarnation);
+  }
+
+  // Has not answered us, either: a witness beside whoever calls it silent.
+  bool is_silent(const MemberStatus& member) const {
+    const Process* process = find_process(observed_, member.name);
+    return process != nullptr && observed_.now_ms - process->heard_ms >= kSilenceToAgreeMs;
+  }
+
+  bool coordinator_is_silent() const {
+    return next_.term > 0 && observed_.coordinator_heard_ms &&
+           observed_.now_ms - *observed_.coordinator_heard_ms >= kCoordinatorSilenceMs;
+  }
+
+  // If nobody answers, the fault may be ours.
+  bool another_answers(const MemberStatus& than) const {
+    return std::any_of(next_.members.begin(), next_.members.end(), [&](const MemberStatus& member) {
+      return member != than && !is_silent(member);
+    });
+  }
+
+  bool is_coordinator(const MemberStatus& member) const {
+    return member.name == next_.coordinator && member.incarnation == next_.coordinator_incarnation;
+  }
+
+  // A member that lives goes only when another process and we ourselves cannot reach it, and never
+  // while it may hold the last replica of a segment.
+  bool may_remove_living(const MemberStatus& member) const {
+    const bool asked =
+        std::any_of(observed_.remove_requests.begin(), observed_.remove_requests.end(),
+                    [&](const RemoveRequest& request) {
+                      return request.term == next_.term && request.name == member.name &&
+                             request.incarnation == member.incarnation;
+                    });
+    return (asked || (is_coordinator(member) && coordinator_is_silent())) && is_silent(member) &&
+           another_answers(member) && observed_.job.spec.servers.replication >= 2 &&
+           !is_true(next_, ConditionType::kDegraded);
+  }
+
+  // A member that is known to be gone leaves the list before anybody goes on without it; of those
+  // that live, one at a time.
   void removals() {
+    std::erase_if(next_.removed, [&](const api::RemovedStatus& removed) {
+      return is_gone({removed.name, removed.incarnation, "", ""});
+    });
     std::vector<std::string> lost;
     for (const MemberStatus& member : next_.members) {
+      if (!is_gone(member)) continue;
       const Process* process = find_process(observed_, member.name);
-      const bool gone = process == nullptr || process->state == ProcessState::kExited ||
-                        (process->incarnation != 0 && process->incarnation != member.incarnation);
-      if (!gone) continue;
       if (observed_.job.spec.servers.replication < 2) {
         return failed("ServerLost",
                       (process == nullptr ? member.name + " is gone" : how_it_ended(*process)) +
@@ -168,7 +213,17 @@ class Advance {
       }
       lost.push_back(member.name);
     }
+    if (lost.empty()) {
+      for (const MemberStatus& member : next_.members) {
+        if (!lost.empty() || !may_remove_living(member)) continue;
+        lost.push_back(member.name);
+        next_.removed.push_back({member.name, member.incarnation, observed_.now_ms});
+      }
+    }
     if (lost.empty()) return;
+    if (next_.origin > 0) {
+      set(ConditionType::kDegraded, true, "ServerLost", lost.front() + " was lost");
+    }
     std::erase_if(next_.members, [&](const MemberStatus& member) {
       return std::find(lost.begin(), lost.end(), member.name) != lost.end();
     });
@@ -177,12 +232,23 @@ class Advance {
     if (std::find(lost.begin(), lost.end(), next_.coordinator) != lost.end()) appoint();
   }
 
+  // It may live and be cut off, or hang: whoever is appointed finds out.
+  void replace_silent_coordinator() {
+    if (!coordinator_is_silent() || next_.term != observed_.status.term ||
+        observed_.job.spec.servers.replication < 2) {
+      return;
+    }
+    for (const MemberStatus& member : next_.members) {
+      if (is_coordinator(member) && another_answers(member)) return appoint();
+    }
+  }
+
   void members() {
     const int64_t wanted = observed_.job.spec.servers.replicas;
     std::vector<MemberStatus> ready;
     for (const Process* process : processes_) {
       if (process->role != Role::kServer || process->state != ProcessState::kReady ||
-          process->index >= wanted || process->stopping_since_ms) {
+          process->index >= wanted || process->stopping_since_ms || find_removed(next_, *process)) {
         continue;
       }
       ready.push_back({process_name(process->role, process->index), process->incarnation,
@@ -204,11 +270,19 @@ class Advance {
     if (next_.term == 0) appoint();
   }
 
-  // The term is written here and sent only afterwards. Any member can coordinate.
+  // The term is written here and sent only afterwards. Any member can coordinate: the first that
+  // answers and is not the one before, if there is one.
   void appoint() {
+    const auto rank = [&](const MemberStatus& member) {
+      return std::pair{is_silent(member), next_.term > 0 && is_coordinator(member)};
+    };
+    const auto chosen = std::min_element(
+        next_.members.begin(), next_.members.end(),
+        [&](const MemberStatus& a, const MemberStatus& b) { return rank(a) < rank(b); });
+    const MemberStatus coordinator = *chosen;
     next_.term += 1;
-    next_.coordinator = next_.members.front().name;
-    next_.coordinator_incarnation = next_.members.front().incarnation;
+    next_.coordinator = coordinator.name;
+    next_.coordinator_incarnation = coordinator.incarnation;
     next_.start = next_.origin > 0 ? api::StartMode::kContinue : api::StartMode::kInitialise;
   }
 
@@ -249,9 +323,24 @@ class Advance {
     set(ConditionType::kReady, ready, ready ? "AllReady" : "Waiting", message);
   }
 
+  // A report counts when its coordinator knew the members of now.
+  void degraded(const CoordinatorReport& report) {
+    if (!report.degraded || report.members_number != next_.members_number || has_outcome(next_) ||
+        *report.degraded == is_true(next_, ConditionType::kDegraded)) {
+      return;
+    }
+    set(ConditionType::kDegraded, *report.degraded,
+        *report.degraded ? "ReplicasMissing" : "AllReplicas",
+        *report.degraded ? "some segments have fewer replicas than spec.servers.replication"
+                         : "every segment has all its replicas");
+  }
+
   void progress() {
     if (!report_counts()) return;
     const CoordinatorReport& report = *observed_.report;
+    degraded(report);
+    // Until it has a map, a new coordinator does not know at which step the job stands.
+    if (!report.degraded && report.phase == CoordinatorPhase::kWorking) return;
     auto& progress = next_.progress;
     const bool news = report.step != progress.step || report.checkpoint != progress.last_checkpoint;
     const bool due = has_outcome(next_) || observed_.now_ms - progress.at_ms >= kProgressEveryMs;
@@ -282,6 +371,16 @@ bool is_true(const TrainingJobStatus& status, ConditionType type) {
 bool has_outcome(const TrainingJobStatus& status) {
   return is_true(status, ConditionType::kSucceeded) || is_true(status, ConditionType::kFailed) ||
          is_true(status, ConditionType::kSuspended);
+}
+
+const api::RemovedStatus* find_removed(const TrainingJobStatus& status, const Process& process) {
+  for (const api::RemovedStatus& removed : status.removed) {
+    if (process.role == Role::kServer && process.incarnation == removed.incarnation &&
+        process_name(process.role, process.index) == removed.name) {
+      return &removed;
+    }
+  }
+  return nullptr;
 }
 
 const Process* find_process(const Observed& observed, Role role, int64_t index) {

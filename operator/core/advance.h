@@ -22,6 +22,10 @@ bool has_outcome(const api::TrainingJobStatus& status);
 const Process* find_process(const Observed& observed, Role role, int64_t index);
 const Process* find_process(const Observed& observed, const std::string& name);
 
+// The entry of a process that was removed from the members and still lives; null: none.
+const api::RemovedStatus* find_removed(const api::TrainingJobStatus& status,
+                                       const Process& process);
+
 // Collects the earliest of the times at which something becomes due.
 class WakeUp {
  public:

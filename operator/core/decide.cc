@@ -86,9 +86,15 @@ class Decision {
           worker || !is_member(process_name(process.role, process.index), process.incarnation);
       if (process.stopping_since_ms || (surplus && may_go)) {
         stop(process);
+      } else if (const auto* removed = find_removed(status_, process)) {
+        end_removed(process, removed->at_ms + kRemovedGraceMs);
       } else if (process.state == ProcessState::kStarting) {
         watch_start(process);
       }
+    }
+    if (observed_.coordinator_heard_ms && spec.servers.replication >= 2) {
+      const TimeMs silent_ms = *observed_.coordinator_heard_ms + kCoordinatorSilenceMs;
+      if (silent_ms > observed_.now_ms) wake_up_.at(silent_ms);
     }
     if (spec.active_deadline_seconds > 0)
       wake_up_.at(status_.start_ms + spec.active_deadline_seconds * 1000);
@@ -146,6 +152,15 @@ class Decision {
       } else {
         wake_up_.at(deadline);
       }
+    }
+  }
+
+  void end_removed(const Process& process, TimeMs deadline) {
+    if (process.killed) return;
+    if (observed_.now_ms >= deadline) {
+      add(StopProcess{process_name(process.role, process.index), process.instance, true});
+    } else {
+      wake_up_.at(deadline);
     }
   }
 

@@ -28,6 +28,13 @@ inline constexpr TimeMs kUnexpectedDoneBackoffMs = 5'000;
 inline constexpr TimeMs kHealthyLifeMs =
     600'000;  // a life of that length forgives the failures before
 inline constexpr TimeMs kProgressEveryMs = 5'000;
+// A coordinator speaks every second. One that has said nothing for so long is replaced.
+inline constexpr TimeMs kCoordinatorSilenceMs = 4'000;
+// A living server that others call silent is removed when it has not answered us for so long,
+// either.
+inline constexpr TimeMs kSilenceToAgreeMs = 2'000;
+// A removed server that lives finds out by itself when it can; after so long it is ended.
+inline constexpr TimeMs kRemovedGraceMs = 5'000;
 
 struct MemberId {
   std::string name;

@@ -34,6 +34,7 @@ struct Process {
   int exit_signal = 0;  // kExited; 0 = it ended by itself
   TimeMs started_ms = 0;
   TimeMs ended_ms = 0;
+  TimeMs heard_ms = 0;  // when it last answered us, whoever else it talks to; 0: never
   std::optional<TimeMs> stopping_since_ms;  // it was asked to end
   bool killed = false;                      // it was ended without being asked
 
@@ -61,7 +62,11 @@ struct CoordinatorReport {
   int64_t step = 0;
   double loss = 0;         // mean over the tokens of the last step
   std::string checkpoint;  // folder of the latest one
-  std::string failure;     // kFailed: what and why
+  // Whether each segment has all its replicas, under the member list of this number. Nothing:
+  // nothing is known of segments yet.
+  std::optional<bool> degraded;
+  uint64_t members_number = 0;
+  std::string failure;  // kFailed: what and why
 
   bool operator==(const CoordinatorReport&) const = default;
 };
@@ -90,6 +95,8 @@ struct Observed {
   std::vector<Process> processes;  // at most one of each name
   std::optional<CoordinatorSession> session;
   std::optional<CoordinatorReport> report;
+  // The coordinator of the status in force was last heard of then, or appointed.
+  std::optional<TimeMs> coordinator_heard_ms;
   std::vector<RemoveRequest> remove_requests;
   std::optional<OriginRequest> origin_request;
   bool stop_requested = false;  // a person asked for the end

@@ -51,6 +51,12 @@ std::string phase_name(v1::JobPhase phase) {
   }
 }
 
+// Before that a coordinator has no map to judge by.
+bool knows_segments(v1::JobPhase phase) {
+  return phase == v1::JOB_TRAINING || phase == v1::JOB_FINAL_EVALUATION ||
+         phase == v1::JOB_CHECKPOINTING;
+}
+
 Progress progress_of(const v1::Progress& from) {
   Progress to;
   to.report.term = from.term();
@@ -59,6 +65,8 @@ Progress progress_of(const v1::Progress& from) {
                                                      : decide::CoordinatorPhase::kWorking;
   to.report.step = static_cast<int64_t>(from.step());
   to.report.checkpoint = from.checkpoint();
+  if (knows_segments(from.phase())) to.report.degraded = from.degraded();
+  to.report.members_number = from.members();
   to.report.failure = from.failure();
   to.phase = phase_name(from.phase());
   if (from.has_last()) {

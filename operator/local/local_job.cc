@@ -178,6 +178,8 @@ class LocalJobImpl final : public LocalJob {
     } else if (auto* progress = std::get_if<Progress>(&event)) {
       if (!observed_.report || observed_.report->term <= progress->report.term)
         observed_.report = progress->report;
+      if (progress->report.term == observed_.status.term)
+        observed_.coordinator_heard_ms = observed_.now_ms;
       listener_.progress(*progress);
     } else if (auto* origin = std::get_if<decide::OriginRequest>(&event)) {
       observed_.origin_request = *origin;
@@ -217,13 +219,27 @@ class LocalJobImpl final : public LocalJob {
   }
 
   Result<void> perform_one(const decide::WriteStatus& write) {
-    const bool had_outcome = decide::has_outcome(observed_.status);
+    const api::TrainingJobStatus before = observed_.status;
     auto written = store_.compare_and_swap(write.expected_version, write.next);
     if (!written) return written;
     observed_.status = store_.status();
+    if (observed_.status.term > before.term) observed_.coordinator_heard_ms = observed_.now_ms;
+    tell_changes(before, observed_.status);
     // Before anything is stopped: the last figures.
-    if (!had_outcome && decide::has_outcome(observed_.status)) scraper_.scrape_now();
+    if (!decide::has_outcome(before) && decide::has_outcome(observed_.status))
+      scraper_.scrape_now();
     return {};
+  }
+
+  void tell_changes(const api::TrainingJobStatus& before, const api::TrainingJobStatus& now) {
+    for (const api::MemberStatus& member : before.members) {
+      if (std::find(now.members.begin(), now.members.end(), member) == now.members.end())
+        listener_.member_removed(member.name, member.incarnation);
+    }
+    if (now.term > before.term) listener_.appointed(now.term, now.coordinator);
+    const bool degraded = decide::is_true(now, api::ConditionType::kDegraded);
+    if (degraded != decide::is_true(before, api::ConditionType::kDegraded))
+      listener_.degraded(degraded);
   }
 
   Result<void> perform_one(const decide::StartProcess& start) {

@@ -37,6 +37,10 @@ class RunListener {
   // `wanted`: it was asked to end.
   virtual void process_ended(const std::string& /*name*/, const ChildExit& /*exit*/,
                              bool /*wanted*/, const std::filesystem::path& /*log*/) {}
+  // The status says that this server is no member any more; before anybody goes on without it.
+  virtual void member_removed(const std::string& /*name*/, uint64_t /*incarnation*/) {}
+  virtual void appointed(uint64_t /*term*/, const std::string& /*coordinator*/) {}
+  virtual void degraded(bool /*degraded*/) {}
   virtual void progress(const Progress& /*progress*/) {}
   virtual void warning(const std::string& /*message*/) {}
   virtual void stop_requested() {}

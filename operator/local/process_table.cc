@@ -1,5 +1,6 @@
 #include "operator/local/process_table.h"
 
+#include <algorithm>
 #include <csignal>
 
 #include "common/exit_code.h"
@@ -20,7 +21,13 @@ std::string series_of(const Process& process) {
 }  // namespace
 
 void ProcessTable::observe(decide::TimeMs now_ms) {
-  for (Process& process : processes_) look_at(process, now_ms);
+  const auto answered_ms = scraper_.answered_ms();
+  for (Process& process : processes_) {
+    look_at(process, now_ms);
+    const auto answered = answered_ms.find(series_of(process));
+    if (answered != answered_ms.end())
+      process.heard_ms = std::max(process.heard_ms, answered->second);
+  }
   std::vector<pid_t> known = {guard_.pid()};
   for (const auto& [name, running] : running_) {
     if (running.child != nullptr) known.push_back(running.child->pid());
@@ -32,7 +39,7 @@ void ProcessTable::look_at(Process& process, decide::TimeMs now_ms) {
   const std::string name = decide::process_name(process.role, process.index);
   Running& running = running_.at(name);
   if (process.state == ProcessState::kExited || running.child == nullptr) return;
-  if (process.state == ProcessState::kStarting) look_for_ready_file(process, running, name);
+  if (process.state == ProcessState::kStarting) look_for_ready_file(process, running, name, now_ms);
   const auto exit = running.child->poll();
   if (!exit) return;
   process.state = ProcessState::kExited;
@@ -44,13 +51,14 @@ void ProcessTable::look_at(Process& process, decide::TimeMs now_ms) {
 }
 
 void ProcessTable::look_for_ready_file(Process& process, const Running& running,
-                                       const std::string& name) {
+                                       const std::string& name, decide::TimeMs now_ms) {
   const auto ready = read_ready_file(running.ready_file, name);
   if (!ready) {
     if (ready.error().code != ErrorCode::kNotFound) listener_.warning(ready.error().message);
     return;
   }
   process.state = ProcessState::kReady;
+  process.heard_ms = now_ms;
   process.incarnation = ready->incarnation;
   process.address = ready->address;
   if (!ready->metrics_address.empty()) scraper_.add(series_of(process), ready->metrics_address);

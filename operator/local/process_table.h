@@ -48,7 +48,7 @@ class ProcessTable {
 
   void look_at(decide::Process& process, decide::TimeMs now_ms);
   void look_for_ready_file(decide::Process& process, const Running& running,
-                           const std::string& name);
+                           const std::string& name, decide::TimeMs now_ms);
   ChildOptions child_options(const decide::Process& process, const std::string& name,
                              const Running& running,
                              const std::vector<api::MemberStatus>& members) const;

@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "common/address.h"
+#include "common/clock.h"
 
 namespace ballast::local {
 namespace {
@@ -120,6 +121,7 @@ void Scraper::add(const std::string& process, const std::string& address) {
 void Scraper::remove(const std::string& process) {
   const std::lock_guard lock(mutex_);
   targets_.erase(process);
+  answered_ms_.erase(process);
 }
 
 std::map<std::string, std::string> Scraper::targets() const {
@@ -135,7 +137,13 @@ void Scraper::scrape_now() {
     for (Sample& sample : samples) sample.labels["process"] = process;
     const std::lock_guard lock(mutex_);
     last_answers_[process] = std::move(samples);
+    if (targets_.contains(process)) answered_ms_[process] = SteadyClock().now_ms();
   }
+}
+
+std::map<std::string, int64_t> Scraper::answered_ms() const {
+  const std::lock_guard lock(mutex_);
+  return answered_ms_;
 }
 
 std::vector<Sample> Scraper::samples() const {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <condition_variable>
+#include <cstdint>
 #include <map>
 #include <mutex>
 #include <string>
@@ -27,6 +28,9 @@ class Scraper {
   void remove(const std::string& process);  // ended; what it counted stays
   void scrape_now();                        // waits for all answers
 
+  // When each process that is watched answered last, in milliseconds of SteadyClock.
+  std::map<std::string, int64_t> answered_ms() const;
+
   // All samples of all processes; each carries the label "process".
   std::vector<Sample> samples() const;
 
@@ -38,6 +42,7 @@ class Scraper {
   std::condition_variable_any wake_;
   std::map<std::string, std::string> targets_;               // guarded by mutex_
   std::map<std::string, std::vector<Sample>> last_answers_;  // guarded by mutex_
+  std::map<std::string, int64_t> answered_ms_;               // guarded by mutex_
   std::jthread thread_;
 };
 

@@ -212,6 +212,7 @@ void send_progress(Run& run) {
       short_of_replicas(state.map, state.training().replication) ||
       std::any_of(state.servers.begin(), state.servers.end(),
                   [&](const auto& entry) { return entry.second.map < state.map.version; });
+  progress.members = state.members_number;
   progress.checkpoint = state.checkpoint;
   progress.failure = state.failure;
   run.send(state.operator_id, std::move(progress));

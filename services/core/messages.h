@@ -104,11 +104,12 @@ struct Progress {
   std::optional<Record> last;         // record of step - 1
   std::optional<LossSum> evaluation;  // the latest, with the version it belongs to
   Step evaluation_version = 0;
-  uint32_t workers = 0;    // joined now
-  uint64_t skipped = 0;    // steps skipped in all, in this term
-  bool degraded = false;   // some segment has fewer replicas than asked for
-  std::string checkpoint;  // kDone: directory of the final checkpoint, where one was written
-  std::string failure;     // kFailed: what and why, for people
+  uint32_t workers = 0;          // joined now
+  uint64_t skipped = 0;          // steps skipped in all, in this term
+  bool degraded = false;         // some segment has fewer replicas than asked for
+  MemberListNumber members = 0;  // of the list that all this is said under
+  std::string checkpoint;        // kDone: directory of the final checkpoint, where one was written
+  std::string failure;           // kFailed: what and why, for people
 };
 
 // ---- coordinator <-> server

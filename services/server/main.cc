@@ -157,6 +157,10 @@ ExitCode run(const Flags& flags) {
                          {"revision", build.revision}});
   signals.watch(server);
   server.run();
+  if (server.expelled()) {
+    log.error("removed from the job while it was silent; another life takes its place");
+    return ExitCode::kFailed;
+  }
   log.info("stopped");
   return ExitCode::kInterrupted;
 }

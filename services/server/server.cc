@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "services/core/coordinator_state.h"
 #include "services/core/server_state.h"
 #include "services/server/checkpoint_effects.h"
 
@@ -100,12 +101,21 @@ void Server::take(TransportEvent event) {
                  },
                  [&](PeerDown& down) {
                    log_.info("peer lost", {{"peer", down.peer.name}, {"reason", down.reason}});
+                   // Whoever took us out of the job says so when it is called again.
+                   if (members_.contains(down.peer)) {
+                     const ServerState& state = server_.state();
+                     transport_->send(down.peer, MapAck{state.promised, state.map.version});
+                   }
                    inbox_.push_back(
                        {.event = PeerLost{down.peer}, .payload = {}, .arrived_us = now_us()});
                  },
                  [&](PeerRefused& refused) {
                    log_.warning("peer refused",
                                 {{"address", refused.address}, {"reason", refused.reason}});
+                   if (refused.expelled) {
+                     expelled_ = true;
+                     stop();
+                   }
                  }},
       event);
 }
@@ -123,6 +133,22 @@ void Server::learn(const Message& message) {
   if (const auto* changed = std::get_if<MembersChanged>(&message))
     learn_all(changed->members.members);
   if (const auto* update = std::get_if<MapUpdate>(&message)) learn_all(update->map.servers);
+}
+
+// Who coordinates knows the members, everybody else those of the map.
+void Server::expel_removed() {
+  std::set<ProcessId> members;
+  if (coordinator_ && !coordinator_->state().retired) {
+    for (const auto& [id, server] : coordinator_->state().servers) members.insert(id);
+  } else {
+    for (const Member& server : server_.state().map.servers) members.insert(server.id);
+  }
+  for (const ProcessId& id : members_) {
+    if (members.contains(id) || id == config_.self) continue;
+    log_.info("member", {{"peer", id.name}, {"change", "expelled"}});
+    transport_->expel(id);
+  }
+  members_ = std::move(members);
 }
 
 bool Server::payload_fits(const Message& message, const ReceivedPayload& payload) const {
@@ -151,6 +177,10 @@ void Server::handle(const Item& item) {
   }
   if (coordinator_) perform(coordinator_->step(item.event, now), item);
   perform(server_.step(item.event, now), item);
+  if (received != nullptr && (std::holds_alternative<MembersChanged>(received->envelope.message) ||
+                              std::holds_alternative<MapUpdate>(received->envelope.message))) {
+    expel_removed();
+  }
 }
 
 void Server::on_appoint(const Envelope& envelope) {
@@ -165,6 +195,7 @@ void Server::on_appoint(const Envelope& envelope) {
   metrics_.coordinator.Set(1);
   coordinator_.emplace(config_.self, envelope.from, appoint, config_.coordinator);
   perform(coordinator_->start(now_ms()), {});
+  expel_removed();
 }
 
 // What one replica of the whole model takes; this server holds its share of it.

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,8 @@ class Server {
   void stop();  // from a signal handler's thread, not from the handler itself
 
   const ServerMetrics& metrics() const { return metrics_; }
+  // Others said that this life was removed from the job; run() ends.
+  bool expelled() const { return expelled_; }
   bool ready() const { return ready_.load(); }                  // the loop runs
   TimeMs last_turn_ms() const { return last_turn_ms_.load(); }  // of the loop, on the steady clock
 
@@ -51,6 +54,7 @@ class Server {
 
   void take(TransportEvent event);
   void learn(const Message& message);
+  void expel_removed();  // lives that were members and are none
   bool payload_fits(const Message& message, const ReceivedPayload& payload) const;
   void handle(const Item& item);
   void on_appoint(const Envelope& envelope);
@@ -74,6 +78,8 @@ class Server {
   std::deque<Item> inbox_;
   // Segments that the optimizer has in hand, with what is to be sent of them afterwards.
   std::map<SegmentId, std::vector<Send>> applying_;
+  std::set<ProcessId> members_;  // lives that this process knew last
+  bool expelled_ = false;
   TimeMs next_tick_ms_ = 0;
   TimeMs next_metrics_ms_ = 0;
   std::atomic<bool> stopping_{false};

@@ -97,6 +97,7 @@ void encode(const Progress& from, v1::Progress& to) {
   to.set_degraded(from.degraded);
   to.set_checkpoint(from.checkpoint);
   to.set_failure(from.failure);
+  to.set_members(from.members);
 }
 void decode(const v1::Progress& from, Progress& to, Problems& problems) {
   to.term = from.term();
@@ -111,6 +112,7 @@ void decode(const v1::Progress& from, Progress& to, Problems& problems) {
   to.degraded = from.degraded();
   to.checkpoint = from.checkpoint();
   to.failure = from.failure();
+  to.members = from.members();
 }
 
 void encode(const Seal& from, v1::Seal& to) {

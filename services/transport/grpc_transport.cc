@@ -41,6 +41,9 @@ TimeMs now_ms() {
       .count();
 }
 
+// Said to a process whose life was taken out of the job, and to nobody else.
+constexpr grpc::StatusCode kExpelled = grpc::StatusCode::NOT_FOUND;
+
 bool refused_for_good(grpc::StatusCode code) {
   switch (code) {
     case grpc::StatusCode::PERMISSION_DENIED:
@@ -48,6 +51,7 @@ bool refused_for_good(grpc::StatusCode code) {
     case grpc::StatusCode::FAILED_PRECONDITION:
     case grpc::StatusCode::INVALID_ARGUMENT:
     case grpc::StatusCode::UNIMPLEMENTED:
+    case kExpelled:
       return true;
     default:
       return false;
@@ -101,6 +105,7 @@ class GrpcTransport final : public Transport, public LinkOwner {
   const std::string& address() const override { return options_.self.address; }
   void connect(const std::string& address) override;
   void learn(const ProcessId& id, const std::string& address) override { known_[id] = address; }
+  void expel(const ProcessId& id) override;
   void send(const ProcessId& to, const Message& message, OutgoingPayload payload) override;
   std::vector<TransportEvent> poll(TimeMs timeout_ms) override;
   void wake() override;
@@ -148,6 +153,7 @@ class GrpcTransport final : public Transport, public LinkOwner {
   std::map<ProcessId, Session*> peers_;  // those that are up
   std::map<std::string, Target> targets_;
   std::map<ProcessId, std::string> known_;
+  std::set<ProcessId> expelled_;
   ServerLink* listening_ = nullptr;
   bool stopping_ = false;
 
@@ -404,6 +410,14 @@ void GrpcTransport::take_hello(Link& link, const grpc::ByteBuffer& message) {
   if (sound && we_called && known->second->peer && known->second->peer->from != hello->from) {
     sound = fail(ErrorCode::kConflict, "two processes answered at one address");
   }
+  if (sound && expelled_.contains(hello->from)) {
+    ++counters_.refused_peers;
+    const grpc::Status status(
+        kExpelled, fmt::format("this life of {} was removed from the job", hello->from.name));
+    // Another life may answer there later: it is not the address that is refused.
+    if (we_called) return fall(*known->second, {grpc::StatusCode::ABORTED, status.error_message()});
+    return link.close(status);
+  }
   if (!sound) {
     ++counters_.refused_peers;
     const grpc::Status status(sound.error().code == ErrorCode::kDenied
@@ -504,7 +518,8 @@ void GrpcTransport::fall(Session& session, grpc::Status status) {
     if (target.refused) {
       counters_.dropped_sends += target.waiting.size();
       target.waiting.clear();
-      events_.push_back(PeerRefused{target.address, session.reason});
+      events_.push_back(
+          PeerRefused{target.address, session.reason, status.error_code() == kExpelled});
     }
     session.target = nullptr;
   }
@@ -522,6 +537,17 @@ void GrpcTransport::link_closed(Link& link, const grpc::Status& status) {
   (session.control == &link ? session.control : session.data) = nullptr;
   fall(session,
        status.ok() ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "the other end closed") : status);
+}
+
+void GrpcTransport::expel(const ProcessId& id) {
+  expelled_.insert(id);
+  known_.erase(id);
+  for (auto& [key, session] : sessions_) {
+    if (session->closing || !session->peer || session->peer->from != id) continue;
+    const bool serving = session->target == nullptr;
+    fall(*session, {serving ? kExpelled : grpc::StatusCode::ABORTED,
+                    fmt::format("this life of {} was removed from the job", id.name)});
+  }
 }
 
 // ---- messages

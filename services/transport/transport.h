@@ -55,6 +55,7 @@ struct PeerDown {
 struct PeerRefused {
   std::string address;
   std::string reason;
+  bool expelled = false;  // this life was taken out of the job: see expel()
 };
 struct Arrived {
   Envelope envelope;
@@ -87,6 +88,10 @@ class Transport {
 
   // Tells where a process listens, so that send can open a session when one is needed.
   virtual void learn(const ProcessId& id, const std::string& address) = 0;
+
+  // This life of a process belongs to the job no more: its sessions end, and when it calls again it
+  // is told so.
+  virtual void expel(const ProcessId& id) = 0;
 
   // To a peer by its id. Incarnation 0: to whoever bears the name now; and an address serves as the
   // name of a process that is not known yet.

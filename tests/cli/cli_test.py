@@ -129,7 +129,7 @@ class CliTest(unittest.TestCase):
 
     def test_validate_tells_all_problems(self):
         (self.folder / "bad.yaml").write_text(
-            JOB.replace("steps: 3", "stepps: 3, batch: 10").replace("replicas: 2}\n", "replicas: x}\n", 1)
+            JOB.replace("steps: 3", "stepps: 3, batch: 10").replace("replicas: 2,", "replicas: x,", 1)
         )
         result = self.ballast(self.command("validate", "job.yaml", "bad.yaml"))
         self.assertEqual(result.returncode, 2)

@@ -224,13 +224,22 @@ TEST(Decide, WithReplicationTwoALostServerIsRemovedBeforeAnybodyHears) {
   world.exits("ps-1", 0, 9);
   EXPECT_THAT(
       world.settle(),
-      ElementsAre("write members 2: ps-0/100 ps-2/102 ps-1 failures 1 Ready off", "members 2"));
+      ElementsAre(
+          "write members 2: ps-0/100 ps-2/102 ps-1 failures 1 Ready off Degraded ServerLost",
+          "members 2"));
   world.observed.now_ms += kFirstBackoffMs;
   EXPECT_THAT(world.settle(), ElementsAre("start ps-1 #2"));
   world.ready("ps-1");
   EXPECT_THAT(
       world.settle(),
       ElementsAre("write members 3: ps-0/100 ps-1/201 ps-2/102 Ready AllReady", "members 3"));
+  world.replicas(false);
+  EXPECT_THAT(world.settle(), IsEmpty());
+  world.replicas(true);
+  world.observed.report->members_number = 2;
+  EXPECT_THAT(world.settle(), IsEmpty()) << "said before it knew of the loss";
+  world.replicas(true);
+  EXPECT_THAT(world.settle(), ElementsAre("write Degraded off"));
 }
 
 TEST(Decide, WithReplicationTwoALostCoordinatorIsReplacedUnderANewTerm) {
@@ -240,7 +249,8 @@ TEST(Decide, WithReplicationTwoALostCoordinatorIsReplacedUnderANewTerm) {
   EXPECT_THAT(
       world.settle(),
       ElementsAre(
-          "write members 2: ps-1/101 ps-2/102 term 2 ps-1 continue ps-0 failures 1 Ready off"));
+          "write members 2: ps-1/101 ps-2/102 term 2 ps-1 continue ps-0 failures 1 Ready off "
+          "Degraded ServerLost"));
   world.connect();
   EXPECT_THAT(world.settle(), ElementsAre("appoint ps-1 2", "origin 1"));
 }
@@ -262,8 +272,82 @@ TEST(Decide, GrantsARemovalOnlyOfAProcessThatIsGone) {
   world.exits("ps-2", 0, 9);
   EXPECT_THAT(
       world.settle(),
-      ElementsAre("write members 2: ps-0/100 ps-1/101 ps-2 failures 1 Ready off", "members 2"));
+      ElementsAre(
+          "write members 2: ps-0/100 ps-1/101 ps-2 failures 1 Ready off Degraded ServerLost",
+          "members 2"));
   EXPECT_THAT(world.observed.remove_requests, IsEmpty());
+}
+
+TEST(Decide, GrantsTheRemovalOfAServerThatAnswersNobody) {
+  World world(3, 1, 2);
+  world.run_to_training();
+  world.observed.now_ms += kSilenceToAgreeMs;
+  world.observed.coordinator_heard_ms = world.observed.now_ms;
+  world.heard("ps-0");
+  world.heard("ps-1");
+  EXPECT_THAT(world.settle(), IsEmpty()) << "nobody asked";
+  world.observed.remove_requests = {{1, "ps-2", 102, "it has not answered"}};
+  EXPECT_THAT(world.settle(),
+              ElementsAre("write members 2: ps-0/100 ps-1/101 Degraded ServerLost", "members 2"));
+  EXPECT_THAT(world.settle(), IsEmpty()) << "it is no member again, though it is there";
+  world.observed.now_ms += kRemovedGraceMs - 1;
+  world.observed.coordinator_heard_ms = world.observed.now_ms;
+  EXPECT_THAT(world.settle(), IsEmpty()) << "it is given time to find out";
+  world.observed.now_ms += 1;
+  EXPECT_THAT(world.settle(), ElementsAre("kill ps-2"));
+  world.exits("ps-2", 0, 9);
+  EXPECT_THAT(world.settle(), ElementsAre("write ps-2 failures 1 Ready off"));
+  EXPECT_THAT(world.observed.status.removed, IsEmpty());
+}
+
+TEST(Decide, NeverRemovesALivingServerThatMayHoldTheLastReplica) {
+  World world(3, 1, 2);
+  world.run_to_training();
+  world.replicas(false);
+  world.settle();
+  world.observed.now_ms += kSilenceToAgreeMs;
+  world.observed.coordinator_heard_ms = world.observed.now_ms;
+  world.observed.remove_requests = {{1, "ps-2", 102, "it has not answered"}};
+  EXPECT_THAT(world.settle(), IsEmpty());
+  world.replicas(true);
+  world.heard("ps-0");
+  world.heard("ps-1");
+  EXPECT_THAT(world.settle(),
+              ElementsAre("write Degraded off",
+                          "write members 2: ps-0/100 ps-1/101 Degraded ServerLost", "members 2"));
+}
+
+TEST(Decide, RemovesOneLivingServerAtATime) {
+  World world(4, 1, 2);
+  world.run_to_training();
+  world.observed.now_ms += kSilenceToAgreeMs;
+  world.heard("ps-0");
+  world.heard("ps-1");
+  world.observed.remove_requests = {{1, "ps-2", 102, "silent"}, {1, "ps-3", 103, "silent"}};
+  EXPECT_THAT(world.settle().front(), HasSubstr("members 2: ps-0/100 ps-1/101 ps-3/103"));
+  EXPECT_THAT(world.settle(), IsEmpty());
+}
+
+TEST(Decide, ReplacesACoordinatorThatSaysNothing) {
+  World world(3, 1, 2);
+  world.run_to_training();
+  world.observed.now_ms += kCoordinatorSilenceMs - 1;
+  for (const char* name : {"ps-1", "ps-2"}) world.heard(name);
+  EXPECT_THAT(world.settle(), IsEmpty());
+  world.observed.now_ms += 1;
+  EXPECT_THAT(world.settle(), ElementsAre("write members 2: ps-1/101 ps-2/102 term 2 ps-1 continue "
+                                          "Degraded ServerLost"))
+      << "it does not answer us, either";
+}
+
+TEST(Decide, ACoordinatorThatAnswersUsStaysAMember) {
+  World world(3, 1, 2);
+  world.run_to_training();
+  world.observed.now_ms += kCoordinatorSilenceMs;
+  for (const char* name : {"ps-0", "ps-1", "ps-2"}) world.heard(name);
+  EXPECT_THAT(world.settle(), ElementsAre("write term 2 ps-1 continue"));
+  world.observed.now_ms += kCoordinatorSilenceMs;
+  EXPECT_THAT(world.settle(), IsEmpty()) << "nobody else answers";
 }
 
 TEST(Decide, AppliesANewNumberOfWorkers) {

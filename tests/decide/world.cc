@@ -18,6 +18,8 @@ const char* name_of(api::ConditionType type) {
       return "Succeeded";
     case api::ConditionType::kFailed:
       return "Failed";
+    case api::ConditionType::kDegraded:
+      return "Degraded";
   }
   return "";
 }
@@ -101,6 +103,7 @@ bool World::round() {
     if (const auto* write = std::get_if<WriteStatus>(&action)) {
       CHECK(write->expected_version == observed.status.version);
       CHECK(write->next.version == observed.status.version + 1);
+      if (write->next.term > observed.status.term) observed.coordinator_heard_ms = observed.now_ms;
       observed.status = write->next;
     } else if (const auto* start = std::get_if<StartProcess>(&action)) {
       const std::string name = process_name(start->role, start->index);
@@ -154,6 +157,7 @@ void World::ready(const std::string& name) {
   process->state = ProcessState::kReady;
   process->incarnation = 100 * process->instance + static_cast<uint64_t>(process->index);
   process->address = "unix:/" + name;
+  process->heard_ms = observed.now_ms;
 }
 
 void World::ready_all() {
@@ -187,9 +191,18 @@ void World::reports(CoordinatorPhase phase, int64_t step) {
   observed.report->term = observed.status.term;
   observed.report->phase = phase;
   observed.report->step = step;
+  observed.report->degraded = is_true(observed.status, api::ConditionType::kDegraded);
+  observed.report->members_number = observed.status.members_number;
   observed.report->failure =
       phase == CoordinatorPhase::kFailed ? "ten steps in a row were not finite" : "";
 }
+
+void World::replicas(bool all) {
+  reports(CoordinatorPhase::kWorking, observed.status.progress.step);
+  observed.report->degraded = !all;
+}
+
+void World::heard(const std::string& name) { find(name)->heard_ms = observed.now_ms; }
 
 void World::run_to_training() {
   settle();

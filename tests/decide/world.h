@@ -29,6 +29,8 @@ struct World {
   void connect();  // a session with the coordinator that status names
   void origin_asked();
   void reports(CoordinatorPhase phase, int64_t step);
+  void replicas(bool all);              // the coordinator says whether any is missing
+  void heard(const std::string& name);  // it answers
   // To the first step: processes ready, coordinator appointed, origin complete.
   void run_to_training();
 };

@@ -90,6 +90,7 @@ std::vector<Message> every_control_message() {
                .workers = 3,
                .skipped = 1,
                .degraded = true,
+               .members = 12,
                .checkpoint = "c",
                .failure = "f"},
       Seal{1, {"ps-0", 4}, 5},

@@ -415,5 +415,37 @@ TEST(Lives, WakeEndsAPollFromAnotherThread) {
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::milliseconds(kPatienceMs / 2));
 }
 
+// A life that the job has removed hears of it when it calls; another life under its name does not.
+TEST(Expelled, IsToldWhenItCallsAgain) {
+  TestFolder folder;
+  End coordinator = make_end("ps-0", Role::kServer, folder.socket("ps-0.sock"));
+  End removed = make_end("ps-1", Role::kServer, folder.socket("ps-1.sock"));
+  const std::string at = coordinator.transport->address();
+  removed.transport->learn(coordinator.self.from, at);
+  removed.transport->send(coordinator.self.from, MapAck{1, {1, 1}});
+  ASSERT_TRUE(poll_until({&coordinator, &removed},
+                         [&] { return coordinator.arrived<MapAck>() != nullptr; }));
+  coordinator.transport->expel(removed.self.from);
+  ASSERT_TRUE(poll_until({&coordinator, &removed}, [&] {
+    return coordinator.find<PeerDown>() != nullptr && removed.find<PeerDown>() != nullptr;
+  }));
+  removed.transport->send(coordinator.self.from, MapAck{1, {1, 1}});
+  ASSERT_TRUE(
+      poll_until({&coordinator, &removed}, [&] { return removed.find<PeerRefused>() != nullptr; }));
+  EXPECT_TRUE(removed.find<PeerRefused>()->expelled);
+  EXPECT_NE(removed.find<PeerRefused>()->reason.find("ps-1"), std::string::npos);
+
+  // Called by the other end, it is not heard; the life that follows at the same address is.
+  coordinator.events.clear();
+  coordinator.transport->learn({"ps-1", 4242}, removed.transport->address());
+  coordinator.transport->send({"ps-1", 4242}, Seal{2, coordinator.self.from, 1});
+  removed.transport.reset();
+  End next{.self = test_hello("ps-1", "job", Role::kServer), .transport = nullptr, .events = {}};
+  next.self.from.incarnation = 4242;
+  next.transport = make(next.self, folder.socket("ps-1.sock"));
+  ASSERT_TRUE(poll_until({&coordinator, &next}, [&] { return next.arrived<Seal>() != nullptr; }));
+  EXPECT_EQ(next.find<PeerRefused>(), nullptr);
+}
+
 }  // namespace
 }  // namespace ballast
