@@ -35,14 +35,14 @@ class Failover(EndToEnd):
         names = [f"ps-{i}" for i in range(self.servers)]
         return next(name for name in names if name != self.coordinator(run))
 
-    def wait_until_whole(self, run, process, incarnation):
-        """Its name has a new life, and every segment has all its replicas."""
-        seen = {"ready": False}
-
-        def whole(event):
-            if event["event"] == "ready" and event["process"] == process:
-                seen["ready"] = event["incarnation"] != incarnation
-            return seen["ready"] and event["event"] == "whole"
+    def wait_until_whole(self, run, process, since):
+        """Since that event its name has a new life, and every segment has all its replicas again. Where the other
+        servers are enough, the replicas are whole before the new life has begun."""
+        def whole(_):
+            events = run.events[since:]
+            alive = any(e["event"] == "ready" and e["process"] == process for e in events)
+            replicas = [e["event"] for e in events if e["event"] in ("degraded", "whole")]
+            return alive and replicas[-1:] == ["whole"]
         run.wait_for(f"a whole job with a new {process}", whole)
 
     def check(self, run, what):
@@ -57,10 +57,11 @@ class Failover(EndToEnd):
 
     def kill(self, run, process):
         """kill -9, and until nothing shows of it any more."""
-        incarnation = run.ready(process)["incarnation"]
+        run.ready(process)
+        since = len(run.events)
         run.kill(process)
         if process.startswith("ps-"):
-            self.wait_until_whole(run, process, incarnation)
+            self.wait_until_whole(run, process, since)
         else:
             run.wait_for_ready(process)
         run.wait_for_step(run.last("progress")["step"] + 5)
@@ -106,13 +107,14 @@ class Failover(EndToEnd):
 
     def pause_a_server(self, run, process):
         """It is removed, and when it comes back it is refused and ends by itself; its name gets a new life."""
-        incarnation = run.ready(process)["incarnation"]
+        run.ready(process)
+        since = len(run.events)
         pid = self.pause(run, process)
         run.wait_for("its removal", lambda e: e["event"] == "removed" and e["process"] == process)
         self.resume(pid)
         ended = run.wait_for("its end", lambda e: e["event"] == "ended" and e["process"] == process)
         self.assertEqual((ended["code"], ended["signal"], ended["wanted"]), (1, 0, False))
-        self.wait_until_whole(run, process, incarnation)
+        self.wait_until_whole(run, process, since)
 
     def test_a_server_that_falls_silent(self):
         run = self.run_job(*self.job())
