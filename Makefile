@@ -4,6 +4,7 @@
 #   make sanitize       tests within one process under ASan+UBSan and under TSan; fuzz targets
 #   make check          format, lint, layering and house style
 #   make bench          print the benchmarks
+#   make bench-peers    print the engine's speed beside PyTorch's (a large download)
 #   make sim SEEDS=N    run the simulator with N seeds
 #   make same-bits      train in every way there is, and show one SHA-256
 #   make format         rewrite our files in the house format
@@ -24,7 +25,7 @@ export CTEST_OUTPUT_ON_FAILURE := 1
 configure = cmake --preset $(1) --log-level=WARNING
 build = $(call configure,$(1)) && ninja -C build/$(1) -j $(JOBS) $(2)
 
-.PHONY: help quickstart test sanitize check bench sim same-bits format clean
+.PHONY: help quickstart test sanitize check bench bench-peers sim same-bits format clean
 .PHONY: dependencies dependencies-test dependencies-check
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -61,6 +62,10 @@ bench: dependencies-test
 	$(call build,release,programs benchmarks)
 	@for benchmark in build/release/bin/bench_*; do echo "== $$benchmark"; $$benchmark; done
 	@echo "== whole runs"; python3 -B tests/bench_run/bench_run.py
+
+bench-peers: dependencies-test
+	$(call build,release,programs train_steps)
+	python3 -B tests/bench_engine/bench_peers.py
 
 sim: dependencies
 	$(call build,release,test_sim)
