@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from oracle import OracleTest
+from peer_gpt import gpt
 
 SHAPES = [  # layers, heads, channels, context, vocabulary, sequences
     (1, 1, 5, 1, 2, 1),
@@ -14,33 +15,6 @@ SHAPES = [  # layers, heads, channels, context, vocabulary, sequences
     (3, 4, 64, 80, 257, 2),
     (4, 4, 128, 64, 256, 12),
 ]
-
-
-def gpt(parameters, layers, heads, tokens):
-    """The logits, [sequences, length, vocabulary]."""
-
-    def norm(x, name):
-        return F.layer_norm(x, x.shape[2:], parameters[f"{name}.weight"], parameters[f"{name}.bias"])
-
-    def project(x, name):
-        return x @ parameters[f"{name}.weight"] + parameters[f"{name}.bias"]
-
-    def attend(x):
-        sequences, length, width = x.shape
-        parts = (part.reshape(sequences, length, heads, -1).transpose(1, 2) for part in x.chunk(3, dim=2))
-        query, key, value = parts
-        scores = query @ key.transpose(2, 3) / query.shape[3] ** 0.5
-        hidden = torch.ones(length, length, dtype=torch.bool).triu(1)
-        mixed = scores.masked_fill(hidden, float("-inf")).softmax(dim=3) @ value
-        return mixed.transpose(1, 2).reshape(sequences, length, width // 3)
-
-    x = parameters["wte.weight"][tokens] + parameters["wpe.weight"][: tokens.shape[1]]
-    for layer in range(layers):
-        at = f"h.{layer}"
-        x = x + project(attend(project(norm(x, f"{at}.ln_1"), f"{at}.attn.c_attn")), f"{at}.attn.c_proj")
-        wide = F.gelu(project(norm(x, f"{at}.ln_2"), f"{at}.mlp.c_fc"), approximate="tanh")
-        x = x + project(wide, f"{at}.mlp.c_proj")
-    return norm(x, "ln_f") @ parameters["wte.weight"].T
 
 
 class Model(OracleTest):
