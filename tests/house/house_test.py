@@ -202,7 +202,8 @@ class TidyTest(unittest.TestCase):
         self.assert_found("common/Log.cc", "\n".join(["int a;", ""]), "snake_case")
 
     def test_links_lead_somewhere(self):
-        page = tidy.File("docs/a.md", "[b](b.md), [c](../c.md#part), [web](https://example.org/x)\n")
+        code = "```cpp\nrun([&](size_t i) {});\n```\n"
+        page = tidy.File("docs/a.md", code + "[b](b.md), [c](../c.md#part), [web](https://example.org/x)\n")
         there = {"docs/b.md", "c.md"}
         self.assertEqual(list(tidy.problems_of(page, there.__contains__)), [])
         found = list(tidy.problems_of(page, {"c.md"}.__contains__))

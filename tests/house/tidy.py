@@ -158,7 +158,11 @@ def links(file, exists=None):
     """Links of a page to other files must lead somewhere."""
     if not file.path.endswith(".md") or exists is None:
         return
+    code = False
     for number, line in enumerate(file.lines, 1):
+        code ^= line.startswith("```")
+        if code:
+            continue
         for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", line):
             where = posixpath.normpath(posixpath.join(posixpath.dirname(file.path), target))
             if "://" not in target and not exists(where):
