@@ -32,9 +32,9 @@ Result<bool> write_text(const CheckpointModel& model, const std::vector<Token>& 
   const Compute compute{&pool, &best_kernels()};
   std::optional<Gpt> whole;
   std::optional<Decoder> decoder;
-  NextLogits next = options.no_cache
-                        ? whole_logits(whole.emplace(model.config, 1, compute), model.parameters)
-                        : cached_logits(decoder.emplace(model.config, model.parameters, compute));
+  const NextLogits next =
+      options.no_cache ? whole_logits(whole.emplace(model.config, 1, compute), model.parameters)
+                       : cached_logits(decoder.emplace(model.config, model.parameters, compute));
   TextStream stream;
   bool shown = true;
   GenerateOptions wanted{.tokens = options.tokens,
@@ -47,16 +47,11 @@ Result<bool> write_text(const CheckpointModel& model, const std::vector<Token>& 
     shown = show(stream.add(model.tokenizer->decode(std::span(&token, 1))));
     return shown;
   };
-  // The first token tells whether the prompt is one that the model takes.
-  bool begun = false;
-  const NextLogits first_the_prompt = [&](std::span<const uint32_t> window,
-                                          std::span<float> logits) {
-    auto done = next(window, logits);
-    if (done && !begun && options.prompt != kDefaultPrompt) show(stream.add(options.prompt));
-    begun = true;
-    return done;
-  };
-  const auto text = generate(first_the_prompt, model.config, prompt, wanted);
+  if (auto right = check_generate(model.config, prompt, wanted); !right) {
+    return tl::unexpected(right.error());
+  }
+  if (options.prompt != kDefaultPrompt) shown = show(stream.add(options.prompt));
+  const auto text = generate(next, model.config, prompt, wanted);
   if (!text) return tl::unexpected(text.error());
   return show(stream.end() + "\n") && shown;
 }

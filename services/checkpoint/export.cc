@@ -88,15 +88,15 @@ Result<void> export_model(FileSystem& files, const fs::path& directory,
                           const ExportedModel& model) {
   CHECK(model.layout != nullptr && model.parameters.size() == model.layout->elements);
   if (auto done = check_export_directory(directory); !done) return done;
-  const fs::path named = directory.has_filename() ? directory : directory.parent_path();
+  fs::path named = fs::absolute(directory).lexically_normal();  // "model/", "." and the like
+  if (!named.has_filename()) named = named.parent_path();
   fs::path temporary = named;
   temporary += fmt::format(".{:016x}{}", random_id(), kTemporarySuffix);
   auto done = write_all(files, temporary, model).and_then([&] {
     return files.rename(temporary, named);  // over an empty folder, too
   });
   if (done) {
-    const fs::path parent = named.parent_path();
-    return files.sync_folder(parent.empty() ? fs::path(".") : parent);
+    return files.sync_folder(named.parent_path());
   }
   std::error_code ignored;
   fs::remove_all(temporary, ignored);

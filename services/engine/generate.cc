@@ -57,8 +57,11 @@ tl::unexpected<Error> invalid(std::string message) {
   return fail(ErrorCode::kInvalid, std::move(message));
 }
 
-Result<void> check(const GptConfig& config, std::span<const uint32_t> prompt,
-                   const SamplingOptions& sampling) {
+}  // namespace
+
+Result<void> check_generate(const GptConfig& config, std::span<const uint32_t> prompt,
+                            const GenerateOptions& options) {
+  const SamplingOptions& sampling = options.sampling;
   if (prompt.empty()) return invalid("the prompt is empty, expected at least one token");
   if (prompt.size() > config.context) {
     return invalid(fmt::format("the prompt has {} tokens, the model's context is {}", prompt.size(),
@@ -72,8 +75,6 @@ Result<void> check(const GptConfig& config, std::span<const uint32_t> prompt,
   }
   return {};
 }
-
-}  // namespace
 
 uint32_t sample_token(std::span<const float> logits, const SamplingOptions& options,
                       double uniform) {
@@ -120,7 +121,7 @@ size_t window_begin(size_t length, size_t context) {
 Result<std::vector<uint32_t>> generate(const NextLogits& next, const GptConfig& config,
                                        std::span<const uint32_t> prompt,
                                        const GenerateOptions& options) {
-  if (auto checked = check(config, prompt, options.sampling); !checked) {
+  if (auto checked = check_generate(config, prompt, options); !checked) {
     return tl::unexpected(checked.error());
   }
   std::vector<uint32_t> text(prompt.begin(), prompt.end());

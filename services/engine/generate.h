@@ -41,8 +41,13 @@ NextLogits whole_logits(Gpt& model, std::span<const float> parameters);
 // window has a meaning in one that begins elsewhere.
 size_t window_begin(size_t length, size_t context);
 
-// The tokens behind the prompt. kInvalid: a prompt that is empty or longer than the context, a
-// token outside the vocabulary, an option out of range, logits that are not finite.
+// What generate() would refuse at once. kInvalid: a prompt that is empty or longer than the
+// context, an option out of range.
+Result<void> check_generate(const GptConfig& config, std::span<const uint32_t> prompt,
+                            const GenerateOptions& options);
+
+// The tokens behind the prompt. kInvalid: as above, a token outside the vocabulary, logits that are
+// not finite.
 Result<std::vector<uint32_t>> generate(const NextLogits& next, const GptConfig& config,
                                        std::span<const uint32_t> prompt,
                                        const GenerateOptions& options);

@@ -65,6 +65,8 @@ class Model(EndToEnd):
                 self.assertEqual(again, text)
         with self.subTest("another with another seed"):
             self.assertNotEqual(self.text(checkpoint, "--prompt", "fox", "--tokens", "100", "--seed", "4"), text)
+        with self.subTest("the prompt alone"):
+            self.assertEqual(self.text(checkpoint, "--prompt", "fox", "--tokens", "0"), "fox\n")
         with self.subTest("what may be drawn"):
             likeliest = self.text(checkpoint, "--prompt", "fox", "--temperature", "0")
             self.assertEqual(self.text(checkpoint, "--prompt", "fox", "--top-k", "1", "--seed", "9"), likeliest)
