@@ -69,7 +69,8 @@ class Schedules(OracleTest):
         return low + (peak - low) * (0.5 * (1 + math.cos(math.pi * x)) if kind == COSINE else 1 - x)
 
     def test_formulas(self):
-        rows = [(0, 50, 0.0, 10), (10, 60, 1e-4, 20), (7, 53, 0.0, 46), (100, 101, 3e-4, 1), (25, 50, 1e-3, 0)]
+        rows = [(0, 50, 0.0, 10), (10, 60, 1e-4, 20), (7, 53, 0.0, 46), (100, 101, 3e-4, 1), (25, 50, 1e-3, 0),
+                (20, 60, 0.0, 70)]  # fmt: skip
         for kind in (CONSTANT, COSINE, LINEAR, STABLE_DECAY, ROOT):
             for warmup, length, low, decay in rows:
                 with self.subTest(f"kind {kind}: {warmup} {length} {low} {decay}"):
