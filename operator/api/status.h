@@ -61,6 +61,15 @@ struct RemovedStatus {
   bool operator==(const RemovedStatus&) const = default;
 };
 
+// A complete checkpoint of this job.
+struct CheckpointStatus {
+  std::string directory;
+  bool verified = false;  // read back, every checksum compared
+  bool damaged = false;
+
+  bool operator==(const CheckpointStatus&) const = default;
+};
+
 struct ProgressStatus {
   int64_t step = 0;
   double loss = 0;              // mean over the tokens of the last step; 0 before the first
@@ -73,8 +82,9 @@ struct ProgressStatus {
 struct TrainingJobStatus {
   uint64_t version = 0;  // of this value in the store; 0 = never written
   int64_t start_ms = 0;
-  uint64_t term = 0;        // of the latest appointment; 0 = none yet
-  std::string coordinator;  // name and incarnation of a member
+  uint64_t term = 0;  // of the latest appointment; 0 = none yet
+  // Name and incarnation of a member; empty: one is appointed when every wanted server is ready.
+  std::string coordinator;
   uint64_t coordinator_incarnation = 0;
   StartMode start = StartMode::kInitialise;
   std::string restore_from;           // kRestore: checkpoint folder
@@ -82,6 +92,8 @@ struct TrainingJobStatus {
   std::vector<MemberStatus> members;  // ascending by name
   std::vector<RemovedStatus> removed;
   uint64_t origin = 0;  // the complete origin; 0 = none yet, no step may commit
+  std::vector<CheckpointStatus> checkpoints;  // in the order in which they were written
+  std::vector<std::string> deletable;         // checkpoint folders: nothing else is ever deleted
   uint64_t plan_number = 0;
   int64_t planned_servers = 0;
   int64_t planned_workers = 0;

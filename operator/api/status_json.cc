@@ -53,6 +53,16 @@ json write_removed(const TrainingJobStatus& status) {
   return list;
 }
 
+json write_checkpoints(const TrainingJobStatus& status) {
+  json list = json::array();
+  for (const CheckpointStatus& checkpoint : status.checkpoints) {
+    list.push_back({{"directory", checkpoint.directory},
+                    {"verified", checkpoint.verified},
+                    {"damaged", checkpoint.damaged}});
+  }
+  return list;
+}
+
 json write_restarts(const TrainingJobStatus& status) {
   json map = json::object();
   for (const auto& [name, restart] : status.restarts) {
@@ -72,6 +82,10 @@ void read_lists(const json& in, TrainingJobStatus& status) {
   for (const json& item : in.at("removed")) {
     status.removed.push_back({item.at("name"), item.at("incarnation"), item.at("atMs")});
   }
+  for (const json& item : in.at("checkpoints")) {
+    status.checkpoints.push_back({item.at("directory"), item.at("verified"), item.at("damaged")});
+  }
+  for (const json& item : in.at("deletable")) status.deletable.push_back(item);
   for (const auto& [name, item] : in.at("restarts").items()) {
     status.restarts[name] = {item.at("failures"), item.at("total"), item.at("lastInstance"),
                              item.at("notBeforeMs")};
@@ -102,6 +116,8 @@ std::string status_to_json(const TrainingJobStatus& status) {
       {"members", write_members(status)},
       {"removed", write_removed(status)},
       {"origin", status.origin},
+      {"checkpoints", write_checkpoints(status)},
+      {"deletable", status.deletable},
       {"plan",
        {{"number", status.plan_number},
         {"servers", status.planned_servers},

@@ -6,6 +6,7 @@
 
 #include "common/build_info/build_info.h"
 #include "common/exit_code.h"
+#include "operator/cmd/checkpoints_command.h"
 #include "operator/cmd/export_command.h"
 #include "operator/cmd/generate_command.h"
 #include "operator/cmd/run_command.h"
@@ -24,6 +25,8 @@ void add_run(CLI::App& app, RunOptions& options) {
   run->add_option("--set", options.overrides,
                   "Override a field: spec.workers.replicas=3 (may be repeated)")
       ->allow_extra_args(false);
+  run->add_flag("--resume", options.resume,
+                "Go on from the last whole checkpoint of this job's latest run");
   run->add_flag("--json", options.json, "Write JSON lines for machines");
   run->add_option("--network", options.network,
                   "Between the processes: unix, tcp (TLS) or tcp-trusted (plain)");
@@ -50,6 +53,14 @@ void add_validate(CLI::App& app, ValidateOptions& options) {
       ->add_option("--set", options.overrides,
                    "Override a field: spec.workers.replicas=3 (may be repeated)")
       ->allow_extra_args(false);
+}
+
+void add_checkpoints(CLI::App& app, CheckpointsOptions& options) {
+  CLI::App* checkpoints =
+      app.add_subcommand("checkpoints", "List checkpoints and compare every checksum");
+  checkpoints->add_option("FOLDER", options.folder, "Of one run, or of the runs of a job")
+      ->required();
+  checkpoints->add_flag("--json", options.json, "Write JSON lines for machines");
 }
 
 void add_generate(CLI::App& app, GenerateCommandOptions& options) {
@@ -109,11 +120,14 @@ int main_of(int argc, char** argv) {
   add_validate(app, validate);
   add_generate(app, generate);
   add_export(app, exported);
+  CheckpointsOptions checkpoints;
+  add_checkpoints(app, checkpoints);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return usage_error(app, error);
   }
+  if (app.got_subcommand("checkpoints")) return checkpoints_command(checkpoints);
   if (app.got_subcommand("run")) return run_command(run);
   if (app.got_subcommand("generate")) return generate_command(generate);
   if (app.got_subcommand("export")) return export_command(exported);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -14,6 +15,7 @@
 #include "common/file.h"
 #include "common/random_id.h"
 #include "operator/cmd/job_file.h"
+#include "operator/cmd/resume.h"
 #include "operator/cmd/run_view.h"
 #include "operator/cmd/sample_text.h"
 #include "operator/core/observed.h"
@@ -54,8 +56,8 @@ Result<local::Network> parse_network(const std::string& name) {
               "--network: found \"" + name + "\"; expected unix, tcp or tcp-trusted");
 }
 
-// What the file leaves to this machine: identity, absolute paths, a folder for checkpoints of this
-// run alone (an earlier run of the same job has the same step numbers).
+// What the file leaves to this machine: identity, absolute paths, a folder for the checkpoints of
+// this job's runs.
 void make_local(api::TrainingJob& job) {
   job.metadata.uid = random_uuid();
   for (std::string& path : job.spec.data.train) path = absolute(path).string();
@@ -64,8 +66,11 @@ void make_local(api::TrainingJob& job) {
   const std::string base = job.spec.checkpoint.path.empty()
                                ? "ballast-checkpoints/" + job.metadata.name
                                : job.spec.checkpoint.path;
-  job.spec.checkpoint.path = (absolute(base) / ("run-" + job.metadata.uid.substr(0, 8))).string();
+  job.spec.checkpoint.path = absolute(base).string();
 }
+
+// Checkpoints of a run lie in a folder of its own.
+std::string run_name(const std::string& uid) { return "run-" + uid.substr(0, 8); }
 
 Result<api::TrainingJob> read_local_job(const RunOptions& options) {
   auto job = read_job_file(options.file, options.overrides);
@@ -89,6 +94,8 @@ class RunCommand {
     auto job = read_local_job(options_);
     if (!job) return refuse(job.error());
     job_ = std::move(*job);
+    auto lock = take_checkpoint_folder();
+    if (!lock) return refuse(lock.error());
 
     auto guard = local::OrphanGuard::start();
     if (!guard) return failed(guard.error());
@@ -103,6 +110,30 @@ class RunCommand {
   }
 
  private:
+  // A run has a folder of its own, since another run of the job has the same step numbers; one that
+  // goes on has that of the run before.
+  Result<CheckpointLock> take_checkpoint_folder() {
+    std::string& path = job_.spec.checkpoint.path;
+    if (!options_.resume) {
+      path = (fs::path(path) / run_name(job_.metadata.uid)).string();
+      return CheckpointLock::take(path);
+    }
+    auto resume = find_resume(path);
+    if (!resume) return tl::unexpected(resume.error());
+    auto lock = CheckpointLock::take(resume->folder);
+    if (!lock) return lock;
+    path = resume->folder.string();
+    job_.metadata.uid = resume->job_uid;
+    for (const std::string& damaged : resume->passed_over) {
+      console_.line("passed over a damaged checkpoint: " + damaged);
+      console_.event({{"event", "passedOver"}, {"reason", damaged}});
+    }
+    console_.line("goes on from " + resume->point.checkpoint);
+    console_.event({{"event", "resume"}, {"checkpoint", resume->point.checkpoint}});
+    resume_ = std::move(resume->point);
+    return lock;
+  }
+
   int refuse(const Error& error) { return tell(error, to_status(ExitCode::kUsage)); }
   int failed(const Error& error) { return tell(error, to_status(ExitCode::kFailed)); }
 
@@ -120,10 +151,6 @@ class RunCommand {
                               folder.logs().string()));
     console_.event(
         {{"event", "start"}, {"job", api::to_json(job_)}, {"runFolder", folder.path().string()}});
-    if (spec.checkpoint.every_steps > 0) {
-      console_.line(
-          "note: spec.checkpoint.everySteps: this version writes one checkpoint, at the end");
-    }
   }
 
   int run_in(local::RunFolder& folder, local::OrphanGuard& guard, local::Signals& signals,
@@ -139,6 +166,15 @@ class RunCommand {
                           : std::max(1, cpus / static_cast<int>(job_.spec.workers.replicas));
     local_options.worker_threads = worker_threads_;
     local_options.server_threads = std::max(1, cpus / static_cast<int>(job_.spec.servers.replicas));
+
+    local_options.resume = resume_;
+    local_options.verify_checkpoint = verify_checkpoint;
+    local_options.remove_checkpoint = [](const fs::path& directory) {
+      RealFileSystem files;
+      auto removed = remove_checkpoint(files, directory);
+      const bool gone = !removed && removed.error().code == ErrorCode::kNotFound;
+      return gone ? Result<void>() : removed;
+    };
 
     RunView view(job_, console_, clock_);
     auto job = local::LocalJob::create(std::move(local_options), folder, guard, signals, view);
@@ -194,8 +230,10 @@ class RunCommand {
     std::string message = interrupted ? "interrupted" : "failed: " + outcome.message;
     if (!interrupted && !view.last_loss().empty()) message += "\n  " + view.last_loss();
     const int64_t step = view.summary().steps;
-    if (step > 0)
-      message += fmt::format("\n  {} steps were committed; no checkpoint was written", step);
+    if (step > 0) message += fmt::format("\n  {} steps were committed", step);
+    message += outcome.checkpoint.empty()
+                   ? "\n  no checkpoint was written"
+                   : "\n  `ballast run --resume` goes on from " + outcome.checkpoint;
     console_.line("");
     std::fprintf(stderr, "%s\n", message.c_str());
     if (!interrupted && !console_.json()) {
@@ -218,6 +256,7 @@ class RunCommand {
   SteadyClock clock_;
   Console console_;
   api::TrainingJob job_;
+  std::optional<local::ResumePoint> resume_;
   int worker_threads_ = 1;
 };
 

@@ -11,6 +11,7 @@ namespace ballast::cmd {
 struct RunOptions {
   std::string file;
   std::vector<std::string> overrides;  // --set
+  bool resume = false;                 // from the last whole checkpoint of the job's latest run
   bool json = false;
   std::string network = "unix";  // unix | tcp | tcp-trusted
   std::string run_folder;        // empty: a new one, deleted after success

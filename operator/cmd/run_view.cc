@@ -76,6 +76,20 @@ void RunView::degraded(bool degraded) {
   if (!degraded) console_.line("every segment has all its replicas again");
 }
 
+void RunView::goes_back(const std::string& checkpoint) {
+  console_.line(checkpoint.empty() ? "parameters are lost: back to step 0"
+                                   : "parameters are lost: back to " + checkpoint);
+  console_.event({{"event", "back"}, {"checkpoint", checkpoint}});
+}
+
+void RunView::checkpoint_complete(const std::string& directory) {
+  if (!stopping_) console_.event({{"event", "checkpoint"}, {"directory", directory}});
+}
+
+void RunView::checkpoint_damaged(const std::string& error) {
+  warning("a checkpoint is damaged and will not be used: " + error);
+}
+
 void RunView::progress(const local::Progress& news_of_it) {
   const int64_t now = clock_.now_ms();
   local::Progress progress = news_of_it;
@@ -103,6 +117,11 @@ void RunView::progress(const local::Progress& news_of_it) {
       first_step_ = progress.report.step;
       last_plain_ms_ = 0;  // the first step is news
     }
+  }
+  if (progress.checkpoint_failure != last_checkpoint_failure_) {
+    last_checkpoint_failure_ = progress.checkpoint_failure;
+    if (!last_checkpoint_failure_.empty())
+      warning("a checkpoint could not be written: " + last_checkpoint_failure_);
   }
   const bool evaluated =
       progress.evaluation_loss && progress.evaluation_version != last_evaluation_;

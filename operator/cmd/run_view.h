@@ -30,6 +30,9 @@ class RunView : public local::RunListener {
   void member_removed(const std::string& name, uint64_t incarnation) override;
   void appointed(uint64_t term, const std::string& coordinator) override;
   void degraded(bool degraded) override;
+  void goes_back(const std::string& checkpoint) override;
+  void checkpoint_complete(const std::string& directory) override;
+  void checkpoint_damaged(const std::string& error) override;
   void progress(const local::Progress& progress) override;
   void warning(const std::string& message) override;
   void stop_requested() override;
@@ -62,6 +65,7 @@ class RunView : public local::RunListener {
   bool stopping_ = false;
   uint64_t last_evaluation_ = 0;
   std::string last_phase_;
+  std::string last_checkpoint_failure_;
   uint32_t last_workers_ = 0;
   std::map<std::string, std::filesystem::path> lost_logs_;
   std::string last_loss_;

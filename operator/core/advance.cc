@@ -43,6 +43,7 @@ class Advance {
   }
 
   TrainingJobStatus run() {
+    checkpoints();
     if (is_true(next_, ConditionType::kSucceeded) || is_true(next_, ConditionType::kFailed))
       return next_;
     if (next_.start_ms == 0) next_.start_ms = std::max<TimeMs>(1, observed_.now_ms);
@@ -166,7 +167,7 @@ class Advance {
   }
 
   bool coordinator_is_silent() const {
-    return next_.term > 0 && observed_.coordinator_heard_ms &&
+    return next_.term > 0 && !next_.coordinator.empty() && observed_.coordinator_heard_ms &&
            observed_.now_ms - *observed_.coordinator_heard_ms >= kCoordinatorSilenceMs;
   }
 
@@ -195,6 +196,50 @@ class Advance {
            !is_true(next_, ConditionType::kDegraded);
   }
 
+  // To the last checkpoint that was read back, or to the beginning: with all servers that the
+  // specification wants, under a new term and a new origin.
+  void go_back() {
+    next_.coordinator.clear();
+    next_.coordinator_incarnation = 0;
+    next_.origin = 0;
+    next_.restore_from.clear();
+    for (const api::CheckpointStatus& checkpoint : next_.checkpoints) {
+      if (checkpoint.verified) next_.restore_from = checkpoint.directory;
+    }
+  }
+
+  // What is complete is read back; then what is too much may go, oldest first, and never the last
+  // one that is known to be whole.
+  void checkpoints() {
+    const auto known = [&](const std::string& directory) {
+      return std::find_if(next_.checkpoints.begin(), next_.checkpoints.end(),
+                          [&](const auto& entry) { return entry.directory == directory; });
+    };
+    if (report_counts() && !observed_.report->checkpoint.empty() &&
+        known(observed_.report->checkpoint) == next_.checkpoints.end() &&
+        std::find(next_.deletable.begin(), next_.deletable.end(), observed_.report->checkpoint) ==
+            next_.deletable.end() &&
+        observed_.report->checkpoint != next_.progress.last_checkpoint) {
+      next_.checkpoints.push_back({observed_.report->checkpoint, false, false});
+    }
+    for (const CheckpointCheck& check : observed_.checked) {
+      const auto entry = known(check.directory);
+      if (entry == next_.checkpoints.end()) continue;
+      entry->verified = check.error.empty();
+      entry->damaged = !check.error.empty();
+    }
+    auto whole = std::count_if(next_.checkpoints.begin(), next_.checkpoints.end(),
+                               [](const auto& entry) { return entry.verified; });
+    std::erase_if(next_.checkpoints, [&](const api::CheckpointStatus& entry) {
+      const bool surplus = whole > observed_.job.spec.checkpoint.keep && entry.verified;
+      if (!surplus || entry.directory == next_.restore_from) return false;
+      --whole;
+      next_.deletable.push_back(entry.directory);
+      return true;
+    });
+    for (const std::string& directory : observed_.deleted) std::erase(next_.deletable, directory);
+  }
+
   // A member that is known to be gone leaves the list before anybody goes on without it; of those
   // that live, one at a time.
   void removals() {
@@ -204,13 +249,6 @@ class Advance {
     std::vector<std::string> lost;
     for (const MemberStatus& member : next_.members) {
       if (!is_gone(member)) continue;
-      const Process* process = find_process(observed_, member.name);
-      if (observed_.job.spec.servers.replication < 2) {
-        return failed("ServerLost",
-                      (process == nullptr ? member.name + " is gone" : how_it_ended(*process)) +
-                          "; with replication 1 its part of the parameters is lost with it, and "
-                          "failover is not available in this version");
-      }
       lost.push_back(member.name);
     }
     if (lost.empty()) {
@@ -220,7 +258,12 @@ class Advance {
         next_.removed.push_back({member.name, member.incarnation, observed_.now_ms});
       }
     }
-    if (lost.empty()) return;
+    if (lost.empty()) {
+      const bool lost_segments =
+          report_counts() && observed_.report->phase == CoordinatorPhase::kLost;
+      if (lost_segments && !next_.coordinator.empty()) go_back();
+      return;
+    }
     if (next_.origin > 0) {
       set(ConditionType::kDegraded, true, "ServerLost", lost.front() + " was lost");
     }
@@ -228,7 +271,8 @@ class Advance {
       return std::find(lost.begin(), lost.end(), member.name) != lost.end();
     });
     next_.members_number += 1;
-    if (next_.members.empty()) return failed("ServersLost", "every server was lost at once");
+    // With one replica a part of the parameters is lost with every server.
+    if (next_.members.empty() || observed_.job.spec.servers.replication < 2) return go_back();
     if (std::find(lost.begin(), lost.end(), next_.coordinator) != lost.end()) appoint();
   }
 
@@ -255,7 +299,7 @@ class Advance {
                        process->address, process->node});
     }
     // The first list is the whole job's; later a restarted server is added as soon as it is ready.
-    if (next_.term == 0 && static_cast<int64_t>(ready.size()) < wanted) return;
+    if (next_.coordinator.empty() && static_cast<int64_t>(ready.size()) < wanted) return;
     bool changed = false;
     for (MemberStatus& server : ready) {
       const auto same_name = [&](const MemberStatus& member) { return member.name == server.name; };
@@ -263,11 +307,14 @@ class Advance {
       next_.members.push_back(std::move(server));
       changed = true;
     }
-    if (!changed) return;
+    if (changed) number_members();
+    if (next_.coordinator.empty()) appoint();
+  }
+
+  void number_members() {
     std::sort(next_.members.begin(), next_.members.end(),
               [](const MemberStatus& a, const MemberStatus& b) { return a.name < b.name; });
     next_.members_number += 1;
-    if (next_.term == 0) appoint();
   }
 
   // The term is written here and sent only afterwards. Any member can coordinate: the first that
@@ -283,7 +330,9 @@ class Advance {
     next_.term += 1;
     next_.coordinator = coordinator.name;
     next_.coordinator_incarnation = coordinator.incarnation;
-    next_.start = next_.origin > 0 ? api::StartMode::kContinue : api::StartMode::kInitialise;
+    next_.start = next_.origin > 0             ? api::StartMode::kContinue
+                  : next_.restore_from.empty() ? api::StartMode::kInitialise
+                                               : api::StartMode::kRestore;
   }
 
   void origin_and_plan() {
@@ -316,7 +365,7 @@ class Advance {
     };
     look(Role::kServer, spec.servers.replicas);
     look(Role::kWorker, spec.workers.replicas);
-    const bool ready = missing.empty() && next_.term > 0;
+    const bool ready = missing.empty() && !next_.coordinator.empty();
     const Condition* now = find_condition(next_, ConditionType::kReady);
     const std::string message = ready ? "every process is ready" : "waits for " + missing;
     if (now != nullptr && now->status == ready && now->message == message) return;

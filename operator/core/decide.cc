@@ -39,6 +39,7 @@ class Decision {
   // Workers first: a server that ends while workers push would only make noise.
   void stop_all() {
     if (stop(Role::kWorker) || stop(Role::kServer)) return;
+    if (checkpoints_are_open()) return;
     add(Finish{exit_code_of(status_)});
   }
 
@@ -71,11 +72,21 @@ class Decision {
     }
   }
 
+  void look_after_checkpoints() {
+    for (const api::CheckpointStatus& checkpoint : status_.checkpoints) {
+      if (!checkpoint.verified && !checkpoint.damaged && !in_hand(checkpoint.directory))
+        add(VerifyCheckpoint{checkpoint.directory});
+    }
+    for (const std::string& directory : status_.deletable) {
+      if (!in_hand(directory)) add(DeleteCheckpoint{directory});
+    }
+  }
+
   void start_and_stop_processes() {
     const auto& spec = observed_.job.spec;
     start(Role::kServer, spec.servers.replicas);
     // A worker is given the addresses of the members.
-    if (status_.term > 0) start(Role::kWorker, spec.workers.replicas);
+    if (!status_.members.empty()) start(Role::kWorker, spec.workers.replicas);
     for (const Process& process : processes_) {
       if (process.state == ProcessState::kExited) continue;
       const bool worker = process.role == Role::kWorker;
@@ -105,6 +116,19 @@ class Decision {
 
  private:
   void add(Action action) { actions_.list.push_back(std::move(action)); }
+
+  bool in_hand(const std::string& directory) const {
+    return std::find(observed_.in_hand.begin(), observed_.in_hand.end(), directory) !=
+           observed_.in_hand.end();
+  }
+
+  bool checkpoints_are_open() const {
+    return !status_.deletable.empty() ||
+           std::any_of(status_.checkpoints.begin(), status_.checkpoints.end(),
+                       [](const api::CheckpointStatus& checkpoint) {
+                         return !checkpoint.verified && !checkpoint.damaged;
+                       });
+  }
 
   bool is_member(const std::string& name, uint64_t incarnation) const {
     return std::any_of(status_.members.begin(), status_.members.end(),
@@ -195,6 +219,7 @@ Actions decide(const Observed& observed) {
   if (changed) status.version = observed.status.version + 1;
   Decision decision(observed, status);
   if (changed) decision.write(observed.status.version);
+  decision.look_after_checkpoints();
   if (has_outcome(status)) {
     decision.stop_all();
   } else {

@@ -81,6 +81,16 @@ struct SendPlan {
   uint64_t plan_number = 0;
   bool operator==(const SendPlan&) const = default;
 };
+// Reads a checkpoint back.
+struct VerifyCheckpoint {
+  std::string directory;
+  bool operator==(const VerifyCheckpoint&) const = default;
+};
+// Of a folder that status lists as deletable.
+struct DeleteCheckpoint {
+  std::string directory;
+  bool operator==(const DeleteCheckpoint&) const = default;
+};
 // Nothing is left to do for this job.
 struct Finish {
   int exit_code = 0;  // common/exit_code.h
@@ -88,7 +98,7 @@ struct Finish {
 };
 
 using Action = std::variant<WriteStatus, StartProcess, StopProcess, SendAppoint, SendMembers,
-                            SendOrigin, SendPlan, Finish>;
+                            SendOrigin, SendPlan, VerifyCheckpoint, DeleteCheckpoint, Finish>;
 
 struct Actions {
   std::vector<Action> list;

@@ -53,7 +53,8 @@ struct CoordinatorSession {
   bool operator==(const CoordinatorSession&) const = default;
 };
 
-enum class CoordinatorPhase { kWorking, kDone, kFailed };
+// kLost: all replicas of a segment are gone.
+enum class CoordinatorPhase { kWorking, kDone, kFailed, kLost };
 
 // The latest that a coordinator said.
 struct CoordinatorReport {
@@ -89,6 +90,14 @@ struct OriginRequest {
   bool operator==(const OriginRequest&) const = default;
 };
 
+// A complete checkpoint was read back. Seen until the status says so.
+struct CheckpointCheck {
+  std::string directory;
+  std::string error;  // empty: it is whole
+
+  bool operator==(const CheckpointCheck&) const = default;
+};
+
 struct Observed {
   api::TrainingJob job;
   api::TrainingJobStatus status;
@@ -99,7 +108,10 @@ struct Observed {
   std::optional<TimeMs> coordinator_heard_ms;
   std::vector<RemoveRequest> remove_requests;
   std::optional<OriginRequest> origin_request;
-  bool stop_requested = false;  // a person asked for the end
+  std::vector<CheckpointCheck> checked;
+  std::vector<std::string> deleted;  // checkpoint folders that are there no more
+  std::vector<std::string> in_hand;  // checkpoint folders being read back or deleted
+  bool stop_requested = false;       // a person asked for the end
   TimeMs now_ms = 0;
 };
 

@@ -46,6 +46,8 @@ std::string phase_name(v1::JobPhase phase) {
       return "done";
     case v1::JOB_FAILED:
       return "failed";
+    case v1::JOB_LOST:
+      return "segments lost";
     default:
       return "unknown";
   }
@@ -62,6 +64,7 @@ Progress progress_of(const v1::Progress& from) {
   to.report.term = from.term();
   to.report.phase = from.phase() == v1::JOB_DONE     ? decide::CoordinatorPhase::kDone
                     : from.phase() == v1::JOB_FAILED ? decide::CoordinatorPhase::kFailed
+                    : from.phase() == v1::JOB_LOST   ? decide::CoordinatorPhase::kLost
                                                      : decide::CoordinatorPhase::kWorking;
   to.report.step = static_cast<int64_t>(from.step());
   to.report.checkpoint = from.checkpoint();
@@ -80,6 +83,7 @@ Progress progress_of(const v1::Progress& from) {
   to.evaluation_version = from.evaluation_version();
   to.workers = from.workers();
   to.skipped = from.skipped();
+  to.checkpoint_failure = from.checkpoint_failure();
   return to;
 }
 

@@ -143,6 +143,7 @@ v1::TrainingSettings training_settings(const api::TrainingJob& job) {
   to.set_replication(config.servers().replication());
   to.set_segment_elements(config.servers().segment_elements());
   to.set_checkpoint_path(config.checkpoint().path());
+  to.set_checkpoint_every(config.checkpoint().every_steps());
   to.set_job_name(config.name());
   to.set_job_config(json_of(config, false));
   to.set_seed(from.seed());

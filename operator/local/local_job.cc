@@ -14,6 +14,7 @@
 #include "common/file.h"
 #include "operator/core/advance.h"
 #include "operator/core/decide.h"
+#include "operator/local/checkpoint_keeper.h"
 #include "operator/local/job_config.h"
 #include "operator/local/process_table.h"
 #include "operator/local/store_file.h"
@@ -61,6 +62,8 @@ class LocalJobImpl final : public LocalJob {
         certificates_(std::move(certificates)),
         notified_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
         ready_files_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)),
+        keeper_(options_.verify_checkpoint, options_.remove_checkpoint,
+                [fd = notified_.get()] { ::eventfd_write(fd, 1); }),
         scraper_(kScrapeEveryMs),
         processes_(options_, certificates_, folder_, guard, listener_, scraper_) {
     observed_.job = options_.job;
@@ -82,7 +85,8 @@ class LocalJobImpl final : public LocalJob {
     for (;;) {
       observe();
       if (ended_at_once_)
-        return RunOutcome{to_status(ExitCode::kInterrupted), "Interrupted", "ended at once"};
+        return RunOutcome{to_status(ExitCode::kInterrupted), "Interrupted", "ended at once",
+                          latest_checkpoint()};
       for (int round = 0;; ++round) {
         const decide::Actions actions = decide::decide(observed_);
         wake_at_ms_ = actions.wake_at_ms;
@@ -96,14 +100,22 @@ class LocalJobImpl final : public LocalJob {
     }
   }
 
+  std::string latest_checkpoint() const {
+    std::string latest;
+    for (const api::CheckpointStatus& checkpoint : observed_.status.checkpoints) {
+      if (!checkpoint.damaged) latest = checkpoint.directory;
+    }
+    return latest;
+  }
+
   RunOutcome outcome() const {
     for (auto type : {api::ConditionType::kSucceeded, api::ConditionType::kFailed,
                       api::ConditionType::kSuspended}) {
       const api::Condition* condition = decide::find_condition(observed_.status, type);
       if (condition != nullptr && condition->status)
-        return {*finished_, condition->reason, condition->message};
+        return {*finished_, condition->reason, condition->message, latest_checkpoint()};
     }
-    return {*finished_, "", ""};
+    return {*finished_, "", "", latest_checkpoint()};
   }
 
   void wait() {
@@ -124,10 +136,24 @@ class LocalJobImpl final : public LocalJob {
     take_signals();
     processes_.observe(observed_.now_ms);
     observed_.processes = processes_.processes();
+    take_checkpoints();
     keep_session();
     if (client_ != nullptr) {
       for (ControlEvent& event : client_->take()) take(std::move(event));
       watch_session();
+    }
+  }
+
+  void take_checkpoints() {
+    for (CheckpointKeeper::Done& done : keeper_.take()) {
+      std::erase(observed_.in_hand, done.directory);
+      if (done.deletion) {
+        if (!done.error.empty()) listener_.warning("a checkpoint is left over: " + done.error);
+        observed_.deleted.push_back(done.directory);
+      } else {
+        if (!done.error.empty()) listener_.checkpoint_damaged(done.error);
+        observed_.checked.push_back({done.directory, done.error});
+      }
     }
   }
 
@@ -223,6 +249,8 @@ class LocalJobImpl final : public LocalJob {
     auto written = store_.compare_and_swap(write.expected_version, write.next);
     if (!written) return written;
     observed_.status = store_.status();
+    observed_.checked.clear();
+    observed_.deleted.clear();
     if (observed_.status.term > before.term) observed_.coordinator_heard_ms = observed_.now_ms;
     tell_changes(before, observed_.status);
     // Before anything is stopped: the last figures.
@@ -235,6 +263,12 @@ class LocalJobImpl final : public LocalJob {
     for (const api::MemberStatus& member : before.members) {
       if (std::find(now.members.begin(), now.members.end(), member) == now.members.end())
         listener_.member_removed(member.name, member.incarnation);
+    }
+    if (before.origin > 0 && now.origin == 0) listener_.goes_back(now.restore_from);
+    for (const api::CheckpointStatus& checkpoint : now.checkpoints) {
+      const auto same = [&](const auto& known) { return known.directory == checkpoint.directory; };
+      if (std::none_of(before.checkpoints.begin(), before.checkpoints.end(), same))
+        listener_.checkpoint_complete(checkpoint.directory);
     }
     if (now.term > before.term) listener_.appointed(now.term, now.coordinator);
     const bool degraded = decide::is_true(now, api::ConditionType::kDegraded);
@@ -282,6 +316,18 @@ class LocalJobImpl final : public LocalJob {
     return {};
   }
 
+  Result<void> perform_one(const decide::VerifyCheckpoint& verify) {
+    observed_.in_hand.push_back(verify.directory);
+    keeper_.verify(verify.directory);
+    return {};
+  }
+
+  Result<void> perform_one(const decide::DeleteCheckpoint& remove) {
+    observed_.in_hand.push_back(remove.directory);
+    keeper_.remove(remove.directory);
+    return {};
+  }
+
   Result<void> perform_one(const decide::Finish& finish) {
     finished_ = finish.exit_code;
     return {};
@@ -296,6 +342,7 @@ class LocalJobImpl final : public LocalJob {
   SteadyClock clock_;
   Descriptor notified_;     // written by the client's threads
   Descriptor ready_files_;  // inotify: a ready-file appeared
+  CheckpointKeeper keeper_;
   Scraper scraper_;
   decide::Observed observed_;
   ProcessTable processes_;
@@ -318,6 +365,17 @@ Result<std::unique_ptr<LocalJob>> LocalJob::create(LocalJobOptions options, cons
   }
   auto store = StoreFile::open(folder.path());
   if (!store) return tl::unexpected(store.error());
+  if (options.resume && store->status().version == 0) {
+    api::TrainingJobStatus status;
+    status.term = options.resume->term;
+    status.restore_from = options.resume->checkpoint;
+    status.deletable = options.resume->deletable;
+    for (const std::string& directory : options.resume->checkpoints) {
+      status.checkpoints.push_back({directory, directory == options.resume->checkpoint, false});
+    }
+    auto seeded = store->compare_and_swap(0, std::move(status));
+    if (!seeded) return tl::unexpected(seeded.error());
+  }
   RunCertificates certificates;
   if (options.network == Network::kTcp) {
     auto made = make_run_certificates(folder.tls(), options.job.metadata.name_space,

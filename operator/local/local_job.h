@@ -4,8 +4,11 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "common/error.h"
 #include "operator/api/training_job.h"
@@ -20,6 +23,14 @@
 
 namespace ballast::local {
 
+// Where an earlier run of the same job has come to.
+struct ResumePoint {
+  std::string checkpoint;                // complete and whole
+  std::vector<std::string> checkpoints;  // all that are complete, in their order
+  std::vector<std::string> deletable;    // begun and never completed
+  uint64_t term = 0;                     // the highest that the earlier run is known to have had
+};
+
 struct LocalJobOptions {
   api::TrainingJob job;  // valid, with a uid, paths absolute
   Network network = Network::kUnix;
@@ -27,6 +38,10 @@ struct LocalJobOptions {
   std::filesystem::path cache;     // for token files
   int server_threads = 1;
   int worker_threads = 1;
+  // Reads a checkpoint back; deletes one. Called on a thread of their own. Empty: not done.
+  std::function<Result<void>(const std::filesystem::path&)> verify_checkpoint;
+  std::function<Result<void>(const std::filesystem::path&)> remove_checkpoint;
+  std::optional<ResumePoint> resume;
 };
 
 // What happens, for people. Everything is optional to handle.
@@ -41,6 +56,10 @@ class RunListener {
   virtual void member_removed(const std::string& /*name*/, uint64_t /*incarnation*/) {}
   virtual void appointed(uint64_t /*term*/, const std::string& /*coordinator*/) {}
   virtual void degraded(bool /*degraded*/) {}
+  // Parameters are lost; the job returns to this checkpoint. Empty: to the beginning.
+  virtual void goes_back(const std::string& /*checkpoint*/) {}
+  virtual void checkpoint_complete(const std::string& /*directory*/) {}
+  virtual void checkpoint_damaged(const std::string& /*error*/) {}
   virtual void progress(const Progress& /*progress*/) {}
   virtual void warning(const std::string& /*message*/) {}
   virtual void stop_requested() {}
@@ -51,6 +70,7 @@ struct RunOutcome {
   int exit_code = 0;
   std::string reason;  // of the condition that ended it
   std::string message;
+  std::string checkpoint;  // the latest that is complete; empty: none
 };
 
 class LocalJob {

@@ -53,6 +53,7 @@ class Stopwatch {
 };
 
 struct WorkInHand {
+  uint64_t epoch = 0;  // see epoch_
   Work work;
   std::vector<TreeNode> nodes;
 };
@@ -60,7 +61,8 @@ struct WorkInHand {
 // What the caller's thread hands to the network's thread.
 struct Command {
   Event event;
-  Block block;  // of a ContributionReady
+  Block block;         // of a ContributionReady
+  uint64_t epoch = 0;  // of the work that it comes from
 };
 
 class BlockingClient final : public Client {
@@ -142,6 +144,8 @@ class BlockingClient final : public Client {
   std::vector<Step> have_;                 // guarded by mutex_: version + 1 by segment; 0: none
   std::atomic<Step> gone_below_{0};        // work of lower steps is pointless
   std::atomic<Step> hand_step_{~Step{0}};  // of the work in hand; all ones: none
+  std::atomic<uint64_t> epoch_{0};         // grows when the job goes back: steps come again
+  std::atomic<uint64_t> hand_epoch_{0};
   std::atomic<bool> ended_{false};
 
   std::atomic<uint64_t> bytes_pushed_{0};
@@ -245,6 +249,7 @@ Next BlockingClient::next_work() {
     works_.pop_front();
     reading_ = in_hand_->work.step;
     hand_step_.store(in_hand_->work.step);
+    hand_epoch_.store(in_hand_->epoch);
     if (in_hand_->work.step != last_step_) ++steps_;
     last_step_ = in_hand_->work.step;
     return in_hand_->work;
@@ -252,7 +257,8 @@ Next BlockingClient::next_work() {
 }
 
 bool BlockingClient::abandoned() const {
-  return ended_.load() || gone_below_.load() > hand_step_.load();
+  return ended_.load() || gone_below_.load() > hand_step_.load() ||
+         epoch_.load() != hand_epoch_.load();
 }
 
 Wait BlockingClient::wait_parameters(uint64_t begin, uint64_t end) {
@@ -296,7 +302,8 @@ void BlockingClient::segment_done(SegmentId segment) {
                                    .node = sums_.node(),
                                    .segment = segment,
                                    .sum = sums_.node_sum()},
-        .block = std::move(*whole)});
+        .block = std::move(*whole),
+        .epoch = in_hand_->epoch});
 }
 
 void BlockingClient::finished(uint64_t begin, uint64_t end) {
@@ -365,7 +372,7 @@ void BlockingClient::run(const std::stop_token& stop) {
     }
     for (Command& command : commands) {
       if (const auto* ready = std::get_if<ContributionReady>(&command.event)) {
-        if (ready->step < gone_below_.load()) continue;
+        if (ready->step < gone_below_.load() || command.epoch != epoch_.load()) continue;
         if (ready->step != kept_step_) kept_.clear();
         kept_step_ = ready->step;
         kept_[{ready->node, ready->segment}] = std::move(command.block);
@@ -437,10 +444,16 @@ void BlockingClient::perform(const Effects& effects, const ReceivedPayload& payl
     } else if (const auto* work = std::get_if<BeginWork>(&effect)) {
       begin_work(*work);
     } else if (const auto* discard = std::get_if<Discard>(&effect)) {
-      if (kept_step_ < discard->step) kept_.clear();
+      if (kept_step_ < discard->step || discard->all) kept_.clear();
       push_started_us_.clear();
       pull_started_us_.clear();
       const std::lock_guard lock(mutex_);
+      if (discard->all) {
+        ++epoch_;
+        works_.clear();
+        deferred_.clear();
+        std::fill(have_.begin(), have_.end(), Step{0});
+      }
       gone_below_.store(discard->step);
       std::erase_if(works_, [&](const WorkInHand& w) { return w.work.step < discard->step; });
       changed_.notify_all();
@@ -474,6 +487,7 @@ void BlockingClient::end(End how) {
 
 void BlockingClient::begin_work(const BeginWork& effect) {
   WorkInHand made{
+      .epoch = epoch_.load(),
       .work = {.step = effect.step, .microbatches = {}, .evaluations = effect.evaluations},
       .nodes = effect.nodes};
   for (TreeNode node : effect.nodes) {
@@ -492,7 +506,7 @@ void BlockingClient::accept_parameters(const AcceptParameters& effect,
   {
     // What the caller reads is never overwritten: it waits until the caller asks for work again.
     const std::lock_guard lock(mutex_);
-    if (reading_ && *reading_ != effect.version) {
+    if (reading_ && (*reading_ != effect.version || hand_epoch_.load() != epoch_.load())) {
       deferred_.push_back({effect.segment, effect.version, payload});
       return;
     }

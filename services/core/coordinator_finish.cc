@@ -31,50 +31,89 @@ std::vector<SegmentId> segments_of(const CoordinatorState& state, const ProcessI
 }
 
 void order_part(Run& run, ServerInfo& server) {
-  CoordinatorState& state = run.state;
-  auto segments = segments_of(state, server.member.id);
-  if (segments.empty()) {
+  const CheckpointUnderWay& writing = *run.state.writing;
+  const auto segments = writing.writers.find(server.member.id);
+  if (segments == writing.writers.end()) {
     return;
   }
   server.checkpoint_sent_ms = run.now;
-  run.send(server.member.id, WriteCheckpoint{.term = state.term(),
-                                             .version = state.step,
-                                             .attempt = state.checkpoint_attempt,
-                                             .directory = state.checkpoint_directory,
-                                             .segments = std::move(segments)});
+  run.send(server.member.id, WriteCheckpoint{.term = run.state.term(),
+                                             .version = writing.version,
+                                             .attempt = writing.attempt,
+                                             .directory = writing.directory,
+                                             .segments = segments->second});
+}
+
+// Of the version that all segments have now: the order reaches each server before the next record.
+void start_checkpoint(Run& run) {
+  CoordinatorState& state = run.state;
+  auto& [version, attempt] = state.attempts;
+  attempt = version == state.step ? attempt + 1 : 1;
+  version = state.step;
+  state.writing = CheckpointUnderWay{
+      .version = version,
+      .attempt = attempt,
+      .directory = fmt::format("{}/step-{}-term-{}-attempt-{}", state.training().checkpoint_path,
+                               version, state.term(), attempt),
+      .last = state.last,
+      .writers = {},
+      .manifest_asked = false};
+  for (auto& [id, server] : state.servers) {
+    server.part.reset();
+    auto segments = segments_of(state, id);
+    if (!segments.empty()) {
+      state.writing->writers.emplace(id, std::move(segments));
+      order_part(run, server);
+    }
+  }
 }
 
 void ask_manifest_when_written(Run& run) {
   CoordinatorState& state = run.state;
+  CheckpointUnderWay& writing = *state.writing;
   std::vector<CheckpointPart> parts;
-  for (const auto& [id, server] : state.servers) {
-    if (server.part) {
-      parts.push_back(*server.part);
-    } else if (!segments_of(state, id).empty()) {
+  for (const auto& [id, segments] : writing.writers) {
+    const auto server = state.servers.find(id);
+    if (server == state.servers.end() || !server->second.part) {
       return;
     }
+    parts.push_back(*server->second.part);
   }
   std::sort(parts.begin(), parts.end(), [](const CheckpointPart& a, const CheckpointPart& b) {
     return a.first_segment < b.first_segment;
   });
-  state.manifest_asked = true;
-  run.out.push_back(SaveManifest{.version = state.step,
+  writing.manifest_asked = true;
+  run.out.push_back(SaveManifest{.version = writing.version,
                                  .term = state.term(),
                                  .origin = state.origin,
-                                 .attempt = state.checkpoint_attempt,
-                                 .directory = state.checkpoint_directory,
+                                 .attempt = writing.attempt,
+                                 .directory = writing.directory,
                                  .identity = *state.identity,
                                  .training = state.training(),
-                                 .last = state.last,
+                                 .last = writing.last,
                                  .parts = std::move(parts)});
 }
 
+// The last one is tried again at once, others between the next two steps. Training never stops for
+// one that cannot be written; a job that cannot write its last one has failed.
 void try_checkpoint_again(Run& run, const std::string& error) {
-  if (run.state.checkpoint_attempt >= kCheckpointAttempts) {
-    fail_job(run, fmt::format("the checkpoint of version {} could not be written: {}",
-                              run.state.step, error));
+  CoordinatorState& state = run.state;
+  const Step version = state.writing->version;
+  state.writing.reset();
+  state.checkpoint_failure = error;
+  ++state.checkpoint_failures;
+  const bool last = state.phase == JobPhase::kCheckpointing;
+  if (state.checkpoint_failures < kCheckpointAttempts) {
+    if (last) {
+      start_checkpoint(run);
+    } else {
+      state.checkpoint_wanted = true;
+    }
+  } else if (last) {
+    fail_job(run,
+             fmt::format("the checkpoint of version {} could not be written: {}", version, error));
   } else {
-    begin_checkpoint(run);
+    send_progress(run);  // it is given up until the next is due
   }
 }
 
@@ -116,26 +155,45 @@ void begin_checkpoint(Run& run) {
     finish(run);
     return;
   }
-  if (state.phase != JobPhase::kCheckpointing) {
-    enter(run, JobPhase::kCheckpointing);
+  enter(run, JobPhase::kCheckpointing);
+  state.checkpoint_wanted = false;
+  state.checkpoint_failures = 0;
+  start_checkpoint(run);  // whatever was being written is not needed any more
+}
+
+void begin_checkpoint_when_due(Run& run) {
+  CoordinatorState& state = run.state;
+  if (checkpoint_due(state.training(), state.step) &&
+      !(state.restore && state.restore->version == state.step)) {
+    state.checkpoint_wanted = true;
+    state.checkpoint_failures = 0;
   }
-  ++state.checkpoint_attempt;
-  state.manifest_asked = false;
-  state.checkpoint_directory =
-      fmt::format("{}/step-{}-term-{}-attempt-{}", state.training().checkpoint_path, state.step,
-                  state.term(), state.checkpoint_attempt);
-  for (auto& [id, server] : state.servers) {
-    server.part.reset();
-    order_part(run, server);
+  if (state.checkpoint_wanted && !state.writing) {
+    state.checkpoint_wanted = false;
+    start_checkpoint(run);
+  }
+}
+
+void abandon_checkpoint_without(Run& run) {
+  CoordinatorState& state = run.state;
+  if (!state.writing || state.writing->manifest_asked) {
+    return;
+  }
+  for (const auto& [id, segments] : state.writing->writers) {
+    if (!state.servers.contains(id)) {
+      state.checkpoint_failures = 0;  // no fault of the disk
+      try_checkpoint_again(run, fmt::format("{} was lost while it wrote", id.name));
+      return;
+    }
   }
 }
 
 void on_checkpoint_written(Run& run, const ProcessId& from, const CheckpointWritten& message) {
   CoordinatorState& state = run.state;
   const auto server = state.servers.find(from);
-  if (state.phase != JobPhase::kCheckpointing || message.term != state.term() ||
-      message.version != state.step || message.attempt != state.checkpoint_attempt ||
-      server == state.servers.end() || server->second.part) {
+  if (!state.writing || message.term != state.term() || message.version != state.writing->version ||
+      message.attempt != state.writing->attempt || server == state.servers.end() ||
+      server->second.part || state.writing->manifest_asked) {
     return;
   }
   if (!message.part) {
@@ -148,8 +206,8 @@ void on_checkpoint_written(Run& run, const ProcessId& from, const CheckpointWrit
 
 void on_manifest_written(Run& run, const ManifestWritten& event) {
   CoordinatorState& state = run.state;
-  if (state.phase != JobPhase::kCheckpointing || !state.manifest_asked ||
-      event.directory != state.checkpoint_directory) {
+  if (!state.writing || !state.writing->manifest_asked ||
+      event.directory != state.writing->directory) {
     return;
   }
   if (!event.error.empty()) {
@@ -157,12 +215,18 @@ void on_manifest_written(Run& run, const ManifestWritten& event) {
     return;
   }
   state.checkpoint = event.directory;
-  finish(run);
+  state.checkpoint_failure.clear();
+  state.writing.reset();
+  if (state.phase == JobPhase::kCheckpointing) {
+    finish(run);
+  } else {
+    send_progress(run);
+  }
 }
 
 void tick_checkpoint(Run& run) {
   CoordinatorState& state = run.state;
-  if (state.phase != JobPhase::kCheckpointing || state.manifest_asked) {
+  if (!state.writing || state.writing->manifest_asked) {
     return;
   }
   for (auto& [id, server] : state.servers) {
@@ -183,6 +247,13 @@ void fail_job(Run& run, std::string reason) {
   run.state.pending.reset();
   enter(run, JobPhase::kFailed);
   dismiss_workers(run, true, run.state.failure);
+}
+
+void lose_job(Run& run, std::string reason) {
+  run.state.failure = std::move(reason);
+  run.state.pending.reset();
+  run.state.writing.reset();
+  enter(run, JobPhase::kLost);
 }
 
 void retire(Run& run) {
@@ -215,6 +286,7 @@ void send_progress(Run& run) {
   progress.members = state.members_number;
   progress.checkpoint = state.checkpoint;
   progress.failure = state.failure;
+  progress.checkpoint_failure = state.checkpoint_failure;
   run.send(state.operator_id, std::move(progress));
 }
 

@@ -114,6 +114,8 @@ Effects CoordinatorMachine::step(const Event& event, TimeMs now) {
     coordinator::on_peer_lost(run, lost->peer);
   } else if (const auto* manifest = std::get_if<ManifestWritten>(&event)) {
     coordinator::on_manifest_written(run, *manifest);
+  } else if (const auto* read = std::get_if<ManifestRead>(&event)) {
+    coordinator::on_manifest_read(run, *read);
   }
   return out;
 }

@@ -53,7 +53,7 @@ void map_without(Run& run) {
   std::vector<SegmentId> lost;
   SegmentMap map = restrict_to(state.map, members, root_holders(state), lost);
   if (!lost.empty()) {
-    fail_job(run, fmt::format("all replicas of {} segments are lost, the first is segment {}",
+    lose_job(run, fmt::format("all replicas of {} segments are lost, the first is segment {}",
                               lost.size(), lost.front()));
     return;
   }
@@ -98,10 +98,10 @@ void on_members_changed(Run& run, const MembersChanged& message) {
   }
   if (state.phase == JobPhase::kSealing) {
     act_when_sealed(run);
-  } else if (removed_from_map && state.phase != JobPhase::kFailed &&
-             state.phase != JobPhase::kDone) {
+  } else if (removed_from_map && state.phase < JobPhase::kDone) {
     map_without(run);
     commit_when_held(run);
+    abandon_checkpoint_without(run);
   }
 }
 
@@ -163,16 +163,13 @@ void publish_map(Run& run, SegmentMap map) {
   } else if (!state.pending) {
     assign_orphans(run);
   }
-  if (state.phase == JobPhase::kCheckpointing) {
-    begin_checkpoint(run);
-  }
 }
 
 void send_map(Run& run, ServerInfo& server) {
   const CoordinatorState& state = run.state;
   server.map_sent_ms = run.now;
-  run.send(server.member.id,
-           MapUpdate{state.term(), state.origin, state.map, *state.identity, state.training()});
+  run.send(server.member.id, MapUpdate{state.term(), state.origin, state.map, *state.identity,
+                                       state.training(), state.restore});
 }
 
 void send_map(Run& run, const ProcessId& worker, WorkerInfo& info) {

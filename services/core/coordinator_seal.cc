@@ -132,7 +132,7 @@ void continue_job(Run& run) {
   state.origin_complete = true;
   const JobIdentity* identity = find_identity(state);
   if (identity == nullptr) {
-    fail_job(run, "no server holds parameters to continue from");
+    lose_job(run, "no server holds parameters to continue from");
     return;
   }
   state.identity = *identity;
@@ -143,7 +143,7 @@ void continue_job(Run& run) {
     auto& candidates = findings.segments[segment];
     keep_winners(findings, candidates);
     if (candidates.empty()) {
-      fail_job(run, fmt::format("all replicas of segment {} are lost", segment));
+      lose_job(run, fmt::format("all replicas of segment {} are lost", segment));
       return;
     }
     version = std::max(version, candidates.front().report.version);
@@ -151,7 +151,7 @@ void continue_job(Run& run) {
   for (SegmentId segment = 0; segment < cut.count(); ++segment) {
     const ReplicaReport& best = findings.segments[segment].front().report;
     if (best.version != version && reach(findings, best) != version) {
-      fail_job(run, fmt::format("segment {} stands at version {}, others at {}: its replicas with "
+      lose_job(run, fmt::format("segment {} stands at version {}, others at {}: its replicas with "
                                 "the step between are lost",
                                 segment, best.version, version));
       return;
@@ -161,7 +161,7 @@ void continue_job(Run& run) {
   if (version > 0) {
     const Record* last = find_record(findings, version - 1);
     if (last == nullptr) {
-      fail_job(run, fmt::format("no server holds the record of step {}", version - 1));
+      lose_job(run, fmt::format("no server holds the record of step {}", version - 1));
       return;
     }
     state.last = *last;
@@ -218,10 +218,36 @@ void act_when_sealed(Run& run) {
       continue_job(run);
       break;
     case StartKind::kRestore:
-      fail_job(run, "restoring a checkpoint is not available in this version");
+      state.origin = state.term();
+      run.out.push_back(ReadManifest{state.appoint.restore_from, state.training()});
       break;
   }
   state.reports.clear();
+  answer_waiting(run);
+}
+
+// The checkpoint says which job this is; servers read their segments as their part of the map.
+void on_manifest_read(Run& run, const ManifestRead& event) {
+  CoordinatorState& state = run.state;
+  if (state.phase != JobPhase::kSealing || state.origin != state.term() ||
+      event.directory != state.appoint.restore_from) {
+    return;
+  }
+  if (!event.error.empty()) {
+    fail_job(run, fmt::format("{} cannot be restored: {}", event.directory, event.error));
+    return;
+  }
+  state.identity = event.identity;
+  state.step = event.version;
+  Record last;
+  last.step = event.version == 0 ? 0 : event.version - 1;
+  last.origin = state.origin;
+  last.applied_steps = event.applied_steps;
+  last.skipped_in_a_row = event.skipped_in_a_row;
+  last.apply = event.skipped_in_a_row == 0;
+  state.restore = Restore{event.directory, event.version, last};
+  state.last = last;
+  begin_initialisation(run);
   answer_waiting(run);
 }
 

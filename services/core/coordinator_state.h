@@ -55,6 +55,16 @@ struct SegmentProgress {
   std::vector<CaughtUpReplica> caught_up;
 };
 
+// Who writes what is fixed when it begins, whatever the map becomes meanwhile.
+struct CheckpointUnderWay {
+  Step version = 0;
+  uint32_t attempt = 0;
+  std::string directory;
+  std::optional<Record> last;  // of version - 1
+  std::map<ProcessId, std::vector<SegmentId>> writers;
+  bool manifest_asked = false;
+};
+
 struct CoordinatorState {
   ProcessId self;
   ProcessId operator_id;
@@ -99,11 +109,15 @@ struct CoordinatorState {
   std::vector<Microbatch> orphans;    // of this step, held by nobody
   std::vector<uint32_t> orphan_evaluations;
 
-  // The final checkpoint.
-  uint32_t checkpoint_attempt = 0;
-  std::string checkpoint_directory;
-  bool manifest_asked = false;
-  std::string checkpoint;  // written
+  std::optional<Restore> restore;  // where this origin comes from; none: from workers
+
+  // Checkpoints.
+  std::optional<CheckpointUnderWay> writing;
+  bool checkpoint_wanted = false;      // one is due, and none is being written
+  uint32_t checkpoint_failures = 0;    // in a row, of the one that is due
+  std::string checkpoint_failure;      // the last of them
+  std::pair<Step, uint32_t> attempts;  // of the version that was begun last
+  std::string checkpoint;              // the latest that is complete
 
   const TrainingSettings& training() const { return appoint.training; }
   Term term() const { return appoint.term; }

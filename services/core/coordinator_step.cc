@@ -198,6 +198,7 @@ void begin_step(Run& run) {
     begin_final_evaluation(run);
     return;
   }
+  begin_checkpoint_when_due(run);
   if (evaluation_due(state.training(), state.step)) {
     state.evaluations.resize(state.training().evaluation_batches);
     state.evaluations_missing = state.training().evaluation_batches;

@@ -27,6 +27,7 @@ void send_seal(Run& run, ServerInfo& server);
 void on_sealed(Run& run, const ProcessId& from, const Sealed& message);
 void on_seal_refused(Run& run, const SealRefused& message);
 void act_when_sealed(Run& run);
+void on_manifest_read(Run& run, const ManifestRead& event);
 
 // coordinator_members.cc: servers that come and go, and the map.
 void on_members_changed(Run& run, const MembersChanged& message);
@@ -70,12 +71,15 @@ uint32_t all_replica_bits(const CoordinatorState& state, SegmentId segment);
 // coordinator_finish.cc: final evaluation, checkpoint, the end, reports.
 void begin_final_evaluation(Run& run);
 void finish_evaluation(Run& run);
-void begin_checkpoint(Run& run);
+void begin_checkpoint(Run& run);            // the last one
+void begin_checkpoint_when_due(Run& run);   // between two steps
+void abandon_checkpoint_without(Run& run);  // a writer is gone
 void on_checkpoint_written(Run& run, const ProcessId& from, const CheckpointWritten& message);
 void on_manifest_written(Run& run, const ManifestWritten& event);
 void tick_checkpoint(Run& run);
 void enter(Run& run, JobPhase phase);
 void fail_job(Run& run, std::string reason);
+void lose_job(Run& run, std::string reason);  // only a restore helps
 void retire(Run& run);
 void send_progress(Run& run);
 

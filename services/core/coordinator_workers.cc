@@ -140,6 +140,9 @@ void on_join(Run& run, const ProcessId& from, const Join& message) {
   if (state.replaced.contains(from) && namesake_lives(state, from)) {
     return;  // an earlier life; if it is the later one after all, its namesake falls silent
   }
+  if (state.phase == JobPhase::kLost) {
+    return;  // whoever is appointed next answers
+  }
   if (state.phase == JobPhase::kFailed) {
     dismiss(run, from, true, state.failure);
     run.send(from, JoinRefused{RefusalCode::kFinished, state.failure});
@@ -306,7 +309,7 @@ void assign_orphans(Run& run) {
 void assign_initialisation(Run& run) {
   CoordinatorState& state = run.state;
   const auto workers = staying(state);
-  if (workers.empty() || state.origin_complete) {
+  if (workers.empty() || state.origin_complete || state.restore) {
     return;
   }
   std::vector<SegmentId> open;

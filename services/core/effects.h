@@ -86,10 +86,21 @@ struct StoreCopyPart {
   SegmentId segment = 0;
   uint8_t part = 0;
 };  // part 0: parameters, 1..: states <- payload
+// Answered by event CheckpointOpened: the checkpoint is whole and fits the job.
+struct OpenCheckpoint {
+  std::string directory;
+  std::vector<SegmentId> segments;
+};
+// Parameters and states <- the checkpoint that was opened, which is closed then.
+struct RestoreSegments {
+  std::string directory;
+  std::vector<SegmentId> segments;
+};
 struct DropSegment {
   SegmentId segment = 0;
 };
-// Answered by event CheckpointWrittenLocally.
+// The values are those at this point of the effect list, however long the writing takes. Answered
+// by event CheckpointWrittenLocally.
 struct SaveCheckpointPart {
   WriteCheckpoint order;
   Origin origin = 0;
@@ -109,6 +120,12 @@ struct SaveManifest {
   std::vector<CheckpointPart> parts;
 };
 
+// Coordinator: what a checkpoint says of itself. Answered by event ManifestRead.
+struct ReadManifest {
+  std::string directory;
+  TrainingSettings training;  // which it must fit
+};
+
 // ---- worker
 // --------------------------------------------------------------------------------------
 
@@ -124,9 +141,11 @@ struct AcceptParameters {
   SegmentId segment = 0;
   Step version = 0;
 };  // parameters <- payload
-// Everything kept for steps below `step` may go; work for them is pointless.
+// Everything kept for steps below `step` may go; work for them is pointless. `all`: likewise of
+// every step, the job has gone back.
 struct Discard {
   Step step = 0;
+  bool all = false;
 };
 struct MakeInitial {
   std::vector<SegmentId> segments;
@@ -156,11 +175,11 @@ struct FactMember {
   std::string change;
 };  // "joined", "lost", "promoted", "removed", ...
 
-using Effect =
-    std::variant<Send, Configure, StorePayload, AddPayload, AddBuffer, Release, Summarise,
-                 InitialiseSegment, Apply, StoreCopyPart, DropSegment, SaveCheckpointPart,
-                 SaveManifest, BeginWork, AcceptParameters, Discard, MakeInitial, WorkerEnd,
-                 FactCommitted, FactPhase, FactRefused, FactMember>;
+using Effect = std::variant<Send, Configure, StorePayload, AddPayload, AddBuffer, Release,
+                            Summarise, InitialiseSegment, Apply, StoreCopyPart, OpenCheckpoint,
+                            RestoreSegments, DropSegment, SaveCheckpointPart, SaveManifest,
+                            ReadManifest, BeginWork, AcceptParameters, Discard, MakeInitial,
+                            WorkerEnd, FactCommitted, FactPhase, FactRefused, FactMember>;
 using Effects = std::vector<Effect>;
 
 // ---- events
@@ -187,6 +206,19 @@ struct ManifestWritten {
   std::string directory;
   std::string error;
 };  // error empty: written
+struct CheckpointOpened {
+  std::string directory;
+  std::vector<SegmentId> segments;
+  std::string error;  // empty: it can be restored from
+};
+struct ManifestRead {
+  std::string directory;
+  std::string error;  // empty: what follows is known
+  JobIdentity identity;
+  Step version = 0;
+  uint64_t applied_steps = 0;
+  uint32_t skipped_in_a_row = 0;
+};
 // worker
 struct ContributionReady {
   Step step = 0;
@@ -204,8 +236,8 @@ struct InitialReady {
 };
 struct LeaveRequested {};  // SIGTERM: finish what is given, then go
 
-using Event =
-    std::variant<Received, Tick, PeerLost, Summarised, CheckpointWrittenLocally, ManifestWritten,
-                 ContributionReady, EvaluationReady, InitialReady, LeaveRequested>;
+using Event = std::variant<Received, Tick, PeerLost, Summarised, CheckpointWrittenLocally,
+                           ManifestWritten, CheckpointOpened, ManifestRead, ContributionReady,
+                           EvaluationReady, InitialReady, LeaveRequested>;
 
 }  // namespace ballast

@@ -93,7 +93,8 @@ enum class JobPhase : uint8_t {
   kFinalEvaluation,
   kCheckpointing,
   kDone,
-  kFailed
+  kFailed,
+  kLost  // all replicas of a segment are gone: waits to be replaced by a term that restores
 };
 // Sent after every change of phase, every commit and every second; the highest number wins.
 struct Progress {
@@ -104,12 +105,13 @@ struct Progress {
   std::optional<Record> last;         // record of step - 1
   std::optional<LossSum> evaluation;  // the latest, with the version it belongs to
   Step evaluation_version = 0;
-  uint32_t workers = 0;          // joined now
-  uint64_t skipped = 0;          // steps skipped in all, in this term
-  bool degraded = false;         // some segment has fewer replicas than asked for
-  MemberListNumber members = 0;  // of the list that all this is said under
-  std::string checkpoint;        // kDone: directory of the final checkpoint, where one was written
-  std::string failure;           // kFailed: what and why, for people
+  uint32_t workers = 0;            // joined now
+  uint64_t skipped = 0;            // steps skipped in all, in this term
+  bool degraded = false;           // some segment has fewer replicas than asked for
+  MemberListNumber members = 0;    // of the list that all this is said under
+  std::string checkpoint;          // directory of the latest complete one of this term
+  std::string failure;             // kFailed, kLost: what and why, for people
+  std::string checkpoint_failure;  // of the latest attempt to write one; empty: it was written
 };
 
 // ---- coordinator <-> server
@@ -144,6 +146,14 @@ struct Sealed {
   std::optional<SegmentMap> map;
 };
 
+// Where the first version of an origin comes from, when workers do not make it.
+struct Restore {
+  std::string directory;  // of a complete checkpoint
+  Step version = 0;
+  Record last;  // what the record of `version` - 1 would say to the steps that follow
+  bool operator==(const Restore&) const = default;
+};
+
 // The map in force (and what a server must know to hold segments). A higher version replaces a
 // lower.
 struct MapUpdate {
@@ -152,6 +162,7 @@ struct MapUpdate {
   SegmentMap map;
   JobIdentity identity;  // empty layout towards workers
   TrainingSettings training;
+  std::optional<Restore> restore = {};  // of this origin
 };
 struct MapAck {
   Term term = 0;

@@ -80,7 +80,8 @@ void on_tick(Run& run) {
   }
   start_copies(run);
   if (run.due(state.heartbeat_sent_ms)) {
-    if (state.records.empty()) {
+    start_restore(run);
+    if (state.initialising()) {
       send_initialised(run);
     }
     send_applied(run);
@@ -110,6 +111,8 @@ Effects ServerMachine::step(const Event& event, TimeMs now) {
     server::on_tick(run);
   } else if (const auto* written = std::get_if<CheckpointWrittenLocally>(&event)) {
     server::on_checkpoint_written(run, written->result);
+  } else if (const auto* opened = std::get_if<CheckpointOpened>(&event)) {
+    server::on_checkpoint_opened(run, *opened);
   }
   return out;
 }

@@ -29,6 +29,8 @@ void drop_everything(Run& run) {
   state.replicas.clear();
   state.records.clear();
   state.checkpoint.reset();
+  state.restore.reset();
+  state.restoring = false;
   state.copies_in_flight = 0;
 }
 
@@ -41,6 +43,10 @@ void configure(Run& run, const MapUpdate& update) {
   state.origin = update.origin;
   state.segments = {update.identity.layout.elements, update.training.segment_elements};
   state.replicas.resize(state.segments.count());
+  if (update.restore) {
+    state.restore = update.restore;
+    state.records = {update.restore->last};
+  }
   run.out.push_back(Configure{state.identity, state.training});
 }
 
@@ -173,7 +179,8 @@ void on_map_update(Run& run, const ProcessId& from, const MapUpdate& message) {
       send_prepared(run, segment, replica);
     }
   }
-  if (state.records.empty()) {
+  if (state.initialising()) {
+    start_restore(run);
     send_initialised(run);
   }
   send_applied(run);

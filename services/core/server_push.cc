@@ -274,7 +274,7 @@ void send_initialised(Run& run) {
     const Replica& replica = state.replicas[segment];
     const bool in_sync =
         replica.role == ReplicaRole::kPrimary || replica.role == ReplicaRole::kBackup;
-    if (in_sync && replica.filled && replica.version == 0) {
+    if (in_sync && replica.filled && replica.version == state.first_version()) {
       report.segments.push_back(segment);
     }
   }

@@ -79,10 +79,18 @@ struct ServerState {
   std::vector<Replica> replicas;  // by SegmentId
   std::vector<Record> records;    // of this origin, the last two, ascending
   std::optional<CheckpointOrder> checkpoint;
+  std::optional<Restore> restore;  // where this origin comes from
+  bool restoring = false;          // the checkpoint is being opened
 
   BufferId next_buffer = 1;
   uint32_t copies_in_flight = 0;
   TimeMs heartbeat_sent_ms = 0;
+
+  // No record of this origin is there yet.
+  bool initialising() const {
+    return records.empty() || (restore && records.back() == restore->last);
+  }
+  Step first_version() const { return restore ? restore->version : 0; }
 
   // The map in force is of the promised term: the server takes part.
   bool active() const { return configured && map.version.term == promised && promised != 0; }

@@ -49,6 +49,10 @@ void send_applied(Run& run);
 void on_write_checkpoint(Run& run, const ProcessId& from, const WriteCheckpoint& order);
 void on_checkpoint_written(Run& run, const CheckpointWritten& result);
 
+// server_restore.cc: the first version of an origin from a checkpoint.
+void start_restore(Run& run);
+void on_checkpoint_opened(Run& run, const CheckpointOpened& event);
+
 // server_copy.cc: joining replicas.
 void start_copies(Run& run);
 void forget_copy(Run& run, ReplicaPeer& peer);

@@ -12,6 +12,11 @@ bool evaluation_due(const TrainingSettings& settings, Step step) {
          (settings.evaluation_every > 0 && step % settings.evaluation_every == 0);
 }
 
+bool checkpoint_due(const TrainingSettings& settings, Step step) {
+  return !settings.checkpoint_path.empty() && settings.checkpoint_every > 0 && step > 0 &&
+         step < settings.steps && step % settings.checkpoint_every == 0;
+}
+
 Record make_record(const TrainingSettings& settings, const std::optional<Record>& previous,
                    Step step, const StepSums& sums) {
   const double tokens = static_cast<double>(sums.training.tokens);

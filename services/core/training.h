@@ -26,7 +26,8 @@ struct TrainingSettings {
   bool reproducible = true;
   uint32_t replication = 1;  // replicas of each segment, 1 .. 3
   uint32_t segment_elements = kDefaultSegmentElements;
-  std::string checkpoint_path;  // empty: none is written
+  std::string checkpoint_path;    // empty: none is written
+  uint64_t checkpoint_every = 0;  // steps; 0 = only of version `steps`
   // What checkpoints tell of the job; nobody here acts on it.
   std::string job_name;
   std::string job_config;  // JobConfig (job.proto) as protobuf JSON
@@ -63,6 +64,10 @@ struct Record {
 
 // Whether version `step` is evaluated: at multiples of evaluation_every, and the last one; never 0.
 bool evaluation_due(const TrainingSettings& settings, Step step);
+
+// Whether version `step` is to be written to a checkpoint while training goes on; the last version
+// always is, when it has.
+bool checkpoint_due(const TrainingSettings& settings, Step step);
 
 // What a step's segments report together: all that its record is made from.
 struct StepSums {

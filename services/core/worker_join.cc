@@ -63,9 +63,12 @@ bool follow(Run& run, const ProcessId& from, Term term, Origin origin) {
       forget_step(run);
       for (SegmentWork& segment : state.segments) {
         segment.initial = Delivery::kWaiting;
+        segment.initial_asked = false;
+        segment.initial_ready = false;
       }
       state.step = 0;
       state.origin = origin;
+      run.out.push_back(Discard{.step = 0, .all = true});
     }
     state.term = term;
     state.assigned = false;
@@ -194,7 +197,7 @@ void on_assignment(Run& run, const ProcessId& from, const Assignment& message) {
   }
   if (message.step != state.step) {
     forget_step(run);
-    run.out.push_back(Discard{message.step});
+    run.out.push_back(Discard{.step = message.step, .all = false});
   }
   state.assigned = true;
   state.step = message.step;

@@ -19,36 +19,47 @@ std::vector<std::string> names_of_states(const OptimizerSettings& settings) {
 
 }  // namespace
 
-CheckpointWritten save_part(const SaveCheckpointPart& effect, const std::string& job_uid,
-                            const std::string& server, const TensorStore& store) {
+CapturedPart capture_part(const SaveCheckpointPart& effect, const std::string& job_uid,
+                          const std::string& server, const TensorStore& store) {
   const WriteCheckpoint& order = effect.order;
+  CapturedPart part{
+      .effect = effect,
+      .header = {.id = {.step = order.version, .term = order.term, .attempt = order.attempt},
+                 .origin = effect.origin,
+                 .job_uid = job_uid,
+                 .layout_hash = store.identity().layout_hash,
+                 .segments = store.segments()},
+      .states = names_of_states(store.training().optimizer),
+      .file = server + ".safetensors",
+      .arrays = {}};
+  for (SegmentId segment : order.segments) part.arrays.push_back(store.capture(segment));
+  return part;
+}
+
+CheckpointWritten write_part(CapturedPart& part) {
+  const WriteCheckpoint& order = part.effect.order;
   CheckpointWritten answer{.term = order.term,
                            .version = order.version,
                            .attempt = order.attempt,
                            .part = {},
                            .error = {}};
-  std::vector<SegmentArrays> held;
-  for (SegmentId segment : order.segments) {
-    SegmentArrays& made = held.emplace_back(SegmentArrays{segment, store.arrays(segment)});
-    if (made.arrays.empty()) {
-      answer.error = fmt::format("{} does not hold segment {}", server, segment);
-      return answer;
-    }
-  }
-  const PartHeader header{
-      .id = {.step = order.version, .term = order.term, .attempt = order.attempt},
-      .origin = effect.origin,
-      .job_uid = job_uid,
-      .layout_hash = store.identity().layout_hash,
-      .segments = store.segments()};
-  RealFileSystem files;
-  const std::vector<std::string> states = names_of_states(store.training().optimizer);
-  Result<PartInfo> written =
-      write_part(files, order.directory, server + ".safetensors", header, states, held);
-  if (!written) {
-    answer.error = written.error().message;
+  const auto failed = [&answer](std::string error) {
+    answer.error = std::move(error);
     return answer;
+  };
+  RealFileSystem files;
+  Result<PartWriter> writer = PartWriter::create(files, order.directory, part.file, part.header,
+                                                 order.segments, part.states);
+  if (!writer) return failed(writer.error().message);
+  for (size_t i = 0; i < order.segments.size(); ++i) {
+    const std::vector<OutgoingPayload> held = std::move(part.arrays[i]);
+    if (held.empty()) return failed(fmt::format("segment {} is not held", order.segments[i]));
+    std::vector<std::span<const float>> arrays;
+    for (const OutgoingPayload& array : held) arrays.push_back(array.values);
+    if (auto done = writer->append(arrays); !done) return failed(done.error().message);
   }
+  const Result<PartInfo> written = writer->finish();
+  if (!written) return failed(written.error().message);
   answer.part = CheckpointPart{.first_segment = order.segments.empty() ? 0 : order.segments.front(),
                                .segments = order.segments,
                                .file = written->file,
@@ -88,6 +99,57 @@ ManifestWritten save_manifest(const SaveManifest& effect, const std::string& job
   const Result<void> written = write_manifest(files, effect.directory, manifest);
   return {.directory = effect.directory,
           .error = written ? std::string() : written.error().message};
+}
+
+OpenedCheckpoint open_checkpoint(const OpenCheckpoint& effect) {
+  OpenedCheckpoint opened{
+      .event = {.directory = effect.directory, .segments = effect.segments, .error = {}},
+      .checkpoint = nullptr};
+  auto checkpoint = Checkpoint::open(effect.directory, true, effect.segments);
+  if (checkpoint) {
+    opened.checkpoint = std::make_shared<const Checkpoint>(std::move(*checkpoint));
+  } else {
+    opened.event.error = checkpoint.error().message;
+  }
+  return opened;
+}
+
+void restore_segments(const RestoreSegments& effect, const Checkpoint& checkpoint,
+                      TensorStore& store) {
+  const std::vector<std::string>& states = checkpoint.manifest().states;
+  for (SegmentId segment : effect.segments) {
+    std::vector<std::span<const float>> arrays;
+    arrays.push_back(checkpoint.array(segment, kParametersState).value());
+    for (const std::string& state : states) {
+      arrays.push_back(checkpoint.array(segment, state).value());
+    }
+    store.restore(segment, arrays);
+  }
+}
+
+ManifestRead read_manifest_for(const ReadManifest& effect) {
+  ManifestRead answer;
+  answer.directory = effect.directory;
+  const Result<Manifest> manifest = read_manifest(effect.directory);
+  if (!manifest) {
+    answer.error = manifest.error().message;
+  } else if (manifest->segment_elements != effect.training.segment_elements) {
+    answer.error = fmt::format("it has segments of {} elements, spec.servers.segmentElements is {}",
+                               manifest->segment_elements, effect.training.segment_elements);
+  } else if (manifest->states != names_of_states(effect.training.optimizer) ||
+             manifest->optimizer != optimizer_name(effect.training.optimizer)) {
+    answer.error = fmt::format("it was written with the optimizer {}, the job has {}",
+                               manifest->optimizer, optimizer_name(effect.training.optimizer));
+  } else {
+    answer.identity = {.layout = manifest->layout,
+                       .layout_hash = layout_hash(manifest->layout),
+                       .data_fingerprint = manifest->data_fingerprint,
+                       .numerics_fingerprint = manifest->numerics_fingerprint};
+    answer.version = manifest->id.step;
+    answer.applied_steps = manifest->applied_steps;
+    answer.skipped_in_a_row = manifest->skipped_in_a_row;
+  }
+  return answer;
 }
 
 }  // namespace ballast

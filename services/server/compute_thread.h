@@ -1,4 +1,4 @@
-// One thread for long arithmetic, so that the event loop stays with the network. Tasks run one
+// One thread for long work, so that the event loop stays with the network. Tasks run one
 // after the other in the order given; what follows a task runs on the loop's thread, in the same
 // order. Thread rule: all members on the loop's thread; `work` runs on the other, `wake` is called
 // on it.

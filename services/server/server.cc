@@ -49,6 +49,7 @@ Server::Server(ServerConfig config, std::unique_ptr<Transport> transport, Logger
       transport_(std::move(transport)),
       log_(std::move(log)),
       server_(config_.self, config_.server),
+      disk_([this] { transport_->wake(); }),
       compute_([this] { transport_->wake(); }) {}
 
 void Server::stop() {
@@ -81,6 +82,7 @@ void Server::run() {
     const TimeMs patience_ms = std::max<TimeMs>(0, next_tick_ms_ - now_ms());
     for (TransportEvent& event : transport_->poll(patience_ms)) take(std::move(event));
     compute_.run_finished();
+    disk_.run_finished();
     metrics_.inbox.Set(static_cast<double>(inbox_.size()));
   }
   ready_.store(false);
@@ -263,6 +265,33 @@ void Server::summarise(const Summarise& effect) {
       [this, answer] { push_event(*answer); });
 }
 
+// The values are captured now; the optimizer may still be at work on them, so the writing begins
+// after all that it has in hand.
+void Server::save_part(const SaveCheckpointPart& effect) {
+  auto part = std::make_shared<CapturedPart>(
+      capture_part(effect, config_.job_uid, config_.self.name, store_));
+  compute_.submit([] {},
+                  [this, part] {
+                    on_disk<CheckpointWrittenLocally>(
+                        [part] { return CheckpointWrittenLocally{write_part(*part)}; });
+                  });
+}
+
+void Server::open(const OpenCheckpoint& effect) {
+  auto opened = std::make_shared<OpenedCheckpoint>();
+  disk_.submit([opened, effect] { *opened = open_checkpoint(effect); },
+               [this, opened] {
+                 opened_ = opened->checkpoint;
+                 push_event(opened->event);
+               });
+}
+
+void Server::restore(const RestoreSegments& effect) {
+  compute_.finish_all();
+  if (opened_ != nullptr) restore_segments(effect, *opened_, store_);
+  opened_.reset();
+}
+
 void Server::finish_segment(SegmentId segment) {
   if (applying_.contains(segment)) compute_.finish_all();
 }
@@ -313,12 +342,16 @@ void Server::perform(const Effects& effects, const Item& item) {
               finish_segment(e.segment);
               store_.drop(e.segment);
             },
-            [&](const SaveCheckpointPart& e) {
-              compute_.finish_all();
-              push_event(CheckpointWrittenLocally{
-                  save_part(e, config_.job_uid, config_.self.name, store_)});
+            [&](const OpenCheckpoint& e) { open(e); },
+            [&](const RestoreSegments& e) { restore(e); },
+            [&](const SaveCheckpointPart& e) { save_part(e); },
+            [&](const SaveManifest& e) {
+              on_disk<ManifestWritten>(
+                  [e, uid = config_.job_uid] { return save_manifest(e, uid); });
             },
-            [&](const SaveManifest& e) { push_event(save_manifest(e, config_.job_uid)); },
+            [&](const ReadManifest& e) {
+              on_disk<ManifestRead>([e] { return read_manifest_for(e); });
+            },
             [&](const FactCommitted& e) { record_fact(e); },
             [&](const FactPhase& e) {
               log_.info("phase", {{"phase", static_cast<int>(e.phase)}, {"reason", e.reason}});

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -18,6 +19,7 @@
 #include "common/log.h"
 #include "services/core/coordinator_machine.h"
 #include "services/core/server_machine.h"
+#include "services/server/checkpoint_effects.h"
 #include "services/server/compute_thread.h"
 #include "services/server/server_metrics.h"
 #include "services/server/tensor_store.h"
@@ -63,9 +65,19 @@ class Server {
   void transmit(const Send& effect);
   void apply(const Apply& effect);
   void summarise(const Summarise& effect);
+  void save_part(const SaveCheckpointPart& effect);
+  void open(const OpenCheckpoint& effect);
+  void restore(const RestoreSegments& effect);
   void finish_segment(SegmentId segment);  // of what the optimizer still does there
   void log_plan(const Configure& effect) const;
   void push_event(Event event);
+  // Does `work` on the disk's thread; what it returns is an event.
+  template <typename T>
+  void on_disk(std::function<T()> work) {
+    auto answer = std::make_shared<T>();
+    disk_.submit([answer, work = std::move(work)] { *answer = work(); },
+                 [this, answer] { push_event(*answer); });
+  }
   void record_fact(const FactCommitted& fact);
 
   ServerConfig config_;
@@ -85,7 +97,9 @@ class Server {
   std::atomic<bool> stopping_{false};
   std::atomic<bool> ready_{false};
   std::atomic<TimeMs> last_turn_ms_{0};
-  ComputeThread compute_;  // last: ends before anything that its tasks refer to
+  std::shared_ptr<const Checkpoint> opened_;  // to be restored from
+  ComputeThread disk_;                        // whatever waits for a disk
+  ComputeThread compute_;                     // last: ends before anything that its tasks refer to
 };
 
 }  // namespace ballast

@@ -105,6 +105,15 @@ void TensorStore::store_copy_part(SegmentId segment, uint8_t part, const Receive
   copy_payload(array_of(segment, part), payload);
 }
 
+void TensorStore::restore(SegmentId segment, std::span<const std::span<const float>> arrays) {
+  CHECK(arrays.size() == states_ + size_t{1});
+  for (uint8_t part = 0; part < arrays.size(); ++part) {
+    const std::span<float> values = array_of(segment, part);
+    CHECK(arrays[part].size() == values.size());
+    std::copy(arrays[part].begin(), arrays[part].end(), values.begin());
+  }
+}
+
 OutgoingPayload TensorStore::payload(const PayloadSource& source) const {
   const auto whole = [](const Block& block, uint32_t size) {
     return block == nullptr ? OutgoingPayload{}
@@ -125,13 +134,13 @@ OutgoingPayload TensorStore::payload(const PayloadSource& source) const {
   return {};
 }
 
-std::vector<std::span<const float>> TensorStore::arrays(SegmentId segment) const {
-  std::vector<std::span<const float>> all;
+std::vector<OutgoingPayload> TensorStore::capture(SegmentId segment) const {
+  std::vector<OutgoingPayload> all;
   if (segment >= held_.size()) return all;
   for (uint32_t part = 0; part <= states_; ++part) {
     const Block& block = held_[segment].arrays[part];
     if (block == nullptr) return {};
-    all.push_back({block.get(), segments_.size(segment)});
+    all.push_back({.values = {block.get(), segments_.size(segment)}, .owner = block});
   }
   return all;
 }

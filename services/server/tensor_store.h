@@ -42,10 +42,14 @@ class TensorStore {
   std::function<void()> apply(const Apply& apply);
   void store_copy_part(SegmentId segment, uint8_t part, const ReceivedPayload& payload);
 
+  // The values of a checkpoint: parameters, then each state.
+  void restore(SegmentId segment, std::span<const std::span<const float>> arrays);
+
   // What a Send's payload source names, as it is now. Empty for monostate and for what is not here.
   OutgoingPayload payload(const PayloadSource& source) const;
-  // Parameters, then each state; empty where the segment is not here.
-  std::vector<std::span<const float>> arrays(SegmentId segment) const;
+  // Parameters, then each state, as they are now (once the optimizer is done with what it has in
+  // hand); empty where the segment is not here.
+  std::vector<OutgoingPayload> capture(SegmentId segment) const;
 
   const Segments& segments() const { return segments_; }
   const JobIdentity& identity() const { return identity_; }

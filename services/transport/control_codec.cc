@@ -98,11 +98,12 @@ void encode(const Progress& from, v1::Progress& to) {
   to.set_checkpoint(from.checkpoint);
   to.set_failure(from.failure);
   to.set_members(from.members);
+  to.set_checkpoint_failure(from.checkpoint_failure);
 }
 void decode(const v1::Progress& from, Progress& to, Problems& problems) {
   to.term = from.term();
   to.number = from.number();
-  to.phase = decode_enum(from.phase(), JobPhase::kFailed, "progress.phase", problems);
+  to.phase = decode_enum(from.phase(), JobPhase::kLost, "progress.phase", problems);
   to.step = from.step();
   if (from.has_last()) decode(from.last(), to.last.emplace(), problems);
   if (from.has_evaluation()) decode(from.evaluation(), to.evaluation.emplace(), problems);
@@ -113,6 +114,7 @@ void decode(const v1::Progress& from, Progress& to, Problems& problems) {
   to.checkpoint = from.checkpoint();
   to.failure = from.failure();
   to.members = from.members();
+  to.checkpoint_failure = from.checkpoint_failure();
 }
 
 void encode(const Seal& from, v1::Seal& to) {
@@ -150,6 +152,11 @@ void encode(const MapUpdate& from, v1::MapUpdate& to) {
   encode(from.map, *to.mutable_map());
   encode(from.identity, *to.mutable_identity());
   encode(from.training, *to.mutable_training());
+  if (from.restore) {
+    to.mutable_restore()->set_directory(from.restore->directory);
+    to.mutable_restore()->set_version(from.restore->version);
+    encode(from.restore->last, *to.mutable_restore()->mutable_last());
+  }
 }
 void decode(const v1::MapUpdate& from, MapUpdate& to, Problems& problems) {
   to.term = from.term();
@@ -157,6 +164,12 @@ void decode(const v1::MapUpdate& from, MapUpdate& to, Problems& problems) {
   decode(from.map(), to.map, problems);
   decode(from.identity(), to.identity, problems);
   decode(from.training(), to.training, problems);
+  if (from.has_restore()) {
+    Restore& restore = to.restore.emplace();
+    restore.directory = from.restore().directory();
+    restore.version = from.restore().version();
+    decode(from.restore().last(), restore.last, problems);
+  }
 }
 
 void encode(const MapAck& from, v1::MapAck& to) {

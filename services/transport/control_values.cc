@@ -208,6 +208,7 @@ void encode(const TrainingSettings& from, v1::TrainingSettings& to) {
   to.set_job_name(from.job_name);
   to.set_job_config(from.job_config);
   to.set_seed(from.seed);
+  to.set_checkpoint_every(from.checkpoint_every);
 }
 void decode(const v1::TrainingSettings& from, TrainingSettings& to, Problems& problems) {
   const v1::OptimizerSettings& optimizer = from.optimizer();
@@ -237,6 +238,7 @@ void decode(const v1::TrainingSettings& from, TrainingSettings& to, Problems& pr
         .replication = from.replication(),
         .segment_elements = from.segment_elements(),
         .checkpoint_path = from.checkpoint_path(),
+        .checkpoint_every = from.checkpoint_every(),
         .job_name = from.job_name(),
         .job_config = from.job_config(),
         .seed = from.seed()};

@@ -202,16 +202,16 @@ class CliTest(unittest.TestCase):
         process.communicate(timeout=DEADLINE_S)
         self.assertEqual(process.returncode, 130)
 
-    def test_a_lost_server_is_a_clear_end(self):
+    def test_a_lost_server_without_replicas_brings_the_job_back(self):
         self.environment["BALLAST_FAKE_PS_0"] = "hold"
         process = self.start()
         pids, _ = self.training(process)
         os.kill(pids["ps-1"], signal.SIGKILL)
-        output, errors = process.communicate(timeout=DEADLINE_S)
-        self.assertEqual(process.returncode, 1)
-        self.assertIn("ps-1 was ended by signal 9; with replication 1", errors)
-        self.assertEqual(json.loads(output.splitlines()[-1])["reason"], "ServerLost")
-        self.assertFalse(any(alive(pid) for pid in pids.values()))
+        events = self.events_until(process, lambda event: event["event"] == "appointed" and event["term"] == 2)
+        self.assertIn({"event": "back", "checkpoint": ""}, events)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=DEADLINE_S)
+        self.assertEqual(process.returncode, 130)
 
     def test_a_refused_worker_shows_its_log(self):
         self.environment["BALLAST_FAKE_WORKER_0"] = "exit:3"

@@ -141,7 +141,7 @@ TEST_F(Continue, HolderOfTheRootBecomesPrimary) {
   EXPECT_EQ(table_.state().map.primary(1), kPs0);
 }
 
-TEST_F(Continue, WhatCannotGoOnFailsWithItsReason) {
+TEST_F(Continue, WhatCannotGoOnIsLostWithItsReason) {
   struct Row {
     Sealed first;
     Sealed second;
@@ -164,7 +164,7 @@ TEST_F(Continue, WhatCannotGoOnFailsWithItsReason) {
     Table table({kPs0, kPs1}, training(2), StartKind::kContinue, kOrigin);
     table.hear(kPs0, row.first);
     const Effects effects = table.hear(kPs1, row.second);
-    EXPECT_EQ(table.state().phase, JobPhase::kFailed) << row.reason;
+    EXPECT_EQ(table.state().phase, JobPhase::kLost) << row.reason;
     EXPECT_EQ(sent<Progress>(effects).back().failure, row.reason);
   }
 }

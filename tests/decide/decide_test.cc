@@ -9,9 +9,11 @@
 namespace ballast::decide {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 std::string failure(const World& world) {
   const auto* condition = find_condition(world.observed.status, api::ConditionType::kFailed);
@@ -190,13 +192,87 @@ TEST(Decide, WhatTheCoordinatorCallsFailedIsFailed) {
   EXPECT_THAT(failure(world), HasSubstr("TrainingFailed: ten steps in a row were not finite"));
 }
 
-TEST(Decide, AServerLostWithReplicationOneEndsTheJobClearly) {
+TEST(Decide, AServerLostWithReplicationOneBringsTheJobBackToTheBeginning) {
   World world;
   world.run_to_training();
   world.exits("ps-1", 0, 9);
-  EXPECT_THAT(world.settle(), ElementsAre("write ps-1 failures 1 Ready off Failed ServerLost",
-                                          "stop worker-0", "stop worker-1"));
-  EXPECT_THAT(failure(world), HasSubstr("ps-1 was ended by signal 9; with replication 1"));
+  EXPECT_THAT(world.settle(), ElementsAre("write members 2: ps-0/100 back origin 0 ps-1 failures 1 "
+                                          "Ready off Degraded ServerLost"));
+  world.observed.session.reset();
+  world.observed.now_ms += kFirstBackoffMs;
+  EXPECT_THAT(world.settle(), ElementsAre("start ps-1 #2"));
+  world.ready("ps-1");
+  EXPECT_THAT(
+      world.settle(),
+      ElementsAre("write members 3: ps-0/100 ps-1/201 term 2 ps-0 initialise Ready AllReady"));
+  world.connect();
+  EXPECT_THAT(world.settle(), ElementsAre("appoint ps-0 2"));
+  world.origin_asked();
+  EXPECT_THAT(world.settle(), ElementsAre("write origin 2", "origin 2"));
+}
+
+TEST(Decide, WhereThereIsACheckpointTheJobGoesBackToIt) {
+  World world;
+  world.run_to_training();
+  world.writes_checkpoint("c1");
+  EXPECT_THAT(world.settle(), ElementsAre("write checkpoint c1 step 0", "verify c1"));
+  world.checked("c1");
+  EXPECT_THAT(world.settle(), ElementsAre("write checkpoint c1 whole"));
+  world.writes_checkpoint("c2");
+  world.settle();
+  world.checked("c2", "a flipped bit");
+  EXPECT_THAT(world.settle(), ElementsAre("write checkpoint c2 damaged"));
+  world.exits("ps-0", 0, 9);
+  world.settle();
+  world.observed.now_ms += kFirstBackoffMs;
+  world.settle();
+  world.ready("ps-0");
+  EXPECT_THAT(world.settle().front(), HasSubstr("term 2 ps-0 restore c1"));
+}
+
+TEST(Decide, SegmentsThatAreLostBringTheJobBack) {
+  World world(3, 1, 2);
+  world.run_to_training();
+  world.writes_checkpoint("c1");
+  world.settle();
+  world.checked("c1");
+  world.settle();
+  world.reports(CoordinatorPhase::kLost, 7);
+  EXPECT_THAT(world.settle().front(), HasSubstr("term 2 ps-0 restore c1 back origin 0"));
+  EXPECT_EQ(world.observed.status.term, 2U);
+  EXPECT_EQ(world.observed.status.start, api::StartMode::kRestore);
+  EXPECT_EQ(world.observed.status.restore_from, "c1");
+}
+
+TEST(Decide, KeepsAsManyWholeCheckpointsAsTheSpecSays) {
+  World world;
+  world.observed.job.spec.checkpoint.keep = 2;
+  world.run_to_training();
+  for (const char* name : {"c1", "c2"}) {
+    world.writes_checkpoint(name);
+    world.settle();
+    world.checked(name);
+    world.settle();
+  }
+  world.writes_checkpoint("c3");
+  EXPECT_THAT(world.settle(), ElementsAre("write checkpoint c3", "verify c3"))
+      << "nothing goes before it is known to be whole";
+  world.checked("c3");
+  EXPECT_THAT(world.settle(), ElementsAre("write checkpoint c3 whole deletable c1", "delete c1"));
+  world.deleted("c1");
+  EXPECT_THAT(world.settle(), ElementsAre("write"));
+  EXPECT_THAT(world.observed.status.deletable, IsEmpty());
+  world.reports(CoordinatorPhase::kDone, 10);
+  world.observed.report->checkpoint = "c4";
+  world.settle();
+  for (const char* name : {"worker-0", "worker-1"}) world.exits(name, 0);
+  world.settle();
+  for (const char* name : {"ps-0", "ps-1"}) world.exits(name, 0);
+  EXPECT_THAT(world.settle(), Not(Contains("finish 0"))) << "the last one is being read back";
+  world.checked("c4");
+  EXPECT_THAT(world.settle(), Contains("delete c2"));
+  world.deleted("c2");
+  EXPECT_THAT(world.settle(), ElementsAre("write", "finish 0"));
 }
 
 TEST(Decide, AServerThatFailsBeforeItIsAMemberIsStartedAgain) {

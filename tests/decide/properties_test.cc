@@ -78,10 +78,12 @@ void check_actions(const Observed& observed, const Actions& actions) {
       RC_ASSERT(
           (write->next.term >= status.term && write->next.members_number >= status.members_number));
       RC_ASSERT(write->next.plan_number >= status.plan_number);
-      RC_ASSERT((status.origin == 0U || write->next.origin == status.origin));
+      const bool goes_back = write->next.origin == 0;
+      RC_ASSERT((goes_back || status.origin == 0U || write->next.origin == status.origin));
       if (write->next.members != status.members)
         RC_ASSERT(write->next.members_number > status.members_number);
-      if (write->next.coordinator_incarnation != status.coordinator_incarnation)
+      if (!write->next.coordinator.empty() &&
+          write->next.coordinator_incarnation != status.coordinator_incarnation)
         RC_ASSERT(write->next.term > status.term);
       status = write->next;
     } else if (const auto* start = std::get_if<StartProcess>(&action)) {

@@ -34,7 +34,24 @@ std::string changes(const api::TrainingJobStatus& before, const api::TrainingJob
   }
   if (next.term != before.term) {
     text += " term " + std::to_string(next.term) + " " + next.coordinator +
-            (next.start == api::StartMode::kContinue ? " continue" : " initialise");
+            (next.start == api::StartMode::kContinue  ? " continue"
+             : next.start == api::StartMode::kRestore ? " restore " + next.restore_from
+                                                      : " initialise");
+  }
+  if (before.origin > 0 && next.origin == 0) text += " back";
+  for (const api::CheckpointStatus& checkpoint : next.checkpoints) {
+    if (std::find(before.checkpoints.begin(), before.checkpoints.end(), checkpoint) !=
+        before.checkpoints.end())
+      continue;
+    text += " checkpoint " + checkpoint.directory +
+            (checkpoint.verified  ? " whole"
+             : checkpoint.damaged ? " damaged"
+                                  : "");
+  }
+  for (const std::string& directory : next.deletable) {
+    if (std::find(before.deletable.begin(), before.deletable.end(), directory) ==
+        before.deletable.end())
+      text += " deletable " + directory;
   }
   if (next.origin != before.origin) text += " origin " + std::to_string(next.origin);
   if (next.plan_number != before.plan_number) text += " plan " + std::to_string(next.plan_number);
@@ -77,6 +94,8 @@ std::string to_string(const Action& action, const api::TrainingJobStatus& before
                  [](const SendMembers& send) { return "members " + std::to_string(send.number); },
                  [](const SendOrigin& send) { return "origin " + std::to_string(send.origin); },
                  [](const SendPlan& send) { return "plan " + std::to_string(send.plan_number); },
+                 [](const VerifyCheckpoint& verify) { return "verify " + verify.directory; },
+                 [](const DeleteCheckpoint& remove) { return "delete " + remove.directory; },
                  [](const Finish& finish) { return "finish " + std::to_string(finish.exit_code); }},
       action);
 }
@@ -105,6 +124,8 @@ bool World::round() {
       CHECK(write->next.version == observed.status.version + 1);
       if (write->next.term > observed.status.term) observed.coordinator_heard_ms = observed.now_ms;
       observed.status = write->next;
+      observed.checked.clear();
+      observed.deleted.clear();
     } else if (const auto* start = std::get_if<StartProcess>(&action)) {
       const std::string name = process_name(start->role, start->index);
       std::erase_if(observed.processes,
@@ -124,6 +145,10 @@ bool World::round() {
       } else {
         process->stopping_since_ms = observed.now_ms;
       }
+    } else if (const auto* verify = std::get_if<VerifyCheckpoint>(&action)) {
+      observed.in_hand.push_back(verify->directory);
+    } else if (const auto* remove = std::get_if<DeleteCheckpoint>(&action)) {
+      observed.in_hand.push_back(remove->directory);
     } else if (const auto* finish = std::get_if<Finish>(&action)) {
       finished.push_back(finish->exit_code);
     } else if (std::holds_alternative<SendAppoint>(action)) {
@@ -195,6 +220,21 @@ void World::reports(CoordinatorPhase phase, int64_t step) {
   observed.report->members_number = observed.status.members_number;
   observed.report->failure =
       phase == CoordinatorPhase::kFailed ? "ten steps in a row were not finite" : "";
+}
+
+void World::writes_checkpoint(const std::string& directory) {
+  reports(CoordinatorPhase::kWorking, observed.status.progress.step);
+  observed.report->checkpoint = directory;
+}
+
+void World::checked(const std::string& directory, const std::string& error) {
+  std::erase(observed.in_hand, directory);
+  observed.checked.push_back({directory, error});
+}
+
+void World::deleted(const std::string& directory) {
+  std::erase(observed.in_hand, directory);
+  observed.deleted.push_back(directory);
 }
 
 void World::replicas(bool all) {

@@ -29,7 +29,10 @@ struct World {
   void connect();  // a session with the coordinator that status names
   void origin_asked();
   void reports(CoordinatorPhase phase, int64_t step);
-  void replicas(bool all);              // the coordinator says whether any is missing
+  void replicas(bool all);  // the coordinator says whether any is missing
+  void writes_checkpoint(const std::string& directory);
+  void checked(const std::string& directory, const std::string& error = "");
+  void deleted(const std::string& directory);
   void heard(const std::string& name);  // it answers
   // To the first step: processes ready, coordinator appointed, origin complete.
   void run_to_training();

@@ -35,6 +35,12 @@ class Recorder : public RunListener {
     events.push_back((wanted ? "stopped " : "lost ") + name + " " + std::to_string(exit.code) +
                      "/" + std::to_string(exit.signal));
   }
+  void appointed(uint64_t term, const std::string&) override {
+    events.push_back("term " + std::to_string(term));
+  }
+  void goes_back(const std::string& checkpoint) override {
+    events.push_back("back to " + checkpoint);
+  }
   void progress(const Progress& progress) override { last = progress; }
   void warning(const std::string& message) override { warnings.push_back(message); }
   void tick() override {
@@ -152,23 +158,24 @@ TEST_F(LocalJobTest, AProcessThatIsRefusedEndsTheJob) {
   EXPECT_THAT(outcome.message, HasSubstr("worker-0"));
 }
 
-TEST_F(LocalJobTest, AKilledServerEndsTheJobClearly) {
-  set("BALLAST_FAKE_PS_0", "hold");
-  std::string ps1;
+TEST_F(LocalJobTest, AKilledServerWithoutReplicasBringsTheJobBack) {
+  set("BALLAST_FAKE_PS_0", "hold run");
+  pid_t ps1 = 0;
   bool killed = false;
   recorder_.on_ready = [&](const ReadyFile& ready) {
-    if (ready.name == "ps-1") ps1 = std::to_string(ready.pid);
+    if (ready.name == "ps-1") ps1 = static_cast<pid_t>(ready.pid);
   };
   recorder_.on_tick = [&] {
     if (recorder_.last.report.step > 0 && !killed) {
       killed = true;
-      ::kill(static_cast<pid_t>(std::stol(ps1)), SIGKILL);
+      ::kill(ps1, SIGKILL);
+    } else if (std::count(recorder_.events.begin(), recorder_.events.end(), "term 2") > 0) {
+      ::raise(SIGTERM);
     }
   };
-  const RunOutcome outcome = run();
-  EXPECT_EQ(outcome.exit_code, 1);
-  EXPECT_EQ(outcome.reason, "ServerLost");
-  EXPECT_THAT(outcome.message, HasSubstr("ps-1 was ended by signal 9"));
+  EXPECT_EQ(run().exit_code, 130);
+  EXPECT_THAT(recorder_.events, Contains("lost ps-1 0/9"));
+  EXPECT_THAT(recorder_.events, Contains("back to "));
 }
 
 TEST_F(LocalJobTest, WhatTheCoordinatorSaysIsTheReason) {

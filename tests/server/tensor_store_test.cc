@@ -97,8 +97,8 @@ TEST_F(Store, WhatIsNotThereIsEmpty) {
   EXPECT_TRUE(store.payload(FromParameters{0}).values.empty());
   EXPECT_TRUE(store.payload(FromBuffer{5}).values.empty());
   EXPECT_TRUE(store.payload(std::monostate{}).values.empty());
-  EXPECT_TRUE(store.arrays(0).empty());
-  EXPECT_TRUE(store.arrays(77).empty());
+  EXPECT_TRUE(store.capture(0).empty());
+  EXPECT_TRUE(store.capture(77).empty());
 }
 
 }  // namespace

@@ -52,6 +52,7 @@ void draw_training(Random& random, Scenario& scenario) {
                          0.001, 6};
   }
   training.checkpoint_path = random.chance(500) ? "/checkpoints" : "";
+  training.checkpoint_every = static_cast<uint64_t>(random.between(0, 9));
 }
 
 // Steps whose gradient is not finite: mostly a few, rarely a run that ends the job.

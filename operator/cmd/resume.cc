@@ -1,0 +1,103 @@
+#include "operator/cmd/resume.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <optional>
+#include <utility>
+
+#include "common/file.h"
+#include "services/checkpoint/checkpoint.h"
+
+namespace ballast::cmd {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct RunFolderFound {
+  fs::path folder;
+  std::vector<CheckpointEntry> entries;
+  fs::file_time_type latest;  // manifest
+};
+
+std::optional<RunFolderFound> look_at(const fs::path& folder) {
+  const auto entries = list_checkpoints(folder);
+  if (!entries) return std::nullopt;
+  std::optional<RunFolderFound> found;
+  for (const CheckpointEntry& entry : *entries) {
+    std::error_code error;
+    const auto written = fs::last_write_time(entry.directory / kManifestName, error);
+    if (!entry.complete || error) continue;
+    if (!found) found = RunFolderFound{folder, *entries, written};
+    found->latest = std::max(found->latest, written);
+  }
+  return found;
+}
+
+// The run that wrote last.
+std::optional<RunFolderFound> latest_run(const fs::path& base) {
+  std::optional<RunFolderFound> latest;
+  std::error_code error;
+  for (auto it = fs::directory_iterator(base, error); !error && it != fs::directory_iterator();
+       it.increment(error)) {
+    if (!it->path().filename().string().starts_with("run-")) continue;
+    auto found = look_at(it->path());
+    if (found && (!latest || found->latest > latest->latest)) latest = std::move(found);
+  }
+  return latest;
+}
+
+}  // namespace
+
+Result<Resume> find_resume(const fs::path& base) {
+  const auto run = latest_run(base);
+  if (!run) {
+    return fail(ErrorCode::kNotFound,
+                "--resume: no run in " + base.string() + " has a complete checkpoint");
+  }
+  Resume resume;
+  resume.folder = run->folder;
+  const auto whole = newest_whole_checkpoint(run->folder, &resume.passed_over);
+  if (!whole) {
+    std::string message = "--resume: no checkpoint in " + run->folder.string() + " is whole";
+    for (const std::string& line : resume.passed_over) message += "\n  " + line;
+    return fail(ErrorCode::kCorrupt, message);
+  }
+  const auto manifest = read_manifest(whole->directory);
+  if (!manifest) return tl::unexpected(manifest.error());
+  resume.job_uid = manifest->job_uid;
+  resume.point.checkpoint = whole->directory.string();
+  for (const CheckpointEntry& entry : run->entries) {
+    resume.point.term = std::max(resume.point.term, entry.id.term);
+    auto& list = entry.complete ? resume.point.checkpoints : resume.point.deletable;
+    list.push_back(entry.directory.string());
+  }
+  return resume;
+}
+
+Result<CheckpointLock> CheckpointLock::take(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) return tl::unexpected(file_error(error.value(), "make the checkpoint folder", folder));
+  const fs::path path = folder / "run.lock";
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) return tl::unexpected(file_error(errno, "open", path));
+  CheckpointLock lock(fd);
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    return fail(ErrorCode::kConflict,
+                "another run writes its checkpoints to " + folder.string() + "; wait for its end");
+  }
+  return lock;
+}
+
+CheckpointLock::~CheckpointLock() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+CheckpointLock::CheckpointLock(CheckpointLock&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)) {}
+
+}  // namespace ballast::cmd
