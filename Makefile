@@ -6,6 +6,8 @@
 #   make bench          print the benchmarks
 #   make bench-peers    print the engine's speed beside PyTorch's (a large download)
 #   make sim SEEDS=N    run the simulator with N seeds
+#   make chaos SEED=N   kill and pause processes of a real run by a seeded schedule, and compare the parameters
+#   make demo           watch a run lose a server and a worker, and compare the parameters
 #   make same-bits      train in every way there is, and show one SHA-256
 #   make format         rewrite our files in the house format
 #   make clean          remove build/ (the compiler cache stays)
@@ -14,6 +16,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 JOBS ?= $(shell nproc)
 SEEDS ?= 10000
+SEED ?= 1
+KILLS ?= 12
 
 # The compiler cache is shared by all checkouts: paths are made relative before they are hashed.
 BALLAST_CACHE ?= $(HOME)/.cache/ballast
@@ -25,7 +29,7 @@ export CTEST_OUTPUT_ON_FAILURE := 1
 configure = cmake --preset $(1) --log-level=WARNING
 build = $(call configure,$(1)) && ninja -C build/$(1) -j $(JOBS) $(2)
 
-.PHONY: help quickstart test sanitize check bench bench-peers sim same-bits format clean
+.PHONY: help quickstart test sanitize check bench bench-peers sim chaos demo same-bits format clean
 .PHONY: dependencies dependencies-test dependencies-check
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -70,6 +74,14 @@ bench-peers: dependencies-test
 sim: dependencies
 	$(call build,release,test_sim)
 	build/release/bin/test_sim --seeds=$(SEEDS)
+
+chaos: dependencies-test
+	$(call build,release,programs)
+	python3 -B tests/chaos/chaos.py --seed $(SEED) --kills $(KILLS)
+
+demo: dependencies-test
+	$(call build,release,programs)
+	python3 -B tests/chaos/chaos.py --show --kills 2 --every 4 --pauses 0
 
 same-bits: dependencies-test
 	$(call build,release,programs)
