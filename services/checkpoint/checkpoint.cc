@@ -77,8 +77,8 @@ Result<Checkpoint> Checkpoint::open(const path& directory, bool verify,
   }
   for (const FileInfo& file : checkpoint.manifest_.tokenizer_files) {
     if (!verify) break;
-    if (auto done = check_small_file(directory, file); !done) {
-      return tl::unexpected<Error>(std::move(done.error()));
+    if (auto content = read_small_file(directory, file); !content) {
+      return tl::unexpected<Error>(std::move(content.error()));
     }
   }
   return checkpoint;

@@ -24,21 +24,21 @@ Result<FileInfo> write_small_file(FileSystem& files, const std::filesystem::path
   return FileInfo{.file = name, .bytes = file->bytes(), .checksum = to_hex(file->checksum())};
 }
 
-Result<void> check_small_file(const std::filesystem::path& directory, const FileInfo& info) {
+Result<std::string> read_small_file(const std::filesystem::path& directory, const FileInfo& info) {
   const auto path = directory / info.file;
   const auto corrupt = [&](std::string what) {
     return fail(ErrorCode::kCorrupt, fmt::format("checkpoint file {}: {}", path.string(), what));
   };
-  const auto content = read_file(path, info.bytes);
+  auto content = read_file(path, info.bytes);
   if (!content && content.error().code == ErrorCode::kNotFound) {
     return corrupt("missing, but the manifest names it");
   }
   if (!content && content.error().code == ErrorCode::kInvalid) {
     return corrupt(fmt::format("not the {} bytes that the manifest says", info.bytes));
   }
-  if (!content) return tl::unexpected<Error>(content.error());
+  if (!content) return content;
   const std::string checksum = to_hex(xxh3_128(as_bytes(*content)));
-  if (content->size() == info.bytes && checksum == info.checksum) return {};
+  if (content->size() == info.bytes && checksum == info.checksum) return content;
   return corrupt(fmt::format("damaged: {} bytes with checksum {}, the manifest says {} and {}",
                              content->size(), checksum, info.bytes, info.checksum));
 }

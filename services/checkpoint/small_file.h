@@ -16,7 +16,8 @@ namespace ballast {
 Result<FileInfo> write_small_file(FileSystem& files, const std::filesystem::path& directory,
                                   const std::string& name, std::string_view content);
 
-// Holds a file against what the manifest says of it: kCorrupt names it and what is wrong.
-Result<void> check_small_file(const std::filesystem::path& directory, const FileInfo& info);
+// The content, held against what the manifest says of it: kCorrupt names the file and what is
+// wrong.
+Result<std::string> read_small_file(const std::filesystem::path& directory, const FileInfo& info);
 
 }  // namespace ballast

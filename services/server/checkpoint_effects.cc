@@ -130,6 +130,7 @@ void restore_segments(const RestoreSegments& effect, const Checkpoint& checkpoin
 ManifestRead read_manifest_for(const ReadManifest& effect) {
   ManifestRead answer;
   answer.directory = effect.directory;
+  const std::string_view optimizer = optimizer_info(effect.training.optimizer.kind).name;
   const Result<Manifest> manifest = read_manifest(effect.directory);
   if (!manifest) {
     answer.error = manifest.error().message;
@@ -137,14 +138,23 @@ ManifestRead read_manifest_for(const ReadManifest& effect) {
     answer.error = fmt::format("it has segments of {} elements, spec.servers.segmentElements is {}",
                                manifest->segment_elements, effect.training.segment_elements);
   } else if (manifest->states != names_of_states(effect.training.optimizer) ||
-             manifest->optimizer != optimizer_name(effect.training.optimizer)) {
+             manifest->optimizer != optimizer) {
     answer.error = fmt::format("it was written with the optimizer {}, the job has {}",
-                               manifest->optimizer, optimizer_name(effect.training.optimizer));
+                               manifest->optimizer, optimizer);
   } else {
     answer.identity = {.layout = manifest->layout,
                        .layout_hash = layout_hash(manifest->layout),
                        .data_fingerprint = manifest->data_fingerprint,
-                       .numerics_fingerprint = manifest->numerics_fingerprint};
+                       .numerics_fingerprint = manifest->numerics_fingerprint,
+                       .tokenizer_files = {}};
+    for (const FileInfo& file : manifest->tokenizer_files) {
+      Result<std::string> content = read_small_file(effect.directory, file);
+      if (!content) {
+        answer.error = content.error().message;
+        return answer;
+      }
+      answer.identity.tokenizer_files.push_back({file.file, std::move(*content)});
+    }
     answer.version = manifest->id.step;
     answer.applied_steps = manifest->applied_steps;
     answer.skipped_in_a_row = manifest->skipped_in_a_row;

@@ -53,6 +53,14 @@ class Model(EndToEnd):
                 self.assertEqual(len(vocabulary), config["vocab_size"])
                 (self.folder / "away.txt").rename(self.folder / "text.txt")
 
+    def test_a_run_that_goes_on_from_a_checkpoint_hands_the_vocabulary_on(self):
+        job = {"data__tokenizer": "characters", "checkpoint__everySteps": 10}
+        first = self.train(*self.set(training__steps=20, training__schedule__lengthSteps=30, **job))
+        second = self.train(*self.set(training__steps=30, training__schedule__lengthSteps=30, **job), "--resume")
+        vocabularies = [(self.folder / checkpoint / "characters.json").read_bytes() for checkpoint in (first, second)]
+        self.assertEqual(*vocabularies)
+        self.assertTrue(self.text(second, "--prompt", "fox", "--tokens", "5").startswith("fox"))
+
     def test_generate(self):
         checkpoint = self.train()
         text = self.text(checkpoint, "--prompt", "fox", "--tokens", "100", "--seed", "3")

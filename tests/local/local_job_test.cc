@@ -88,9 +88,9 @@ class LocalJobTest : public ::testing::Test {
     options.programs = temporary_.path();
     options.cache = temporary_.path() / "cache";
     auto job = LocalJob::create(std::move(options), *folder, *guard, *signals, recorder_);
-    if (!job) return {-1, "Create", job.error().message};
+    if (!job) return {-1, "Create", job.error().message, {}};
     auto outcome = (*job)->run();
-    return outcome ? *outcome : RunOutcome{-1, "Run", outcome.error().message};
+    return outcome ? *outcome : RunOutcome{-1, "Run", outcome.error().message, {}};
   }
 
   TemporaryFolder temporary_;
