@@ -240,7 +240,9 @@ void tick_servers(Run& run) {
       if (server.map < state.map.version && run.due(server.map_sent_ms)) {
         send_map(run, server);
       }
-      if (state.last && server.applied < state.step && run.due(server.commit_sent_ms)) {
+      // What a restore begins with was committed by nobody.
+      const bool committed = state.last && !(state.restore && *state.last == state.restore->last);
+      if (committed && server.applied < state.step && run.due(server.commit_sent_ms)) {
         server.commit_sent_ms = run.now;
         run.send(id, Commit{state.term(), *state.last});
       }

@@ -27,7 +27,7 @@ class MainJob(EndToEnd):
 
     def test_a_checkpoint_folder_that_cannot_be_is_told(self):
         (self.folder / "checkpoints").write_text("a file in the way")
-        self.assert_fails(self.run_job(), 1, "checkpoint")
+        self.assert_fails(self.run_job(), 2, "checkpoint")
 
 
 if __name__ == "__main__":

@@ -98,6 +98,19 @@ void Checker::check_prepared(const Record& record) {
 
 void Checker::committed(const ProcessId& coordinator, Term term, const Record& record,
                         Origin origin_of_status, const MemberList& members) {
+  if (abandoned_.contains(record.origin)) {
+    return;  // whoever has not heard of it yet harms nobody
+  }
+  if (record.map == MapVersion{}) {
+    // What a restore began with: said again until everybody has it, made by no step.
+    const bool fits = record.step < committed_.size() &&
+                      record.applied_steps == reference_.records[record.step].applied_steps &&
+                      record.skipped_in_a_row == reference_.records[record.step].skipped_in_a_row;
+    if (!fits) {
+      fail(fmt::format("{} in term {} is not what was restored", describe(record), term));
+    }
+    return;
+  }
   const std::string what =
       fmt::format("{} by {} in term {}", describe(record), describe(coordinator), term);
   if (record.origin == 0 || record.origin != origin_of_status) {
@@ -160,7 +173,8 @@ void Checker::check_replica(const ProcessId& server, SegmentId segment, const Re
 
 void Checker::applied(const ProcessId& server, const Apply& effect, const Replica& replica) {
   const Record& record = effect.record;
-  if (record.step >= committed_.size() || !same_bits(record, committed_[record.step])) {
+  const bool known = !abandoned_.contains(record.origin);
+  if (known && (record.step >= committed_.size() || !same_bits(record, committed_[record.step]))) {
     fail(fmt::format("{} applies {} to segment {}, which is not committed", describe(server),
                      describe(record), effect.segment));
     return;
@@ -172,6 +186,17 @@ void Checker::copied(const ProcessId& server, SegmentId segment, const Replica& 
   if (replica.version) {
     check_replica(server, segment, replica);
   }
+}
+
+void Checker::went_back(Origin abandoned, Step version) {
+  abandoned_.insert(abandoned);
+  if (version > committed_.size()) {
+    fail(fmt::format("the job goes back to version {}, committed are {}", version,
+                     committed_.size()));
+    return;
+  }
+  committed_.resize(version);
+  holders_.erase(holders_.lower_bound(version), holders_.end());
 }
 
 void Checker::progress(const Progress& progress) {

@@ -38,6 +38,8 @@ class Checker {
   void applied(const ProcessId& server, const Apply& effect, const Replica& replica);
   void copied(const ProcessId& server, SegmentId segment, const Replica& replica);
   void progress(const Progress& progress);
+  // Status has given up an origin; the job stands at this version again.
+  void went_back(Origin abandoned, Step version);
   void done(const Progress& progress);
 
   Step next_step() const { return committed_.size(); }
@@ -56,6 +58,7 @@ class Checker {
   std::map<Step, std::set<ProcessId>> holders_;
   std::set<std::tuple<MapVersion, Step, SegmentId, ProcessId>> prepared_;
   std::vector<Record> committed_;  // by step
+  std::set<Origin> abandoned_;
 };
 
 }  // namespace ballast::sim

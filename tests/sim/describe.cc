@@ -7,9 +7,15 @@ namespace ballast::sim {
 namespace {
 
 const char* name(JobPhase phase) {
-  static constexpr const char* kNames[] = {
-      "sealing",          "waiting-for-workers", "initialising", "training",
-      "final-evaluation", "checkpointing",       "done",         "failed"};
+  static constexpr const char* kNames[] = {"sealing",
+                                           "waiting-for-workers",
+                                           "initialising",
+                                           "training",
+                                           "final-evaluation",
+                                           "checkpointing",
+                                           "done",
+                                           "failed",
+                                           "lost"};
   return kNames[static_cast<size_t>(phase)];
 }
 
@@ -49,8 +55,10 @@ std::string map_text(const SegmentMap& map) {
 struct Text {
   std::string operator()(const Appoint& m) const {
     return fmt::format("Appoint term {} {} {} origin {} plan {}", m.term, list_text(m.members),
-                       m.start == StartKind::kInitialise ? "initialise" : "continue", m.origin,
-                       m.plan);
+                       m.start == StartKind::kInitialise ? "initialise"
+                       : m.start == StartKind::kContinue ? "continue"
+                                                         : "restore",
+                       m.origin, m.plan);
   }
   std::string operator()(const MembersChanged& m) const {
     return fmt::format("MembersChanged term {} {}", m.term, list_text(m.members));

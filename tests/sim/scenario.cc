@@ -123,7 +123,9 @@ void draw_faults(Random& random, Scenario& scenario) {
   faults.operator_down = weight(3);
   faults.appoint = weight(4);
   faults.plan = weight(2);
-  if (scenario.training.replication >= 2 && scenario.servers >= 2) {
+  if (random.chance(200)) {
+    faults.kill_any_server = static_cast<uint32_t>(random.between(1, 10));
+  } else if (scenario.training.replication >= 2 && scenario.servers >= 2) {
     faults.kill_server = weight(30);
     faults.kill_coordinator = weight(20);
     faults.kill_when_whole_per_mille =

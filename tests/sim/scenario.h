@@ -12,12 +12,15 @@
 //   effects of a list, or cut off or paused until it is removed. The next loss comes when Degraded
 //   has become True and False again and status has forgotten the lost incarnation. It comes back
 //   empty. With replication 1 no server is lost. Servers may join a job that runs.
+// - All replicas of a segment, in some worlds (loses_all): servers are killed whenever it pleases.
+// The
+//   job returns to its last complete checkpoint, or to the beginning, under a new term and origin.
 // - Processes: any may be paused, so that all its timers and messages come late, or slow.
 // - Operator: may be down for a while, dies between any two writes and sends, appoints for no
 // reason.
 // - Gradients: a few steps have a value that is not finite.
 //
-// Not made: two servers lost at once, bits that change in memory or on the way, clocks that differ.
+// Not made: bits that change in memory or on the way, clocks that differ.
 // After `heal_at_ms` nothing fails any more, and the job must end within kLivenessMs.
 #pragma once
 
@@ -59,6 +62,7 @@ struct FaultScenario {
   uint32_t kill_worker = 0;
   uint32_t kill_server = 0;
   uint32_t kill_coordinator = 0;
+  uint32_t kill_any_server = 0;  // though it may hold the last replica of a segment
   uint32_t pause = 0;
   uint32_t slow = 0;
   uint32_t cut_link = 0;

@@ -37,6 +37,10 @@ void StatusOperator::tick(TimeMs now) {
     start_job();
     return;
   }
+  if (parts_are_lost()) {
+    go_back(now);
+    return;
+  }
   const bool stalled = phase_ == JobPhase::kTraining && now - commit_at_ms_ > stall_ms_;
   if (view_.known_gone(status_.coordinator) || now - heard_at_ms_ > kSilenceMs || stalled) {
     if (stalled) {
@@ -75,6 +79,41 @@ void StatusOperator::start_job() {
       });
 }
 
+// Some segment has no replica any more, as far as can be seen.
+bool StatusOperator::parts_are_lost() {
+  const auto gone = [&](const Member& member) { return view_.known_gone(member.id); };
+  const auto& members = status_.members.members;
+  return phase_ == JobPhase::kLost || std::all_of(members.begin(), members.end(), gone) ||
+         (training_.replication < 2 && std::any_of(members.begin(), members.end(), gone));
+}
+
+// With as many servers as at the beginning, in one write.
+void StatusOperator::go_back(TimeMs now) {
+  std::vector<Member> servers = view_.live_servers();
+  if (servers.size() < servers_) {
+    return;
+  }
+  heard_at_ms_ = commit_at_ms_ = now;
+  const ProcessId coordinator = random_.pick(servers).id;
+  std::erase_if(servers, [&](const Member& m) { return status_.removed.contains(m.id); });
+  write(
+      [this, servers, coordinator](Status& status) {
+        status.members = {status.members.number + 1, servers};
+        ++status.term;
+        status.coordinator = coordinator;
+        if (status.origin != 0) {
+          status.restore_from = status.checkpoint;
+          view_.went_back(status.origin, status.restore_from);
+        }
+        status.origin = 0;
+      },
+      [this] {
+        phase_ = JobPhase::kSealing;
+        view_.appointed(status_.term, status_.coordinator);
+        send_appointment();
+      });
+}
+
 void StatusOperator::appoint(TimeMs now) {
   heard_at_ms_ = commit_at_ms_ = now;
   std::vector<ProcessId> candidates;
@@ -107,7 +146,10 @@ void StatusOperator::send_appointment() {
   appoint.term = status_.term;
   appoint.members = status_.members;
   appoint.plan = status_.plan;
-  appoint.start = status_.origin == 0 ? StartKind::kInitialise : StartKind::kContinue;
+  appoint.start = status_.origin != 0            ? StartKind::kContinue
+                  : status_.restore_from.empty() ? StartKind::kInitialise
+                                                 : StartKind::kRestore;
+  appoint.restore_from = status_.restore_from;
   appoint.origin = status_.origin;
   appoint.training = training_;
   view_.send(status_.coordinator, appoint);
@@ -173,6 +215,9 @@ void StatusOperator::on_progress(const Progress& progress, TimeMs now) {
   if (progress.step > step_ || progress.phase != JobPhase::kTraining) {
     step_ = std::max(step_, progress.step);
     commit_at_ms_ = now;
+  }
+  if (!progress.checkpoint.empty()) {
+    status_.checkpoint = progress.checkpoint;
   }
   view_.heard(progress, status_);
   if ((progress.phase == JobPhase::kDone || progress.phase == JobPhase::kFailed) && !writing_) {

@@ -21,7 +21,9 @@ struct Status {
   MemberList members;
   std::set<ProcessId> removed;
   PlanNumber plan = 0;
-  Origin origin = 0;  // complete
+  Origin origin = 0;         // complete
+  std::string checkpoint;    // the latest that is complete
+  std::string restore_from;  // what the next origin begins with; empty: initial values
   bool finished = false;
   Progress outcome;  // of kDone or kFailed
 };
@@ -38,6 +40,7 @@ class OperatorView {
   virtual void send(const ProcessId& to, Message message) = 0;
   virtual void later(TimeMs delay, std::function<void()> action) = 0;
   virtual void appointed(Term term, const ProcessId& coordinator) = 0;
+  virtual void went_back(Origin abandoned, const std::string& checkpoint) = 0;
   virtual void heard(const Progress& progress, const Status& status) = 0;
 };
 
@@ -66,6 +69,8 @@ class StatusOperator {
   void write(std::function<void(Status&)> change, std::function<void()> then);
   void start_job();
   void appoint(TimeMs now);
+  bool parts_are_lost();
+  void go_back(TimeMs now);
   void send_appointment();
   void add_members();
   void remove(const AskRemove& ask);

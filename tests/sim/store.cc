@@ -166,6 +166,20 @@ std::string SimStore::drop(const DropSegment& effect) {
   return "";
 }
 
+std::string SimStore::restore(SegmentId segment, Step version, const Values& parameters,
+                              const std::vector<Values>& states) {
+  if (segment >= replicas_.size()) {
+    return fmt::format("segment {} restored, there are {}", segment, replicas_.size());
+  }
+  Replica& made = replicas_[segment].emplace();
+  made.version = version;
+  made.parameters = std::make_shared<std::vector<float>>(*parameters);
+  for (size_t i = 0; i < states.size(); ++i) {
+    made.states[i] = std::make_shared<std::vector<float>>(*states[i]);
+  }
+  return "";
+}
+
 Values SimStore::read(const PayloadSource& source) const {
   if (const auto* from = std::get_if<FromBuffer>(&source)) {
     const auto found = buffers_.find(from->buffer);

@@ -34,6 +34,8 @@ class SimStore {
   std::string apply(const Apply& effect);
   std::string copy_part(const StoreCopyPart& effect, Step version, const Values& payload);
   std::string drop(const DropSegment& effect);
+  std::string restore(SegmentId segment, Step version, const Values& parameters,
+                      const std::vector<Values>& states);
   // The bytes of a Send; none where the source does not exist.
   Values read(const PayloadSource& source) const;
 

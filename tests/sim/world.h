@@ -33,6 +33,7 @@ struct Outcome {
   uint32_t terms = 0;
   uint32_t server_losses = 0;
   uint32_t worker_losses = 0;
+  uint32_t returns = 0;  // to a checkpoint or the beginning
 };
 
 // Called with each line of a trace; empty: no trace.
@@ -121,6 +122,8 @@ class World final : public OperatorView {
   void check_store(const Process& process);
   std::string save_part(uint32_t process, const SaveCheckpointPart& effect);
   void save_manifest(uint32_t process, const SaveManifest& effect);
+  void read_manifest(uint32_t process, const ReadManifest& effect);
+  std::string restore(Process& process, const RestoreSegments& effect);
 
   // world_workers.cc: the training loop
   void deliver_to_worker(Process& process, const Event& event, const Values& payload);
@@ -148,6 +151,7 @@ class World final : public OperatorView {
   uint32_t live_process();  // any; kProcesses: none
   bool one_more_server_may_go() const;
   void kill_server(uint32_t process);
+  void kill_any_server();
   void kill_worker();
   void ask_to_leave();
   void pause(uint32_t process);
@@ -165,6 +169,7 @@ class World final : public OperatorView {
   void later(TimeMs delay, std::function<void()> action) override;
   void appointed(Term term, const ProcessId& coordinator) override;
   void heard(const Progress& progress, const Status& status) override;
+  void went_back(Origin abandoned, const std::string& checkpoint) override;
 
   const Scenario& scenario_;
   const Mutation mutation_;
@@ -194,6 +199,7 @@ class World final : public OperatorView {
   struct Directory {
     std::set<SegmentId> segments;
     bool manifest = false;
+    Step version = 0;
   };
   std::map<std::string, Directory> disk_;
   Outcome outcome_;

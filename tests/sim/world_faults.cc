@@ -28,6 +28,7 @@ void World::make_fault() {
       {faults.kill_server,
        [this] { kill_server(static_cast<uint32_t>(random_.below(scenario_.servers))); }},
       {faults.kill_coordinator, [this] { kill_server(index_of(operator_.status().coordinator)); }},
+      {faults.kill_any_server, [this] { kill_any_server(); }},
       {faults.pause, [this] { pause(live_process()); }},
       {faults.slow, [this] { slow(live_process()); }},
       {faults.cut_link, [this] { cut_link(); }},
@@ -83,6 +84,19 @@ void World::kill_server(uint32_t index) {
         kill(index);
       }
     });
+  } else {
+    kill(index);
+  }
+}
+
+void World::kill_any_server() {
+  const auto index = static_cast<uint32_t>(random_.below(scenario_.servers));
+  Process& process = processes_[index];
+  if (operator_.status().term == 0 || !process.alive) {
+    return;
+  }
+  if (!process.paused && random_.chance(700)) {
+    process.effects_to_death = random_.between(0, 40);
   } else {
     kill(index);
   }

@@ -146,6 +146,14 @@ std::string World::perform_one(uint32_t index, Effect& effect, const Event& even
     return save_part(index, *save);
   } else if (auto* manifest = std::get_if<SaveManifest>(&effect)) {
     save_manifest(index, *manifest);
+  } else if (auto* read = std::get_if<ReadManifest>(&effect)) {
+    read_manifest(index, *read);
+  } else if (auto* open = std::get_if<OpenCheckpoint>(&effect)) {
+    const bool fails = !healed_ && random_.chance(50);
+    happen(random_.between(1, 60), index,
+           CheckpointOpened{open->directory, open->segments, fails ? "a read error" : ""});
+  } else if (auto* restored = std::get_if<RestoreSegments>(&effect)) {
+    return restore(process, *restored);
   } else if (auto* begin_effect = std::get_if<BeginWork>(&effect)) {
     begin_work(index, *begin_effect);
   } else if (auto* accept = std::get_if<AcceptParameters>(&effect)) {
@@ -254,8 +262,41 @@ void World::save_manifest(uint32_t index, const SaveManifest& effect) {
                               directory.segments.size()));
   } else {
     directory.manifest = true;
+    directory.version = effect.version;
   }
   happen(random_.between(1, 30), index, ManifestWritten{effect.directory, error});
+}
+
+void World::read_manifest(uint32_t index, const ReadManifest& effect) {
+  const Directory& directory = disk_[effect.directory];
+  ManifestRead answer;
+  answer.directory = effect.directory;
+  if (!directory.manifest) {
+    checker_.fail(fmt::format("'{}' is to be restored, and is not complete", effect.directory));
+    return;
+  }
+  const Record& last = reference_.records[directory.version - 1];
+  answer.identity = scenario_.identity;
+  answer.version = directory.version;
+  answer.applied_steps = last.applied_steps;
+  answer.skipped_in_a_row = last.skipped_in_a_row;
+  happen(random_.between(1, 30), index, answer);
+}
+
+std::string World::restore(Process& process, const RestoreSegments& effect) {
+  const Directory& directory = disk_[effect.directory];
+  for (const SegmentId segment : effect.segments) {
+    std::vector<Values> states;
+    for (uint32_t i = 0; i < reference_.states; ++i) {
+      states.push_back(reference_.state_of(directory.version, segment, i));
+    }
+    std::string error = process.store.restore(
+        segment, directory.version, reference_.parameters_of(directory.version, segment), states);
+    if (!error.empty()) {
+      return error;
+    }
+  }
+  return "";
 }
 
 }  // namespace ballast::sim

@@ -81,4 +81,10 @@ void World::heard(const Progress& progress, const Status& status) {
   }
 }
 
+void World::went_back(Origin abandoned, const std::string& checkpoint) {
+  trace(fmt::format("the job goes back to '{}'", checkpoint));
+  checker_.went_back(abandoned, checkpoint.empty() ? 0 : disk_[checkpoint].version);
+  ++outcome_.returns;
+}
+
 }  // namespace ballast::sim
