@@ -70,7 +70,7 @@ struct RunOutcome {
   int exit_code = 0;
   std::string reason;  // of the condition that ended it
   std::string message;
-  std::string checkpoint;  // the latest that is complete; empty: none
+  std::string checkpoint = {};  // the latest that is complete; empty: none
 };
 
 class LocalJob {

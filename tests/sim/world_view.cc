@@ -83,6 +83,9 @@ void World::heard(const Progress& progress, const Status& status) {
 
 void World::went_back(Origin abandoned, const std::string& checkpoint) {
   trace(fmt::format("the job goes back to '{}'", checkpoint));
+  if (scenario_.faults.kill_any_server == 0) {
+    checker_.fail("the job goes back, though one server at most was lost at a time");
+  }
   checker_.went_back(abandoned, checkpoint.empty() ? 0 : disk_[checkpoint].version);
   ++outcome_.returns;
 }
