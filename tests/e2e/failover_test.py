@@ -16,7 +16,7 @@ STEPS = 1500
 
 
 class Failover(EndToEnd):
-    servers = 2
+    """What the tests have in common; each says how many servers there are."""
 
     def job(self, **more):
         return self.set(**{"training__steps": STEPS, "training__evaluation__everySteps": 0,
@@ -66,35 +66,6 @@ class Failover(EndToEnd):
             run.wait_for_ready(process)
         run.wait_for_step(run.last("progress")["step"] + 5)
 
-    def test_kill_of_a_server(self):
-        run = self.run_job(*self.job())
-        run.wait_for_step(20)
-        self.kill(run, self.another_server(run))
-        self.check(run, "a server killed")
-
-    def test_kill_of_the_coordinator(self):
-        run = self.run_job(*self.job())
-        run.wait_for_step(20)
-        lost = self.coordinator(run)
-        self.kill(run, lost)
-        self.assertNotEqual(self.coordinator(run), lost)
-        self.check(run, "the coordinator killed")
-
-    def test_kill_of_a_worker(self):
-        run = self.run_job(*self.job())
-        run.wait_for_step(20)
-        self.kill(run, "worker-1")
-        self.check(run, "a worker killed")
-
-    def test_one_after_the_other(self):
-        run = self.run_job(*self.job())
-        run.wait_for_step(5)
-        for _ in range(2):
-            self.kill(run, self.another_server(run))
-            self.kill(run, "worker-0")
-            self.kill(run, self.coordinator(run))
-        self.check(run, "six kills one after the other")
-
     def pause(self, run, process):
         pid = run.ready(process)["pid"]
         os.kill(pid, signal.SIGSTOP)
@@ -116,19 +87,39 @@ class Failover(EndToEnd):
         self.assertEqual((ended["code"], ended["signal"], ended["wanted"]), (1, 0, False))
         self.wait_until_whole(run, process, since)
 
+
+class Servers:
+    """With as few servers as replicas, and with one more: then the others are enough to be whole again."""
+
+    def test_kill_of_a_server(self):
+        run = self.run_job(*self.job())
+        run.wait_for_step(20)
+        self.kill(run, self.another_server(run))
+        self.check(run, "a server killed")
+
+    def test_kill_of_the_coordinator(self):
+        run = self.run_job(*self.job())
+        run.wait_for_step(20)
+        lost = self.coordinator(run)
+        self.kill(run, lost)
+        self.assertNotEqual(self.coordinator(run), lost)
+        self.check(run, "the coordinator killed")
+
+
+class TwoServers(Servers, Failover):
+    servers = 2
+
+    def test_kill_of_a_worker(self):
+        run = self.run_job(*self.job())
+        run.wait_for_step(20)
+        self.kill(run, "worker-1")
+        self.check(run, "a worker killed")
+
     def test_a_server_that_falls_silent(self):
         run = self.run_job(*self.job())
         run.wait_for_step(20)
         self.pause_a_server(run, self.another_server(run))
         self.check(run, "a server paused")
-
-    def test_a_coordinator_that_falls_silent(self):
-        run = self.run_job(*self.job())
-        run.wait_for_step(20)
-        lost = self.coordinator(run)
-        self.pause_a_server(run, lost)
-        self.assertNotEqual(self.coordinator(run), lost)
-        self.check(run, "the coordinator paused")
 
     def test_a_server_that_never_comes_back_is_ended(self):
         run = self.run_job(*self.job())
@@ -150,8 +141,25 @@ class Failover(EndToEnd):
         self.check(run, "a worker paused")
 
 
-class FailoverOfThree(Failover):
+class ThreeServers(Servers, Failover):
     servers = 3
+
+    def test_one_after_the_other(self):
+        run = self.run_job(*self.job())
+        run.wait_for_step(5)
+        for _ in range(2):
+            self.kill(run, self.another_server(run))
+            self.kill(run, "worker-0")
+            self.kill(run, self.coordinator(run))
+        self.check(run, "six kills one after the other")
+
+    def test_a_coordinator_that_falls_silent(self):
+        run = self.run_job(*self.job())
+        run.wait_for_step(20)
+        lost = self.coordinator(run)
+        self.pause_a_server(run, lost)
+        self.assertNotEqual(self.coordinator(run), lost)
+        self.check(run, "the coordinator paused")
 
 
 if __name__ == "__main__":
