@@ -34,9 +34,6 @@ if(BALLAST_SANITIZER)
   target_compile_options(ballast_options INTERFACE
     -fsanitize=${BALLAST_SANITIZER} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(ballast_options INTERFACE -fsanitize=${BALLAST_SANITIZER})
-  if(BALLAST_FUZZ)
-    target_compile_options(ballast_options INTERFACE -fsanitize=fuzzer-no-link)   # fuzzers see where code went
-  endif()
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # gcc loses track of initialization in instrumented code; the other builds keep the warning.
     target_compile_options(ballast_options INTERFACE -Wno-maybe-uninitialized)
