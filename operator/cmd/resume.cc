@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "common/file.h"
@@ -16,6 +18,10 @@ namespace ballast::cmd {
 namespace {
 
 namespace fs = std::filesystem;
+
+// A run that was killed holds its lock until the last of its processes has ended.
+constexpr std::chrono::milliseconds kPatience{3'000};
+constexpr std::chrono::milliseconds kLookAgain{20};
 
 struct RunFolderFound {
   fs::path folder;
@@ -86,7 +92,12 @@ Result<CheckpointLock> CheckpointLock::take(const fs::path& folder) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd < 0) return tl::unexpected(file_error(errno, "open", path));
   CheckpointLock lock(fd);
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (std::chrono::steady_clock::now() < deadline) {
+      std::this_thread::sleep_for(kLookAgain);
+      continue;
+    }
     return fail(ErrorCode::kConflict,
                 "another run writes its checkpoints to " + folder.string() + "; wait for its end");
   }

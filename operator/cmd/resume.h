@@ -24,7 +24,7 @@ Result<Resume> find_resume(const std::filesystem::path& base);
 // Held by the run that writes to a folder of checkpoints, until the object goes.
 class CheckpointLock {
  public:
-  // kConflict: another process holds it.
+  // Waits a moment for a run that is ending. kConflict: another process holds it.
   static Result<CheckpointLock> take(const std::filesystem::path& folder);
   ~CheckpointLock();
   CheckpointLock(CheckpointLock&& other) noexcept;

@@ -337,7 +337,7 @@ class Advance {
 
   void origin_and_plan() {
     const auto& request = observed_.origin_request;
-    if (request && request->term == next_.term && next_.origin == 0 && next_.term > 0)
+    if (request && request->term == next_.term && next_.origin == 0 && !next_.coordinator.empty())
       next_.origin = request->origin;
     const auto& spec = observed_.job.spec;
     if (next_.planned_servers != spec.servers.replicas ||

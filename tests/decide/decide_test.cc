@@ -211,6 +211,15 @@ TEST(Decide, AServerLostWithReplicationOneBringsTheJobBackToTheBeginning) {
   EXPECT_THAT(world.settle(), ElementsAre("write origin 2", "origin 2"));
 }
 
+TEST(Decide, AQuestionFromBeforeTheLossDoesNotBringTheOldOriginBack) {
+  World world;
+  world.run_to_training();
+  world.origin_asked();  // again, because the answer was slow
+  world.exits("ps-1", 0, 9);
+  world.settle();
+  EXPECT_EQ(world.observed.status.origin, 0U);
+}
+
 TEST(Decide, WhereThereIsACheckpointTheJobGoesBackToIt) {
   World world;
   world.run_to_training();
