@@ -95,7 +95,7 @@ Result<CheckpointLock> CheckpointLock::take(const fs::path& folder) {
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
     if (std::chrono::steady_clock::now() < deadline) {
-      std::this_thread::sleep_for(kLookAgain);
+      std::this_thread::sleep_for(kLookAgain);  // sleeps: nobody tells when a lock is free
       continue;
     }
     return fail(ErrorCode::kConflict,
