@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
@@ -91,6 +92,17 @@ TEST(Gemm, BitsDoNotDependOnThreads) {
             << m << "x" << n << "x" << k << " form " << form << ", " << threads << " threads";
       }
     }
+  }
+}
+
+// A library that does not know a processor may fall back to a generic kernel, five times slower.
+TEST(GemmLibrary, UsesTheWidestInstructionsOfThisMachine) {
+  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  if (avx512) {
+    EXPECT_THAT(gemm_library(), testing::HasSubstr("avx512_core"));
+  } else if (__builtin_cpu_supports("avx2")) {
+    EXPECT_THAT(gemm_library(), testing::HasSubstr("avx2"));
   }
 }
 
