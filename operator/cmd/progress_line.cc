@@ -1,6 +1,7 @@
 #include "operator/cmd/progress_line.h"
 
 #include <fmt/format.h>
+#include <cmath>
 
 #include "common/human.h"
 
@@ -15,7 +16,7 @@ void forget_old(std::deque<T>& points, int64_t now_ms) {
 }
 
 int percent(double part, double whole) {
-  return whole > 0 ? static_cast<int>(100 * part / whole + 0.5) : 0;
+  return whole > 0 ? static_cast<int>(std::lround(100 * part / whole)) : 0;
 }
 
 }  // namespace

@@ -224,7 +224,7 @@ class ControlClient::Session {
       stream_ = nullptr;
       outgoing_.clear();
     }
-    const grpc::Status status = stream->Finish();
+    grpc::Status status = stream->Finish();
     const std::lock_guard lock(mutex_);
     context_ = nullptr;
     return status;

@@ -84,7 +84,7 @@ Record decide(const CoordinatorState& state) {
 
 void commit(Run& run) {
   CoordinatorState& state = run.state;
-  state.last = std::move(*state.pending);
+  state.last = *state.pending;
   state.pending.reset();
   state.adopted.reset();
   const Record& record = *state.last;

@@ -230,12 +230,10 @@ void lose_worker(Run& run, const ProcessId& worker, const std::string& why) {
   if (found == state.workers.end()) {
     return;
   }
-  const WorkerInfo lost = std::move(found->second);
-  const ProcessId id = worker;  // the argument may be the key that goes
-  state.workers.erase(found);
-  run.out.push_back(FactMember{id, why});
-  append(state.orphans, lost.microbatches);
-  append(state.orphan_evaluations, lost.evaluations);
+  const auto lost = state.workers.extract(found);  // with its key, which the argument may be
+  run.out.push_back(FactMember{lost.key(), why});
+  append(state.orphans, lost.mapped().microbatches);
+  append(state.orphan_evaluations, lost.mapped().evaluations);
   if (state.phase == JobPhase::kInitialising) {
     assign_initialisation(run);
   } else {

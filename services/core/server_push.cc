@@ -123,7 +123,7 @@ void send_root(Run& run, SegmentId segment, Replica& replica, ReplicaPeer& peer)
     }
   }
   peer.root_sent_ms = run.now;
-  run.send(peer.id, std::move(root), FromBuffer{replica.root});
+  run.send(peer.id, root, FromBuffer{replica.root});
 }
 
 void on_root(Run& run, const ProcessId& from, const Root& message) {

@@ -12,7 +12,7 @@ struct Run {  // one run of the machine
   Effects& out;
 
   void send(const ProcessId& to, Message message, PayloadSource payload = {}) {
-    out.push_back(Send{to, std::move(message), std::move(payload)});
+    out.push_back(Send{to, std::move(message), payload});
   }
   // Due again: never sent, or long enough ago.
   bool due(TimeMs sent_ms) const {

@@ -11,7 +11,7 @@ struct Run {  // one run of the machine
   Effects& out;
 
   void send(const ProcessId& to, Message message, PayloadSource payload = {}) {
-    out.push_back(Send{to, std::move(message), std::move(payload)});
+    out.push_back(Send{to, std::move(message), payload});
   }
   bool due(TimeMs sent_ms) const {
     return sent_ms == 0 || now - sent_ms >= state.options.resend_after_ms;

@@ -21,7 +21,7 @@ std::string text_of(const Tokenizer& tokenizer, Token token) {
 
 // The name of a token in a vocabulary of JSON texts.
 std::string token_name(const Tokenizer& tokenizer, Token token) {
-  const std::string text = text_of(tokenizer, token);
+  std::string text = text_of(tokenizer, token);
   if (tokenizer.name() != "characters") return bytes_to_name(text);
   const Character character = first_character(text, true);
   if (character.value < kFirstStrayByte) return text;

@@ -133,7 +133,7 @@ Result<TokenFileInfo> tokenize_corpus(FileSystem& files, const Corpus& corpus,
   std::vector<Token> tokens;  // of one chunk
   const TakeText take = [&](std::string_view text, bool last) -> Result<size_t> {
     tokens.clear();
-    const auto taken = tokenizer.encode(text, last, tokens);
+    auto taken = tokenizer.encode(text, last, tokens);
     if (!taken) return taken;
     if (auto done = writer->append(tokens); !done) return tl::unexpected<Error>(done.error());
     return taken;

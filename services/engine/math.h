@@ -6,7 +6,7 @@
 #include <cstdint>
 
 namespace ballast {
-namespace {
+namespace {  // NOLINT(google-build-namespaces): a copy for each instruction set
 
 inline constexpr double kLog2 = 0.693147180559945309417;
 
@@ -66,7 +66,8 @@ struct SineCosine {
 // Of a whole turn times `turns`, turns in [0, 1).
 [[maybe_unused]] inline SineCosine sine_cosine(double turns) {
   constexpr double kHalfPi = 1.57079632679489661923;
-  const int quadrant = static_cast<int>(turns * 4 + 0.5);
+  int quadrant = static_cast<int>(turns * 4);
+  if (turns * 4 - quadrant >= 0.5) ++quadrant;
   const double x = (turns * 4 - quadrant) * kHalfPi;  // |x| <= pi / 4
   const double square = x * x;
   double sine = 1;

@@ -107,8 +107,8 @@ void TensorStore::store_copy_part(SegmentId segment, uint8_t part, const Receive
 
 void TensorStore::restore(SegmentId segment, std::span<const std::span<const float>> arrays) {
   CHECK(arrays.size() == states_ + size_t{1});
-  for (uint8_t part = 0; part < arrays.size(); ++part) {
-    const std::span<float> values = array_of(segment, part);
+  for (size_t part = 0; part < arrays.size(); ++part) {
+    const std::span<float> values = array_of(segment, static_cast<uint8_t>(part));
     CHECK(arrays[part].size() == values.size());
     std::copy(arrays[part].begin(), arrays[part].end(), values.begin());
   }

@@ -52,7 +52,7 @@ void Link::read_done(bool ok) {
   grpc::ByteBuffer message;
   message.Swap(&incoming_);
   start_reading();
-  owner_.link_received(*this, std::move(message));
+  owner_.link_received(*this, message);
 }
 
 void Link::send(grpc::ByteBuffer message) {

@@ -342,7 +342,7 @@ void GrpcTransport::greet(Session& session, Link& link, const Hello& hello) {
   mine.session = session.nonce;
   const ProcessId to = session.peer ? session.peer->from : ProcessId{};
   grpc::ByteBuffer frame = to_buffer(encode_hello(mine, to));
-  link.send(data_links_.contains(&link) ? hello_to_data(job_hash_, mine, frame) : std::move(frame));
+  link.send(data_links_.contains(&link) ? hello_to_data(job_hash_, mine, frame) : frame);
 }
 
 // ---- serving
@@ -560,7 +560,7 @@ void GrpcTransport::link_received(Link& link, grpc::ByteBuffer message) {
       found != session_of_.end() &&
       (data_links_.contains(&link) ? found->second->data_greeted : found->second->control_greeted);
   if (!greeted) return take_hello(link, message);
-  deliver(*found->second, link, std::move(message));
+  deliver(*found->second, link, message);
 }
 
 void GrpcTransport::deliver(Session& session, Link& link, grpc::ByteBuffer message) {
@@ -664,7 +664,7 @@ void GrpcTransport::transmit(Session& session, const Message& message, OutgoingP
   }
   ++counters_.messages_out;
   counters_.bytes_out += buffer.Length();
-  link->send(std::move(buffer));
+  link->send(buffer);
 }
 
 // gRPC and protobuf log to stderr in their own words, between our lines: only when somebody asks.

@@ -60,7 +60,7 @@ Drawn draw_checkpoint() {
 
 std::filesystem::path write(const std::filesystem::path& folder, Drawn& drawn) {
   FaultyFileSystem files;  // breaks nothing here, and does not wait for the disk
-  const auto directory = folder / directory_name(drawn.manifest.id);
+  auto directory = folder / directory_name(drawn.manifest.id);
   const Segments segments{drawn.manifest.layout.elements, drawn.manifest.segment_elements};
   const PartHeader header{drawn.manifest.id, drawn.manifest.origin, drawn.manifest.job_uid,
                           layout_hash(drawn.manifest.layout), segments};

@@ -16,7 +16,7 @@ class SmallFile : public testing::Test {
  protected:
   // A checkpoint with a vocabulary.
   std::filesystem::path write() {
-    const std::filesystem::path directory = folder_.path() / directory_name(id_);
+    std::filesystem::path directory = folder_.path() / directory_name(id_);
     Manifest manifest = sample_.manifest(id_);
     auto part = write_part(files_, directory, part_file_name(0, 1), sample_.header(id_),
                            sample_.states, sample_.deal(1)[0]);

@@ -5,7 +5,7 @@
 #include "services/engine/kernels/vector.h"
 
 namespace ballast {
-namespace {
+namespace {  // NOLINT(google-build-namespaces): a copy for each instruction set
 
 void add(const float* a, const float* b, float* out, size_t count) {
   for_vectors(count, [=](size_t i, auto part) {

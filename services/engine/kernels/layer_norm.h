@@ -6,7 +6,7 @@
 #include "services/engine/kernels/vector.h"
 
 namespace ballast {
-namespace {
+namespace {  // NOLINT(google-build-namespaces): a copy for each instruction set
 
 constexpr float kLayerNormEpsilon = 1e-5F;
 

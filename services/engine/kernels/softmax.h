@@ -7,7 +7,7 @@
 #include "services/engine/math.h"
 
 namespace ballast {
-namespace {
+namespace {  // NOLINT(google-build-namespaces): a copy for each instruction set
 
 constexpr float kLowest = -__FLT_MAX__;
 

@@ -8,7 +8,7 @@
 #include <cstdint>
 
 namespace ballast {
-namespace {
+namespace {  // NOLINT(google-build-namespaces): a copy for each instruction set
 
 inline constexpr size_t kLanes = 16;
 using Vector = float __attribute__((vector_size(64)));
