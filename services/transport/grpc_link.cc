@@ -76,6 +76,12 @@ void Link::write_done(bool ok) {
   queue_.pop_front();
   if (abandoned_) return;
   if (!ok && !closing_) {
+    if (cancel_to_close()) {
+      // The read ends too, and then with the other end's reason; to cancel would hide it.
+      queue_.clear();
+      queued_bytes_ = 0;
+      return;
+    }
     closing_ = true;
     do_cancel();
   }

@@ -41,7 +41,7 @@ std::vector<Token> some_tokens(size_t count, uint32_t vocabulary) {
 class TokenFileTest : public testing::Test {
  protected:
   std::filesystem::path write(uint32_t vocabulary, size_t count) {
-    const auto path = folder_ / "a.tokens";
+    auto path = folder_ / "a.tokens";
     EXPECT_TRUE(write_tokens(files_, path, vocabulary, some_tokens(count, vocabulary)));
     return path;
   }

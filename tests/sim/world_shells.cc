@@ -117,7 +117,7 @@ std::string World::perform_one(uint32_t index, Effect& effect, const Event& even
     return store.release(*released);
   } else if (auto* summarise = std::get_if<Summarise>(&effect)) {
     Summarised answer;
-    const std::string error = store.summarise_root(*summarise, answer);
+    std::string error = store.summarise_root(*summarise, answer);
     happen(random_.between(0, 2), index, answer);
     return error;
   } else if (auto* initialise = std::get_if<InitialiseSegment>(&effect)) {
