@@ -73,7 +73,7 @@ function(ballast_add_test name label timeout)
   endif()
   add_test(NAME ${shown} COMMAND ${ARGN})
   set(environment "UBSAN_OPTIONS=print_stacktrace=1"
-    "TSAN_OPTIONS=second_deadlock_stack=1:suppressions=${CMAKE_SOURCE_DIR}/cmake/thread_sanitizer.supp")
+    "TSAN_OPTIONS=second_deadlock_stack=1:history_size=7:suppressions=${CMAKE_SOURCE_DIR}/cmake/thread_sanitizer.supp")
   set_tests_properties(${shown} PROPERTIES
     LABELS "${label}" TIMEOUT ${timeout} ENVIRONMENT "${environment}")
 endfunction()

@@ -61,7 +61,7 @@ struct WorkInHand {
 // What the caller's thread hands to the network's thread.
 struct Command {
   Event event;
-  Block block;         // of a ContributionReady
+  Block block;         // of a ContributionReady or an InitialReady
   uint64_t epoch = 0;  // of the work that it comes from
 };
 
@@ -123,6 +123,7 @@ class BlockingClient final : public Client {
   WorkerMachine machine_;
   std::map<std::pair<TreeNode, SegmentId>, Block> kept_;
   Step kept_step_ = 0;
+  std::map<SegmentId, Block> initial_;  // values of version 0, until there is work
   std::map<std::pair<TreeNode, SegmentId>, TimeMs> push_started_us_;
   std::map<SegmentId, TimeMs> pull_started_us_;
 
@@ -218,8 +219,10 @@ Result<void> BlockingClient::wait_joined() {
 
 void BlockingClient::make_initial(const std::vector<SegmentId>& segments) {
   for (SegmentId segment : segments) {
-    initial_values_(segments_.begin(segment), arena(segment));
-    post({.event = InitialReady{segment}, .block = {}});
+    // Not in the arena: another worker may have been first, and what is pulled lands there.
+    Block values = std::make_shared_for_overwrite<float[]>(segments_.size(segment));
+    initial_values_(segments_.begin(segment), {values.get(), segments_.size(segment)});
+    post({.event = InitialReady{segment}, .block = std::move(values)});
   }
 }
 
@@ -376,6 +379,8 @@ void BlockingClient::run(const std::stop_token& stop) {
         if (ready->step != kept_step_) kept_.clear();
         kept_step_ = ready->step;
         kept_[{ready->node, ready->segment}] = std::move(command.block);
+      } else if (const auto* initial = std::get_if<InitialReady>(&command.event)) {
+        initial_[initial->segment] = std::move(command.block);
       }
       step(command.event, {});
     }
@@ -496,6 +501,7 @@ void BlockingClient::begin_work(const BeginWork& effect) {
       made.work.microbatches.push_back(first + i);
     }
   }
+  initial_.clear();  // every segment has a version 0
   const std::lock_guard lock(mutex_);
   works_.push_back(std::move(made));
   changed_.notify_all();
@@ -524,10 +530,9 @@ OutgoingPayload BlockingClient::payload_of(const PayloadSource& source) {
     return {.values = {found->second.get(), segments_.size(from->segment)}, .owner = found->second};
   }
   if (const auto* from = std::get_if<FromInitial>(&source)) {
-    // The arena will be overwritten: a copy, at the start of a job only.
-    const std::span<const float> values = arena(from->segment);
-    auto copy = std::make_shared<std::vector<float>>(values.begin(), values.end());
-    return {.values = *copy, .owner = copy};
+    const auto found = initial_.find(from->segment);
+    if (found == initial_.end()) return {};
+    return {.values = {found->second.get(), segments_.size(from->segment)}, .owner = found->second};
   }
   return {};
 }
@@ -538,6 +543,8 @@ void BlockingClient::send(const Send& effect) {
     if (payload.values.empty()) return;  // discarded meanwhile
     bytes_pushed_ += payload.values.size_bytes();
     push_started_us_[{push->node, push->segment}] = now_us();
+  } else if (std::holds_alternative<PushInitial>(effect.message)) {
+    if (payload.values.empty()) return;  // there is a version 0 already
   } else if (const auto* pull = std::get_if<Pull>(&effect.message)) {
     pull_started_us_[pull->segment] = now_us();
   }

@@ -2,6 +2,8 @@
 // of a plain loop, to the last bit, however many of each there are.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <thread>
 
 #include "tests/client/toy_job.h"
@@ -81,6 +83,68 @@ INSTANTIATE_TEST_SUITE_P(Counts, EndToEnd,
                            return std::to_string(counts.param.servers) + "servers" +
                                   std::to_string(counts.param.workers) + "workers";
                          });
+
+// How far a worker is. Relaxed: a test that orders the threads hides from TSan what it looks for.
+class Progress : public ClientObserver {
+ public:
+  void pulled(double, uint64_t) override { pulled_.fetch_add(1, std::memory_order_relaxed); }
+  void begin() { begun_.fetch_add(1, std::memory_order_relaxed); }
+  bool wait_begun() const { return wait(begun_, 1); }
+  bool wait_pulled(uint64_t count) const { return wait(pulled_, count); }
+
+ private:
+  static bool wait(const std::atomic<uint64_t>& count, uint64_t least) {
+    const auto give_up = std::chrono::steady_clock::now() + kLimit;
+    while (count.load(std::memory_order_relaxed) < least) {
+      if (std::chrono::steady_clock::now() > give_up) return false;
+      std::this_thread::yield();
+    }
+    return true;
+  }
+
+  std::atomic<uint64_t> begun_ = 0;
+  std::atomic<uint64_t> pulled_ = 0;
+};
+
+// The first worker is asked for all segments, the second one for half of them when it comes. What
+// the slow first one still makes of those must not meet what it has pulled: TSan sees it if it
+// does.
+TEST(Client, InitialValuesThatAreLateTouchNoParameters) {
+  const ToyJob job = make_toy_job(100, 512, 8, 12);
+  const Segments segments{job.elements(), job.training.segment_elements};
+  ASSERT_GE(segments.count(), 2u);
+  const TestFolder folder;
+  TestServer server("ps-0", "job-1", folder.socket("ps-0.sock"));
+  TestOperator controller(server.address(), "job-1");
+  ASSERT_TRUE(controller.peer()) << controller.status().error_message();
+  controller.appoint(1, {server.member()}, job.training);
+
+  Progress progress;
+  bool was_late = false;
+  const auto slow = [&](uint64_t begin, std::span<float> values) {
+    progress.begin();
+    const bool last = begin + values.size() == job.elements();
+    if (last) was_late = progress.wait_pulled(segments.count());
+    toy_initial(job, begin, values);
+  };
+  Result<ToyOutcome> first;
+  Result<ToyOutcome> second;
+  {
+    ClientOptions options = worker_options("worker-0", job, {server.address()});
+    options.observer = &progress;
+    const std::jthread first_worker([&] { first = run_toy_worker(job, options, slow); });
+    ASSERT_TRUE(progress.wait_begun());
+    const std::jthread second_worker(
+        [&] { second = run_toy_worker(job, worker_options("worker-1", job, {server.address()})); });
+  }
+  EXPECT_TRUE(was_late);
+  ASSERT_TRUE(first) << first.error().message;
+  ASSERT_TRUE(second) << second.error().message;
+  const auto end = controller.wait_end(kLimit);
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->phase, JobPhase::kDone) << end->failure;
+  EXPECT_EQ(end->last->training, run_plain_loop(job).last);
+}
 
 }  // namespace
 }  // namespace ballast

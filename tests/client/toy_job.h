@@ -145,10 +145,14 @@ struct ToyOutcome {
 };
 
 // A worker's whole life, as the header of Client shows it.
-inline Result<ToyOutcome> run_toy_worker(const ToyJob& job, ClientOptions options) {
-  auto client = Client::join(
-      std::move(options), toy_identity(job),
-      [&](uint64_t begin, std::span<float> values) { toy_initial(job, begin, values); });
+inline Result<ToyOutcome> run_toy_worker(const ToyJob& job, ClientOptions options,
+                                         InitialValues initial_values = {}) {
+  if (!initial_values) {
+    initial_values = [&](uint64_t begin, std::span<float> values) {
+      toy_initial(job, begin, values);
+    };
+  }
+  auto client = Client::join(std::move(options), toy_identity(job), std::move(initial_values));
   if (!client) return tl::unexpected(client.error());
   ToyOutcome outcome;
   for (;;) {
