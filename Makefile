@@ -1,6 +1,7 @@
 # The commands that everybody uses; each installs what it needs. CMakePresets.json has the builds.
 #   make quickstart     train the example on this machine and print a sample
 #   make test           build and run every test; those within one process under ASan+UBSan, too; fuzz targets
+#   make test-cluster   run the tests against a real Kubernetes, which is built first (10 minutes, once)
 #   make sanitize       tests within one process under ASan+UBSan and under TSan; fuzz targets
 #   make check          format, lint, layering and house style
 #   make bench          print the benchmarks
@@ -29,8 +30,8 @@ export CTEST_OUTPUT_ON_FAILURE := 1
 configure = cmake --preset $(1) --log-level=WARNING
 build = $(call configure,$(1)) && ninja -C build/$(1) -j $(JOBS) $(2)
 
-.PHONY: help quickstart test sanitize check bench bench-peers sim chaos demo same-bits format clean
-.PHONY: dependencies dependencies-test dependencies-check
+.PHONY: help quickstart test test-cluster sanitize check bench bench-peers sim chaos demo same-bits format clean
+.PHONY: dependencies dependencies-test dependencies-cluster dependencies-check
 help:
 	@sed -n 's/^#   make/make/p' Makefile
 
@@ -38,6 +39,8 @@ dependencies:
 	@scripts/install_dependencies.sh
 dependencies-test:
 	@scripts/install_dependencies.sh test
+dependencies-cluster:
+	@scripts/install_dependencies.sh cluster
 dependencies-check:
 	@scripts/install_dependencies.sh check
 
@@ -53,6 +56,11 @@ test: dependencies-test
 	$(call build,release,all)
 	$(call build,dev,selected_tests)
 	$(call ctest_over,test,release dev)
+
+test-cluster: dependencies-cluster
+	$(call build,release,ballast)
+	python3 -B tests/cluster/cluster_test.py
+	python3 -B tests/cluster/cluster.py run python3 -B tests/cluster/crd_test.py
 
 sanitize: dependencies-test
 	$(call build,dev,selected_tests)

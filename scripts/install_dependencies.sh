@@ -1,6 +1,7 @@
 #!/bin/bash
-# install_dependencies.sh [test] [check]: installs what building needs, and what testing and checking need
-# on top, all of it Debian 12 packages. Does nothing, and needs no rights, when everything is there.
+# install_dependencies.sh [test] [cluster] [check]: installs what building needs, and what testing, testing on a
+# cluster and checking need on top, all of it Debian 12 packages. Does nothing, and needs no rights, when everything
+# is there.
 set -euo pipefail
 
 packages=(
@@ -18,9 +19,13 @@ for group in "$@"; do
       packages+=(prometheus bible-kjv clang-14 libclang-rt-14-dev python3-torch python3-venv)
       command -v npm >/dev/null || packages+=(npm) # some have it from elsewhere
       ;;
+    cluster)
+      # util-linux: for namespaces; python3-venv: for a Go where the machine has none that is new enough
+      packages+=(iproute2 mount openssl python3-venv util-linux)
+      ;;
     check) packages+=(clang-format-14 clang-tidy-14 shellcheck) ;;
     *)
-      echo "install_dependencies: unknown group \"$group\": expected test or check" >&2
+      echo "install_dependencies: unknown group \"$group\": expected test, cluster or check" >&2
       exit 2
       ;;
   esac

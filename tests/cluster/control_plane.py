@@ -1,0 +1,75 @@
+"""etcd and the API server of a test cluster, at fixed ports of a network namespace of their own."""
+
+import signal
+
+from pki import Pki
+from processes import Processes, answers
+from programs import path_of
+
+HOST = "10.250.0.1"  # the control plane's end of the nodes' bridge
+SERVICES = "10.96.0.0/16"
+FIRST_SERVICE = "10.96.0.1"
+ETCD = "http://127.0.0.1:2379"
+API_SERVER = f"https://{HOST}:6443"
+
+
+class ControlPlane:
+    """Lives and dies with the namespaces of the process that makes it. Not for several threads at once."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.pki = Pki(folder / "pki")
+        self.processes = Processes(folder / "logs")
+        names = f"IP:{HOST},IP:127.0.0.1,IP:{FIRST_SERVICE},DNS:localhost," + ",".join(
+            f"DNS:{name}" for name in ["kubernetes", "kubernetes.default", "kubernetes.default.svc"])
+        self.pki.issue("kube-apiserver", "/CN=kube-apiserver", names)
+        self.pki.issue("kubelet-client", "/O=system:masters/CN=kubelet-client")
+        self.admin = self.user("admin", "system:masters")
+
+    def user(self, name, group=""):
+        """The kubeconfig of a user that the API server knows by certificate."""
+        self.pki.issue(name, (f"/O={group}" if group else "") + f"/CN={name}")
+        return self.pki.kubeconfig(self.folder / f"{name}.kubeconfig", name, API_SERVER)
+
+    def start(self):
+        self.processes.start("etcd", [
+            path_of("etcd"), "--name=test", f"--data-dir={self.folder / 'etcd'}", "--unsafe-no-fsync",
+            f"--listen-client-urls={ETCD}", f"--advertise-client-urls={ETCD}",
+            "--listen-peer-urls=http://127.0.0.1:2380", "--log-level=warn"])
+        self.processes.wait_until("etcd is healthy", "etcd", lambda: answers(f"{ETCD}/health"))
+        pki = self.pki
+        self.processes.start("kube-apiserver", [
+            path_of("kube-apiserver"), f"--etcd-servers={ETCD}", f"--bind-address={HOST}", "--secure-port=6443",
+            f"--advertise-address={HOST}", f"--service-cluster-ip-range={SERVICES}",
+            f"--tls-cert-file={pki.certificate('kube-apiserver')}",
+            f"--tls-private-key-file={pki.key('kube-apiserver')}",
+            f"--client-ca-file={pki.certificate('ca')}",
+            f"--kubelet-client-certificate={pki.certificate('kubelet-client')}",
+            f"--kubelet-client-key={pki.key('kubelet-client')}", "--kubelet-preferred-address-types=InternalIP",
+            "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
+            "--default-not-ready-toleration-seconds=10", "--default-unreachable-toleration-seconds=10",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={pki.folder / 'service-accounts.pub'}",
+            f"--service-account-signing-key-file={pki.key('service-accounts')}",
+            "--allow-privileged=true", "--v=1"])
+        self.wait_until_ready()
+
+    def wait_until_ready(self):
+        ca = self.pki.certificate("ca")
+        self.processes.wait_until("the API server is ready", "kube-apiserver",
+                                  lambda: answers(f"{API_SERVER}/readyz", ca))
+
+    def do(self, verb, name):
+        """What a test asks for: kill, start, pause or resume a process by name."""
+        if name not in self.processes.commands:
+            raise ValueError(f'no process "{name}"; there are {", ".join(self.processes.commands)}')
+        if verb == "kill":
+            self.processes.kill(name)
+        elif verb == "start":
+            self.processes.start_again(name)
+            if name == "kube-apiserver":
+                self.wait_until_ready()
+        elif verb in ("pause", "resume"):
+            self.processes.signal(name, signal.SIGSTOP if verb == "pause" else signal.SIGCONT)
+        else:
+            raise ValueError(f'no verb "{verb}"; there are kill, start, pause, resume')
