@@ -45,6 +45,7 @@ Data read_data(FieldReader reader) {
   reader.integer("validationPercent", data.validation_percent);
   reader.text("tokenizer", data.tokenizer);
   reader.text("vocabulary", data.vocabulary);
+  reader.boolean("maskDocumentStarts", data.mask_document_starts);
   reader.finish();
   return data;
 }

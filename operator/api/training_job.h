@@ -37,8 +37,9 @@ struct Model {
 struct Data {
   std::vector<std::string> train;  // files, folders, globs
   int64_t validation_percent = 10;
-  std::string tokenizer = "byte";  // byte | characters | gpt2
-  std::string vocabulary;          // folder with the tokenizer's files; gpt2 needs it
+  std::string tokenizer = "byte";     // byte | characters | gpt2
+  std::string vocabulary;             // folder with the tokenizer's files; gpt2 needs it
+  bool mask_document_starts = false;  // a document's first token counts in no loss
 
   bool operator==(const Data&) const = default;
 };

@@ -101,6 +101,7 @@ v1::JobConfig job_config(const api::TrainingJob& job) {
   config.mutable_data()->set_validation_percent(small(spec.data.validation_percent));
   config.mutable_data()->set_tokenizer(spec.data.tokenizer);
   config.mutable_data()->set_vocabulary(spec.data.vocabulary);
+  config.mutable_data()->set_mask_document_starts(spec.data.mask_document_starts);
   fill_training(spec.training, *config.mutable_training());
   config.mutable_servers()->set_replicas(small(spec.servers.replicas));
   config.mutable_servers()->set_replication(small(spec.servers.replication));

@@ -237,11 +237,21 @@ MemoryBytes Gpt::memory() const {
           .logits = logits_.size() * sizeof(float) + row_loss_.size() * sizeof(double)};
 }
 
-Result<void> Gpt::check_tokens(std::span<const uint32_t> tokens, const char* what) const {
+Result<void> Gpt::check_tokens(std::span<const uint32_t> tokens) const {
   for (size_t i = 0; i < tokens.size(); ++i) {
     if (tokens[i] >= config_.vocabulary) {
-      return fail(ErrorCode::kInvalid, fmt::format("{} number {} is {}, the vocabulary has {}",
-                                                   what, i, tokens[i], config_.vocabulary));
+      return fail(ErrorCode::kInvalid, fmt::format("token number {} is {}, the vocabulary has {}",
+                                                   i, tokens[i], config_.vocabulary));
+    }
+  }
+  return {};
+}
+
+Result<void> Gpt::check_targets(std::span<const uint32_t> targets) const {
+  for (size_t i = 0; i < targets.size(); ++i) {
+    if (targets[i] >= config_.vocabulary && targets[i] != kMaskedTarget) {
+      return fail(ErrorCode::kInvalid, fmt::format("target number {} is {}, the vocabulary has {}",
+                                                   i, targets[i], config_.vocabulary));
     }
   }
   return {};
@@ -257,10 +267,10 @@ Result<Pass> Gpt::windows(std::span<const float> parameters, std::span<const uin
                 fmt::format("{} tokens and {} targets, expected 1 to {} windows of {} of both",
                             tokens.size(), targets.size(), sequences_, config_.context));
   }
-  if (auto checked = check_tokens(tokens, "token"); !checked) {
+  if (auto checked = check_tokens(tokens); !checked) {
     return tl::unexpected(checked.error());
   }
-  if (auto checked = check_tokens(targets, "target"); !checked) {
+  if (auto checked = check_targets(targets); !checked) {
     return tl::unexpected(checked.error());
   }
   Pass pass;
@@ -292,7 +302,8 @@ Result<LossSum> Gpt::forward(std::span<const float> parameters, std::span<const 
     return fail(ErrorCode::kGone, "the parameters are not needed any more");
   }
   pass_ = *pass;
-  return LossSum{pass->loss, tokens.size()};
+  const auto masked = std::count(targets.begin(), targets.end(), kMaskedTarget);
+  return LossSum{pass->loss, targets.size() - static_cast<size_t>(masked)};
 }
 
 void Gpt::backward(std::span<float> gradients, const RangeFunction& final) {
@@ -310,7 +321,7 @@ Result<void> Gpt::logits(std::span<const float> parameters, std::span<const uint
     return fail(ErrorCode::kInvalid, fmt::format("a window of {} tokens, expected 1 to {}",
                                                  tokens.size(), config_.context));
   }
-  if (auto checked = check_tokens(tokens, "token"); !checked) {
+  if (auto checked = check_tokens(tokens); !checked) {
     return checked;
   }
   pass_.reset();

@@ -55,10 +55,10 @@ class Gpt {
   const Layout& layout() const { return tape_.layout(); }
   MemoryBytes memory() const;
 
-  // The loss of one microbatch. tokens and targets: [sequences, context] each. `need` is called
-  // before a range of parameters is first read, first layers first; where it says false, the pass
-  // ends with kGone. kInvalid: a token outside the vocabulary, a wrong length; then it was not
-  // called.
+  // The loss of one microbatch. tokens and targets: [sequences, context] each; a target that is
+  // kMaskedTarget counts neither in the loss nor among its tokens. `need` is called before a range
+  // of parameters is first read, first layers first; where it says false, the pass ends with kGone.
+  // kInvalid: a token outside the vocabulary, a wrong length; then it was not called.
   Result<LossSum> forward(std::span<const float> parameters, std::span<const uint32_t> tokens,
                           std::span<const uint32_t> targets, const NeedFunction& need = {});
 
@@ -82,7 +82,8 @@ class Gpt {
   ValueId record_residual(ValueId a, ValueId b);
   void record_head(ValueId in);
 
-  Result<void> check_tokens(std::span<const uint32_t> tokens, const char* what) const;
+  Result<void> check_tokens(std::span<const uint32_t> tokens) const;
+  Result<void> check_targets(std::span<const uint32_t> targets) const;
   Result<Pass> windows(std::span<const float> parameters, std::span<const uint32_t> tokens,
                        std::span<const uint32_t> targets) const;
   void clear_padding(std::span<float> gradients) const;

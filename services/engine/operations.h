@@ -90,9 +90,11 @@ struct Head {
   size_t channels = 0;
   size_t vocabulary = 0;
 };
-// The loss summed over the rows. Logits exist for one block of rows at a time, in `logits` (scratch
-// of head_scratch() elements) and become their own gradient there; row_loss: scratch of `rows`
-// elements.
+// A row with this target is masked: it adds nothing to the loss, and its gradient is 0.
+inline constexpr uint32_t kMaskedTarget = UINT32_MAX;
+// The loss summed over the rows that are not masked. Logits exist for one block of rows at a time,
+// in `logits` (scratch of head_scratch() elements) and become their own gradient there; row_loss:
+// scratch of `rows` elements.
 double head_forward(const Compute&, const Head&, const float* in, const float* table,
                     const uint32_t* targets, float* logits, double* row_loss);
 // Sets in_gradient [rows, channels] and table_gradient [vocabulary, channels]. `logits` is what

@@ -46,6 +46,7 @@ JobSettings convert(const v1::JobConfig& from) {
   to.tokenizer = from.data().tokenizer();
   to.tokenizer_folder = from.data().vocabulary();
   to.validation_percent = from.data().validation_percent();
+  to.mask_document_starts = from.data().mask_document_starts();
   to.batch = from.training().batch();
   to.microbatches = from.training().microbatches();
   to.seed = from.training().seed();

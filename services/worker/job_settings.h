@@ -22,6 +22,7 @@ struct JobSettings {
   std::string tokenizer;
   std::string tokenizer_folder;  // with its vocabulary; may be empty
   uint32_t validation_percent = 0;
+  bool mask_document_starts = false;
   uint32_t batch = 0;
   uint32_t microbatches = 0;
   uint64_t seed = 0;

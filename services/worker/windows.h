@@ -1,5 +1,7 @@
 // Microbatches of tokens from a dataset: the windows that the sampler names, as inputs and targets.
-// Which windows those are depends on (seed, step, microbatch) alone. One thread at a time.
+// Which windows those are depends on (seed, step, microbatch) alone. Where the job asks for it, the
+// first token of a document is no target: what stands before it belongs to another one. One thread
+// at a time.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +15,7 @@ namespace ballast {
 
 struct Windows {
   std::vector<Token> tokens;   // [sequences, context]
-  std::vector<Token> targets;  // the same, one token later
+  std::vector<Token> targets;  // the same, one token later; or kMaskedTarget
 };
 
 Windows training_windows(const JobSettings& job, const Dataset& data, Step step,

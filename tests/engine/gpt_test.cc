@@ -90,6 +90,39 @@ TEST(Gpt, LossAndGradientsMatchTheReference) {
   }
 }
 
+// What is masked neither counts nor teaches: two masks that complete each other add up to no mask.
+TEST(Gpt, MaskedTargetsDoNotCount) {
+  Problem problem(kOdd);
+  ThreadPool pool(2);
+  Gpt model(kOdd, problem.sequences, {&pool, &best_kernels()});
+  const auto whole = train(model, problem);
+  const std::vector<float> whole_gradients = problem.gradients;
+  const auto targets = problem.targets;
+  const auto part = [&](bool odd) {
+    problem.targets = targets;
+    for (size_t i = 0; i < targets.size(); ++i) {
+      if ((i % 2 == 1) == odd) problem.targets[i] = kMaskedTarget;
+    }
+    return *train(model, problem);
+  };
+  const LossSum odd = part(false);
+  const std::vector<float> odd_gradients = problem.gradients;
+  const LossSum even = part(true);
+  EXPECT_EQ(odd.tokens, 10u);
+  EXPECT_EQ(even.tokens, 11u);
+  EXPECT_NEAR(odd.loss + even.loss, whole->loss, 1e-9 * whole->loss);
+  for (size_t i = 0; i < whole_gradients.size(); ++i) {
+    ASSERT_NEAR(odd_gradients[i] + problem.gradients[i], whole_gradients[i],
+                1e-4 * (1 + std::abs(whole_gradients[i])));
+  }
+  problem.targets.assign(targets.size(), kMaskedTarget);
+  const auto nothing = train(model, problem);
+  EXPECT_EQ(nothing->tokens, 0u);
+  EXPECT_EQ(nothing->loss, 0.0);
+  EXPECT_EQ(std::count(problem.gradients.begin(), problem.gradients.end(), 0.0F),
+            static_cast<ptrdiff_t>(problem.gradients.size()));
+}
+
 TEST(Gpt, EveryElementOfTheGradientIsSetAndPaddingIsZero) {
   Problem problem(kOdd);
   ThreadPool pool(1);

@@ -262,37 +262,50 @@ TEST_P(Operations, Residual) {
 TEST_P(Operations, Head) {
   const Head shapes[] = {{1, 1, 2}, {7, 5, 19}, {300, 3, 40}};
   for (const Head& op : shapes) {
-    const Floats in = normal_floats(op.rows * op.channels, 1);
-    const Floats table = normal_floats(op.vocabulary * op.channels, 2);
-    const auto targets = some_tokens(op.rows, static_cast<uint32_t>(op.vocabulary), 3);
-    Floats logits(head_scratch(op));
-    std::vector<double> row_loss(op.rows);
-    Floats in_gradient(in.size(), kGarbage);
-    Floats table_gradient(table.size(), kGarbage);
-    const double loss = head_forward(compute_, op, in.data(), table.data(), targets.data(),
-                                     logits.data(), row_loss.data());
-    head_backward(compute_, op, in.data(), table.data(), targets.data(), logits.data(),
-                  in_gradient.data(), table_gradient.data());
-    const double expected = reference::head_loss(widen(in), widen(table), op.channels, targets);
-    EXPECT_NEAR(loss, expected, 1e-5 * expected);
-    expect_slopes(
-        [&](const Numbers& at) {
-          return reference::head_loss(at, widen(table), op.channels, targets);
-        },
-        in, in_gradient, 1 + in.size() / 30);
-    expect_slopes(
-        [&](const Numbers& at) {
-          return reference::head_loss(widen(in), at, op.channels, targets);
-        },
-        table, table_gradient, 1 + table.size() / 30);
-
-    Floats last(op.vocabulary, kGarbage);
-    head_logits(compute_, op, in.data(), table.data(), last.data());
-    expect_near(last,
-                reference::logits({in.begin(), in.begin() + static_cast<ptrdiff_t>(op.channels)},
-                                  widen(table), op.channels),
-                1e-5);
+    for (const size_t masked_every : {0u, 3u, 1u}) {  // none, some, all rows
+      SCOPED_TRACE(testing::Message() << op.rows << " rows, masked every " << masked_every);
+      const Floats in = normal_floats(op.rows * op.channels, 1);
+      const Floats table = normal_floats(op.vocabulary * op.channels, 2);
+      auto targets = some_tokens(op.rows, static_cast<uint32_t>(op.vocabulary), 3);
+      for (size_t r = 0; masked_every > 0 && r < op.rows; r += masked_every) {
+        targets[r] = kMaskedTarget;
+      }
+      Floats logits(head_scratch(op));
+      std::vector<double> row_loss(op.rows);
+      Floats in_gradient(in.size(), kGarbage);
+      Floats table_gradient(table.size(), kGarbage);
+      const double loss = head_forward(compute_, op, in.data(), table.data(), targets.data(),
+                                       logits.data(), row_loss.data());
+      head_backward(compute_, op, in.data(), table.data(), targets.data(), logits.data(),
+                    in_gradient.data(), table_gradient.data());
+      const double expected = reference::head_loss(widen(in), widen(table), op.channels, targets);
+      EXPECT_NEAR(loss, expected, 1e-5 * expected);
+      expect_slopes(
+          [&](const Numbers& at) {
+            return reference::head_loss(at, widen(table), op.channels, targets);
+          },
+          in, in_gradient, 1 + in.size() / 30);
+      expect_slopes(
+          [&](const Numbers& at) {
+            return reference::head_loss(widen(in), at, op.channels, targets);
+          },
+          table, table_gradient, 1 + table.size() / 30);
+      for (size_t r = 0; r < op.rows; ++r) {
+        for (size_t c = 0; targets[r] == kMaskedTarget && c < op.channels; ++c) {
+          ASSERT_EQ(in_gradient[r * op.channels + c], 0.0F);
+        }
+      }
+    }
   }
+}
+
+TEST_P(Operations, HeadLogits) {
+  const Head op{1, 5, 19};
+  const Floats in = normal_floats(op.channels, 1);
+  const Floats table = normal_floats(op.vocabulary * op.channels, 2);
+  Floats last(op.vocabulary, kGarbage);
+  head_logits(compute_, op, in.data(), table.data(), last.data());
+  expect_near(last, reference::logits(widen(in), widen(table), op.channels), 1e-5);
 }
 
 TEST_P(Operations, NotANumberReachesTheLoss) {

@@ -129,6 +129,9 @@ inline double head_loss(const Numbers& in, const Numbers& table, size_t channels
   const size_t vocabulary = table.size() / channels;
   double loss = 0;
   for (size_t r = 0; r < targets.size(); ++r) {
+    if (targets[r] == kMaskedTarget) {
+      continue;
+    }
     double total = 0;
     for (size_t v = 0; v < vocabulary; ++v) {
       total += std::exp(all[r * vocabulary + v]);

@@ -16,7 +16,8 @@ namespace {
 api::TrainingJob some_job() {
   return *api::read_training_job_yaml(
       "apiVersion: ballast.dev/v1alpha1\nkind: TrainingJob\nmetadata: {name: tiny, uid: u-1}\n"
-      "spec:\n  data: {train: [/a, /b]}\n  training: {steps: 30, optimizer: {name: sgd, "
+      "spec:\n  data: {train: [/a, /b], maskDocumentStarts: true}\n  training: {steps: 30, "
+      "optimizer: {name: sgd, "
       "learningRate: \"0.5\", momentum: \"0.9\"}}\n"
       "  checkpoint: {path: /c}\n");
 }
@@ -26,6 +27,7 @@ TEST(JobConfig, CarriesTheWholeSpec) {
   EXPECT_EQ(config.name(), "tiny");
   EXPECT_EQ(config.uid(), "u-1");
   EXPECT_EQ(config.data().train(1), "/b");
+  EXPECT_TRUE(config.data().mask_document_starts());
   EXPECT_EQ(config.training().steps(), 30U);
   EXPECT_EQ(config.training().optimizer().momentum(), 0.9);
   EXPECT_EQ(config.training().schedule().length_steps(), 30U);

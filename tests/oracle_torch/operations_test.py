@@ -7,6 +7,8 @@ import torch.nn.functional as F
 
 from oracle import OracleTest
 
+MASKED = 2**32 - 1  # kMaskedTarget
+
 
 class Operations(OracleTest):
     def compare(self, operation, numbers, inputs, forward, extra=None):
@@ -80,13 +82,15 @@ class Operations(OracleTest):
             self.assertTrue(torch.equal(self.take("out", count), a + b))
 
     def test_head(self):
-        for rows, channels, vocabulary in [(1, 1, 2), (7, 5, 23), (300, 33, 517)]:
-            with self.subTest(f"head {rows} {channels} {vocabulary}"):
+        for rows, channels, vocabulary, masked in [(1, 1, 2, 0), (7, 5, 23, 0), (300, 33, 517, 0), (7, 5, 23, 3),
+                                                   (300, 33, 517, 150), (300, 33, 517, 299)]:
+            with self.subTest(f"head {rows} {channels} {vocabulary}, {masked} masked"):
                 stream = self.normal(rows, channels).requires_grad_()
                 table = self.normal(vocabulary, channels).requires_grad_()
                 targets = self.tokens(rows, below=vocabulary)
+                targets[torch.randperm(rows, generator=self.generator)[:masked]] = MASKED
                 logits = stream @ table.T
-                loss = F.cross_entropy(logits, targets, reduction="sum")
+                loss = F.cross_entropy(logits, targets, reduction="sum", ignore_index=MASKED)
                 loss.backward()
                 self.give(**{"in": stream, "table": table, "targets": targets})
                 self.ours("oracle_engine", "head", self.folder, rows, channels, vocabulary)

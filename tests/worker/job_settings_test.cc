@@ -12,7 +12,8 @@ namespace {
 constexpr const char* kGood = R"({
   "name": "tiny", "namespace": "local", "uid": "u-1",
   "model": {"family": "gpt", "layers": 2, "heads": 2, "embedding": 16, "context": 8},
-  "data": {"train": ["/data/a.txt", "/data/b"], "validationPercent": 10, "tokenizer": "byte"},
+  "data": {"train": ["/data/a.txt", "/data/b"], "validationPercent": 10, "tokenizer": "byte",
+           "maskDocumentStarts": true},
   "training": {"steps": "100", "batch": 16, "microbatches": 8, "seed": "18446744073709551615",
                "mode": "synchronous", "optimizer": {"name": "adamw", "learningRate": 0.001},
                "evaluation": {"everySteps": "10", "batches": 3}, "reproducible": true},
@@ -34,6 +35,7 @@ TEST(ParseJob, TakesWhatAWorkerNeeds) {
   EXPECT_EQ(job->model.channels, 16u);
   EXPECT_EQ(job->train, (std::vector<std::string>{"/data/a.txt", "/data/b"}));
   EXPECT_EQ(job->seed, UINT64_MAX);
+  EXPECT_TRUE(job->mask_document_starts);
   EXPECT_EQ(job->sequences(), 2u);
   EXPECT_EQ(job->evaluation_batches, 3u);
   EXPECT_EQ(job->segment_elements, kDefaultSegmentElements);

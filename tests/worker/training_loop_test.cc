@@ -153,6 +153,46 @@ TEST_F(TrainingLoopTest, HandsOverTheGradientOfEachMicrobatch) {
   EXPECT_EQ(metrics_.tokens.Value(), 96);
 }
 
+TEST(WindowsTest, AskedForItTheFirstTokenOfADocumentIsNoTarget) {
+  const std::filesystem::path folder =
+      std::filesystem::temp_directory_path() / ("ballast_windows_" + std::to_string(::getpid()));
+  std::filesystem::create_directories(folder / "texts");
+  for (const std::string name : {"a", "b", "c", "d", "e", "f", "g", "h"}) {
+    std::ofstream(folder / "texts" / name) << std::string(3, name[0]);
+  }
+  JobSettings job;
+  job.model = {.layers = 1, .heads = 1, .channels = 4, .context = 5, .vocabulary = 256};
+  job.batch = job.microbatches = 1;
+  job.evaluation_batches = 1;
+  RealFileSystem files;
+  TokenCacheOptions cache;
+  cache.folder = folder / "cache";
+  const auto data = Dataset::open(
+      files,
+      {.train = {folder / "texts"}, .tokenizer = "byte", .validation_percent = 50, .context = 5},
+      cache);
+  ASSERT_TRUE(data) << data.error().message;
+  size_t separators = 0;
+  for (const bool masked : {false, true}) {
+    job.mask_document_starts = masked;
+    for (Step step = 0; step < 5; ++step) {
+      Windows windows = training_windows(job, *data, step, 0);
+      if (step == 4) windows = evaluation_windows(job, *data, 0);
+      ASSERT_EQ(windows.targets.size(), 5u);
+      for (size_t i = 0; i < 5; ++i) {
+        const bool first = windows.tokens[i] == 0;
+        separators += first && masked;
+        EXPECT_EQ(windows.targets[i] == kMaskedTarget, first && masked);
+        if (i + 1 < 5 && !(first && masked)) {
+          EXPECT_EQ(windows.targets[i], windows.tokens[i + 1]);
+        }
+      }
+    }
+  }
+  EXPECT_EQ(separators, 5u);  // of four steps over three windows, and of the evaluation
+  std::filesystem::remove_all(folder);
+}
+
 TEST_F(TrainingLoopTest, EvaluatesEveryValidationWindowOnceAndReportsEmptyMicrobatches) {
   ScriptedClient client(parameters_);
   Work work;

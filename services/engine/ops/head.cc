@@ -24,8 +24,13 @@ void block_forward(const Compute& compute, const Head& op, size_t row, const flo
                  .c_stride = op.vocabulary});
   compute.pool->run_ranges(rows, kRowsPerTask, [&](size_t begin, size_t end) {
     for (size_t r = begin; r < end; ++r) {
-      const double loss = compute.kernels->cross_entropy_row(logits + r * op.vocabulary,
-                                                             op.vocabulary, targets[row + r]);
+      float* row_logits = logits + r * op.vocabulary;
+      double loss = 0;
+      if (targets[row + r] == kMaskedTarget) {
+        std::fill_n(row_logits, op.vocabulary, 0.0F);
+      } else {
+        loss = compute.kernels->cross_entropy_row(row_logits, op.vocabulary, targets[row + r]);
+      }
       if (row_loss != nullptr) {
         row_loss[r] = loss;
       }
