@@ -35,6 +35,8 @@ Model read_model(FieldReader reader) {
   reader.integer("heads", model.heads);
   reader.integer("embedding", model.embedding);
   reader.integer("context", model.context);
+  reader.text("activation", model.activation);
+  reader.decimal("dropout", model.dropout);
   reader.finish();
   return model;
 }
@@ -120,6 +122,7 @@ Training read_training(FieldReader reader) {
   training.schedule = read_schedule(reader.map("schedule"), training.steps);
   reader.decimal("gradientClip", training.gradient_clip);
   training.evaluation = read_evaluation(reader.map("evaluation"));
+  reader.boolean("recompute", training.recompute);
   reader.boolean("reproducible", training.reproducible);
   reader.integer("maxSkippedInARow", training.max_skipped_in_a_row);
   reader.finish();

@@ -28,8 +28,10 @@ struct Model {
   std::string family = "gpt";
   int64_t layers = 4;
   int64_t heads = 4;
-  int64_t embedding = 128;  // channels, a multiple of heads
-  int64_t context = 64;     // tokens
+  int64_t embedding = 128;              // channels, a multiple of heads
+  int64_t context = 64;                 // tokens
+  std::string activation = "geluTanh";  // geluTanh | gelu
+  std::string dropout = "0";            // probability
 
   bool operator==(const Model&) const = default;
 };
@@ -85,6 +87,7 @@ struct Training {
   Schedule schedule;
   std::string gradient_clip = "1.0";  // global norm; "0" = none
   Evaluation evaluation;
+  bool recompute = false;  // layers run again in backward: less memory, more time
   bool reproducible = true;
   int64_t max_skipped_in_a_row = 10;
 

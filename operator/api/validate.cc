@@ -97,6 +97,8 @@ class Rules {
     const bool heads = range("spec.model.heads", model.heads, 1, 256);
     const bool embedding = range("spec.model.embedding", model.embedding, 1, 16'384);
     range("spec.model.context", model.context, 1, 65'536);
+    choice("spec.model.activation", model.activation, {"geluTanh", "gelu"});
+    share("spec.model.dropout", model.dropout);
     if (heads && embedding && model.embedding % model.heads != 0) {
       violated({"spec.model.embedding", "spec.model.heads"},
                "found " + std::to_string(model.embedding) +

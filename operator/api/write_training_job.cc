@@ -55,6 +55,7 @@ json write_training(const Training& training) {
       {"gradientClip", training.gradient_clip},
       {"evaluation",
        {{"everySteps", training.evaluation.every_steps}, {"batches", training.evaluation.batches}}},
+      {"recompute", training.recompute},
       {"reproducible", training.reproducible},
       {"maxSkippedInARow", training.max_skipped_in_a_row}};
 }
@@ -66,7 +67,9 @@ json write_spec(const TrainingJobSpec& spec) {
         {"layers", spec.model.layers},
         {"heads", spec.model.heads},
         {"embedding", spec.model.embedding},
-        {"context", spec.model.context}}},
+        {"context", spec.model.context},
+        {"activation", spec.model.activation},
+        {"dropout", spec.model.dropout}}},
       {"data",
        {{"train", spec.data.train},
         {"validationPercent", spec.data.validation_percent},

@@ -83,11 +83,15 @@ Result<CheckpointModel> open_model(const fs::path& directory) {
   auto tokenizer = make_tokenizer(config->data().tokenizer(), directory);
   if (!tokenizer) return tl::unexpected(tokenizer.error());
   model.tokenizer = std::move(*tokenizer);
+  const auto activation = parse_activation(config->model().activation());
+  if (!activation) return tl::unexpected(activation.error());
   model.config = {.layers = config->model().layers(),
                   .heads = config->model().heads(),
                   .channels = config->model().embedding(),
                   .context = config->model().context(),
-                  .vocabulary = model.tokenizer->vocabulary_size()};
+                  .vocabulary = model.tokenizer->vocabulary_size(),
+                  .activation = *activation,
+                  .dropout = config->model().dropout()};
   auto layout = layout_of(model.config, model.manifest);
   if (!layout) return tl::unexpected(layout.error());
   model.layout = std::move(*layout);

@@ -25,6 +25,8 @@ ExportedModel exported(const CheckpointModel& model) {
   out.channels = model.config.channels;
   out.context = model.config.context;
   out.vocabulary = model.config.vocabulary;
+  out.activation = model.config.activation == Gelu::kTanh ? "gelu_new" : "gelu";
+  out.dropout = model.config.dropout;
   out.document_separator = model.tokenizer->document_separator();
   out.layout = &model.layout;
   out.parameters = model.parameters;

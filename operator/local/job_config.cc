@@ -79,6 +79,7 @@ void fill_training(const api::Training& from, v1::TrainingConfig& to) {
   to.set_gradient_clip(number(from.gradient_clip));
   to.mutable_evaluation()->set_every_steps(large(from.evaluation.every_steps));
   to.mutable_evaluation()->set_batches(small(from.evaluation.batches));
+  to.set_recompute(from.recompute);
   to.set_reproducible(from.reproducible);
   to.set_max_skipped_in_a_row(small(from.max_skipped_in_a_row));
 }
@@ -97,6 +98,8 @@ v1::JobConfig job_config(const api::TrainingJob& job) {
   model.set_heads(small(spec.model.heads));
   model.set_embedding(small(spec.model.embedding));
   model.set_context(small(spec.model.context));
+  model.set_activation(spec.model.activation);
+  model.set_dropout(number(spec.model.dropout));
   for (const std::string& path : spec.data.train) config.mutable_data()->add_train(path);
   config.mutable_data()->set_validation_percent(small(spec.data.validation_percent));
   config.mutable_data()->set_tokenizer(spec.data.tokenizer);

@@ -26,10 +26,12 @@ struct ExportedModel {
   uint32_t channels = 0;
   uint32_t context = 0;
   uint32_t vocabulary = 0;
-  uint32_t document_separator = 0;    // the token that begins and ends a text
-  const Layout* layout = nullptr;     // tensors named and shaped as GPT-2's
-  std::span<const float> parameters;  // the arena
-  std::vector<ExportedFile> files;    // the tokenizer's
+  std::string activation = "gelu_new";  // as transformers calls it: gelu_new, or gelu
+  double dropout = 0;                   // of further training
+  uint32_t document_separator = 0;      // the token that begins and ends a text
+  const Layout* layout = nullptr;       // tensors named and shaped as GPT-2's
+  std::span<const float> parameters;    // the arena
+  std::vector<ExportedFile> files;      // the tokenizer's
 };
 
 // kAlreadyExists: it is there and not an empty folder.

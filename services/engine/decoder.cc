@@ -95,7 +95,7 @@ void Decoder::read_layer(size_t layer, size_t rows) {
   residual_forward(compute_, rows * channels, stream_.data(), branch_.data(), stream_.data());
   norm(first + kNorm2, rows);
   linear(branch_.data(), first + kExpand, rows, channels, 4 * channels, wide_.data());
-  gelu_forward(compute_, rows * 4 * channels, wide_.data(), wide_.data());
+  gelu_forward(compute_, config_.activation, rows * 4 * channels, wide_.data(), wide_.data());
   linear(wide_.data(), first + kContract, rows, 4 * channels, channels, branch_.data());
   residual_forward(compute_, rows * channels, stream_.data(), branch_.data(), stream_.data());
 }

@@ -16,6 +16,11 @@ Layout layout_of(const GptConfig& config) {
   return std::move(*layout);
 }
 
+// Where dropout acts: no two places draw the same mask.
+constexpr uint32_t kEmbeddingSite = 0;
+constexpr uint32_t kFirstLayerSite = 1;
+constexpr uint32_t kSitesOfLayer = 3;  // attention's probabilities, its branch, the other branch
+
 }  // namespace
 
 Gpt::Gpt(const GptConfig& config, uint32_t sequences, Compute compute)
@@ -41,20 +46,25 @@ float* Gpt::gradient(const Pass& pass, size_t tensor) const {
 
 void Gpt::build() {
   const size_t channels = config_.channels;
-  ValueId x = record_embedding();
-  for (size_t layer = 0; layer < config_.layers; ++layer) {
+  ValueId x = record_dropout(record_embedding(), kEmbeddingSite);
+  for (uint32_t layer = 0; layer < config_.layers; ++layer) {
     const size_t first = kFirstLayer + layer * kTensorsOfLayer;
+    const uint32_t site = kFirstLayerSite + layer * kSitesOfLayer;
+    if (config_.recompute) tape_.begin_block();
     ValueId branch = record_layer_norm(x, first + kNorm1);
     branch = record_linear(branch, first + kAttention, channels, 3 * channels);
-    branch = record_attention(branch);
+    branch = record_attention(branch, site);
     branch = record_linear(branch, first + kAttentionOut, channels, channels);
+    branch = record_dropout(branch, site + 1);
     x = record_residual(x, branch);
     branch = record_layer_norm(x, first + kNorm2);
     branch = record_linear(branch, first + kExpand, channels, 4 * channels);
     branch = record_gelu(branch);
     branch = record_linear(branch, first + kContract, 4 * channels, channels);
+    branch = record_dropout(branch, site + 2);
     x = record_residual(x, branch);
   }
+  tape_.end_block();
   x = record_layer_norm(x, kFirstLayer + config_.layers * kTensorsOfLayer);
   record_head(x);
 }
@@ -141,27 +151,37 @@ ValueId Gpt::record_linear(ValueId in, size_t weight, size_t inputs, size_t outp
   return out;
 }
 
-ValueId Gpt::record_attention(ValueId qkv) {
+ValueId Gpt::record_attention(ValueId qkv, uint32_t site) {
   const ValueId out = tape_.value(config_.channels);
   const ValueId maximum = tape_.value(config_.heads);
   const ValueId inverse_sum = tape_.value(config_.heads);
-  const Attention op{config_.heads, config_.channels};
-  tape_.record({.inputs = {qkv},
-                .outputs = {out},
-                .kept = {qkv, out, maximum, inverse_sum},
-                .parameters = {},
-                .forward =
-                    [=, this](Pass& pass) {
-                      attention_forward(compute_, pass.shape, op, tape_.data(qkv), tape_.data(out),
-                                        tape_.data(maximum), tape_.data(inverse_sum));
-                    },
-                .backward =
-                    [=, this](Pass& pass, const std::vector<bool>& accumulate) {
-                      CHECK(!accumulate[0]);
-                      attention_backward(compute_, pass.shape, op, tape_.data(qkv), tape_.data(out),
-                                         tape_.data(maximum), tape_.data(inverse_sum),
-                                         tape_.gradient(out), tape_.gradient(qkv));
-                    }});
+  // With the mask of the pass, which must outlive what is called with it.
+  const auto with_op = [=, this](const Pass& pass, const auto& call) {
+    const bool drops = config_.dropout > 0 && pass.dropout;
+    const DropoutMask mask = drops ? dropout_of(pass, site) : DropoutMask{};
+    call(Attention{config_.heads, config_.channels, drops ? &mask : nullptr});
+  };
+  tape_.record(
+      {.inputs = {qkv},
+       .outputs = {out},
+       .kept = {qkv, out, maximum, inverse_sum},
+       .parameters = {},
+       .forward =
+           [=, this](Pass& pass) {
+             with_op(pass, [&](const Attention& op) {
+               attention_forward(compute_, pass.shape, op, tape_.data(qkv), tape_.data(out),
+                                 tape_.data(maximum), tape_.data(inverse_sum));
+             });
+           },
+       .backward =
+           [=, this](Pass& pass, const std::vector<bool>& accumulate) {
+             CHECK(!accumulate[0]);
+             with_op(pass, [&](const Attention& op) {
+               attention_backward(compute_, pass.shape, op, tape_.data(qkv), tape_.data(out),
+                                  tape_.data(maximum), tape_.data(inverse_sum), tape_.gradient(out),
+                                  tape_.gradient(qkv));
+             });
+           }});
   return out;
 }
 
@@ -175,13 +195,45 @@ ValueId Gpt::record_gelu(ValueId in) {
                 .parameters = {},
                 .forward =
                     [=, this](Pass& pass) {
-                      gelu_forward(compute_, pass.shape.rows() * columns, tape_.data(in),
-                                   tape_.data(out));
+                      gelu_forward(compute_, config_.activation, pass.shape.rows() * columns,
+                                   tape_.data(in), tape_.data(out));
                     },
                 .backward =
                     [=, this](Pass& pass, const std::vector<bool>&) {
-                      gelu_backward(compute_, pass.shape.rows() * columns, tape_.data(in),
-                                    tape_.gradient(in));
+                      gelu_backward(compute_, config_.activation, pass.shape.rows() * columns,
+                                    tape_.data(in), tape_.gradient(in));
+                    }});
+  return out;
+}
+
+DropoutMask Gpt::dropout_of(const Pass& pass, uint32_t site) const {
+  return dropout_mask(*pass.dropout, site, config_.dropout);
+}
+
+ValueId Gpt::record_dropout(ValueId in, uint32_t site) {
+  if (config_.dropout == 0) {
+    return in;
+  }
+  const size_t columns = config_.channels;
+  const ValueId out = tape_.value(columns);
+  const auto apply = [=, this](const Pass& pass, const float* from, float* to) {
+    const size_t rows = pass.shape.rows();
+    if (pass.dropout) {
+      dropout_apply(compute_, dropout_of(pass, site), rows, columns, from, to);
+    } else {
+      std::copy_n(from, rows * columns, to);
+    }
+  };
+  // Not in place: the gradient of a branch is that of the stream, too.
+  tape_.record({.inputs = {in},
+                .outputs = {out},
+                .kept = {},
+                .parameters = {},
+                .forward = [=, this](Pass& pass) { apply(pass, tape_.data(in), tape_.data(out)); },
+                .backward =
+                    [=, this](Pass& pass, const std::vector<bool>& accumulate) {
+                      CHECK(!accumulate[0]);
+                      apply(pass, tape_.gradient(out), tape_.gradient(in));
                     }});
   return out;
 }
@@ -292,12 +344,14 @@ void Gpt::clear_padding(std::span<float> gradients) const {
 }
 
 Result<LossSum> Gpt::forward(std::span<const float> parameters, std::span<const uint32_t> tokens,
-                             std::span<const uint32_t> targets, const NeedFunction& need) {
+                             std::span<const uint32_t> targets, const NeedFunction& need,
+                             const std::optional<DropoutKey>& dropout) {
   pass_.reset();
   auto pass = windows(parameters, tokens, targets);
   if (!pass) {
     return tl::unexpected(pass.error());
   }
+  pass->dropout = dropout;
   if (!tape_.forward(*pass, need)) {
     return fail(ErrorCode::kGone, "the parameters are not needed any more");
   }

@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/error.h"
@@ -27,7 +28,13 @@ struct GptConfig {
   uint32_t channels = 0;  // a multiple of heads
   uint32_t context = 0;   // tokens of a window
   uint32_t vocabulary = 0;
+  Gelu activation = Gelu::kTanh;
+  double dropout = 0;      // of the embedding, of attention's probabilities, and of each branch
+  bool recompute = false;  // layers run again in backward: the same bits, less memory
 };
+
+// "geluTanh", as GPT-2 has it and where the name is empty, or "gelu"; kInvalid tells so.
+Result<Gelu> parse_activation(std::string_view name);
 
 // The arena of such a model; kInvalid names the field that is out of range.
 Result<Layout> gpt_layout(const GptConfig& config);
@@ -59,8 +66,10 @@ class Gpt {
   // kMaskedTarget counts neither in the loss nor among its tokens. `need` is called before a range
   // of parameters is first read, first layers first; where it says false, the pass ends with kGone.
   // kInvalid: a token outside the vocabulary, a wrong length; then it was not called.
+  // Without a key nothing is dropped.
   Result<LossSum> forward(std::span<const float> parameters, std::span<const uint32_t> tokens,
-                          std::span<const uint32_t> targets, const NeedFunction& need = {});
+                          std::span<const uint32_t> targets, const NeedFunction& need = {},
+                          const std::optional<DropoutKey>& dropout = std::nullopt);
 
   // The gradient of the loss of the last forward(), whose arguments must still be as they were; at
   // most once for each. Sets every element of `gradients` (an arena), padding to 0; `final` is
@@ -77,8 +86,9 @@ class Gpt {
   ValueId record_embedding();
   ValueId record_layer_norm(ValueId in, size_t gain);
   ValueId record_linear(ValueId in, size_t weight, size_t inputs, size_t outputs);
-  ValueId record_attention(ValueId qkv);
+  ValueId record_attention(ValueId qkv, uint32_t site);
   ValueId record_gelu(ValueId in);
+  ValueId record_dropout(ValueId in, uint32_t site);
   ValueId record_residual(ValueId a, ValueId b);
   void record_head(ValueId in);
 
@@ -86,6 +96,7 @@ class Gpt {
   Result<void> check_targets(std::span<const uint32_t> targets) const;
   Result<Pass> windows(std::span<const float> parameters, std::span<const uint32_t> tokens,
                        std::span<const uint32_t> targets) const;
+  DropoutMask dropout_of(const Pass& pass, uint32_t site) const;
   void clear_padding(std::span<float> gradients) const;
   const float* parameter(const Pass& pass, size_t tensor) const;
   float* gradient(const Pass& pass, size_t tensor) const;

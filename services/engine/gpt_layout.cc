@@ -63,6 +63,10 @@ Result<void> check_config(const GptConfig& config) {
                 fmt::format("model.embedding is {}, no multiple of model.heads {}", config.channels,
                             config.heads));
   }
+  if (!(config.dropout >= 0 && config.dropout < 1)) {
+    return fail(ErrorCode::kInvalid,
+                fmt::format("model.dropout is {}, expected 0 to below 1", config.dropout));
+  }
   return {};
 }
 
@@ -96,6 +100,13 @@ void fill_normal(uint64_t seed, uint64_t stream, double deviation, uint64_t begi
 }
 
 }  // namespace
+
+Result<Gelu> parse_activation(std::string_view name) {
+  if (name.empty() || name == "geluTanh") return Gelu::kTanh;
+  if (name == "gelu") return Gelu::kExact;
+  return fail(ErrorCode::kInvalid,
+              fmt::format("model.activation is '{}', expected geluTanh or gelu", name));
+}
 
 Result<Layout> gpt_layout(const GptConfig& config) {
   if (auto checked = check_config(config); !checked) {

@@ -44,6 +44,29 @@ struct ScoreBlock {
   float factor = 0;  // 1 / sqrt(channels of a head)
 };
 
+// Which elements of a matrix are dropped. Column c of row r has 16 bits of Philox 4x32-10
+// (random.h) under `key` at the counter {c / 64 * 8 + c % 16 / 2, r, site, nonce}: of word c % 2,
+// or from column 32 of each 64 on of word 2 + c % 2; the upper half in every other 16 columns. It
+// is dropped where they are below the threshold.
+struct DropoutMask {
+  uint32_t key[2] = {};
+  uint32_t nonce = 0;
+  uint32_t site = 0;
+  uint32_t threshold = 0;  // the probability times 2^16
+  float scale = 0;         // what is left is multiplied with
+};
+inline constexpr size_t kDropoutColumns = 64;
+
+// A part of the matrix: rows from first_row on, below 2^32; columns from first_column, a multiple
+// of kDropoutColumns.
+struct DropoutBlock {
+  size_t first_row = 0;
+  size_t first_column = 0;
+  size_t rows = 0;
+  size_t columns = 0;
+  size_t stride = 0;  // of both arrays
+};
+
 struct KernelTable {
   const char* name;
 
@@ -54,9 +77,14 @@ struct KernelTable {
   void (*column_sums)(const float* in, size_t rows, size_t stride, size_t begin, size_t end,
                       float* out);
 
-  void (*gelu_forward)(const float* in, float* out, size_t count);
-  // gradient *= gelu'(in).
-  void (*gelu_backward)(const float* in, float* gradient, size_t count);
+  // gelu, and gradient *= gelu'(in); in both of its forms (kernels/gelu.h).
+  void (*gelu_tanh_forward)(const float* in, float* out, size_t count);
+  void (*gelu_tanh_backward)(const float* in, float* gradient, size_t count);
+  void (*gelu_exact_forward)(const float* in, float* out, size_t count);
+  void (*gelu_exact_backward)(const float* in, float* gradient, size_t count);
+
+  // out = in with the elements that the mask drops set to 0, and the others scaled. In place, too.
+  void (*dropout)(const DropoutMask& mask, const DropoutBlock& block, const float* in, float* out);
 
   void (*layer_norm_forward)(const LayerNormRows& op, size_t row_begin, size_t row_end);
   void (*layer_norm_backward_rows)(const LayerNormGradients& op, size_t row_begin, size_t row_end);

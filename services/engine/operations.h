@@ -54,6 +54,8 @@ void linear_backward(const Compute&, const Linear&, const float* in, const float
 struct Attention {
   size_t heads = 0;
   size_t channels = 0;  // of all heads together
+  // Of the probabilities: row (sequence * heads + head) * length + query, column key. null: none.
+  const DropoutMask* dropout = nullptr;
 };
 inline constexpr size_t kAttentionBlock = 64;  // queries and keys that are taken at a time
 // qkv [rows, 3 * channels]: queries, keys, values, each head after head. out [rows, channels].
@@ -73,11 +75,26 @@ void attention_backward(const Compute&, const BatchShape&, const Attention&, con
                         const float* out, const float* row_maximum, const float* inverse_sum,
                         const float* out_gradient, float* qkv_gradient);
 
-// --- gelu (the tanh form)
+// --- gelu: x times the share of the normal distribution below x, exactly, or in GPT-2's tanh form
 // ---------------------------------------------------------------------------
-void gelu_forward(const Compute&, size_t count, const float* in, float* out);
+enum class Gelu { kTanh, kExact };
+void gelu_forward(const Compute&, Gelu form, size_t count, const float* in, float* out);
 // In place: the gradient of out becomes that of in.
-void gelu_backward(const Compute&, size_t count, const float* in, float* gradient);
+void gelu_backward(const Compute&, Gelu form, size_t count, const float* in, float* gradient);
+
+// --- dropout: some elements become 0, the others grow so that the expected value stays
+// ---------------------------------------------------------------------------
+// The mask of one place in a model (`site`) in the pass of one microbatch: a pure function of these
+// arguments, whoever computes. The probability, in [0, 1), counts in steps of 2^-16.
+struct DropoutKey {
+  uint64_t seed = 0;
+  uint64_t step = 0;
+  uint32_t microbatch = 0;
+};
+DropoutMask dropout_mask(const DropoutKey& key, uint32_t site, double probability);
+// Forward, and backward on the gradient. In place where out == in.
+void dropout_apply(const Compute&, const DropoutMask&, size_t rows, size_t columns, const float* in,
+                   float* out);
 
 // --- residual: out = a + b; the gradient of out is that of a and that of b
 // ---------------------------

@@ -1,6 +1,7 @@
 #include "services/engine/tape.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "common/check.h"
@@ -25,12 +26,63 @@ void Tape::share_gradient(ValueId a, ValueId b) {
   values_[root(a)].shares = root(b);
 }
 
-void Tape::record(Operation operation) { operations_.push_back({std::move(operation), {}, {}}); }
+void Tape::record(Operation operation) {
+  Recorded& recorded = operations_.emplace_back();
+  recorded.operation = std::move(operation);
+  recorded.block = block_;
+}
+
+void Tape::begin_block() { block_ = blocks_++; }
 
 void Tape::plan(size_t largest_rows) {
+  const std::vector<bool> inside = inside_blocks();
+  plan_calls(inside);
   plan_ranges();
   plan_accumulation();
-  plan_memory(largest_rows);
+  plan_memory(largest_rows, inside);
+}
+
+// Values that only operations of one block make and read.
+std::vector<bool> Tape::inside_blocks() const {
+  std::vector<std::set<size_t>> users(values_.size());
+  for (const Recorded& recorded : operations_) {
+    const Operation& operation = recorded.operation;
+    for (const auto* values : {&operation.inputs, &operation.outputs, &operation.kept}) {
+      for (const ValueId value : *values) users[value].insert(recorded.block);
+    }
+  }
+  std::vector<bool> inside;
+  for (const auto& blocks : users) {
+    inside.push_back(blocks.size() == 1 && *blocks.begin() != kNoBlock);
+  }
+  return inside;
+}
+
+// Again run the operations of a block whose results its backward reads, or others that run again.
+void Tape::plan_calls(const std::vector<bool>& inside) {
+  const size_t count = operations_.size();
+  std::vector<bool> needed(values_.size(), false);
+  for (const Recorded& recorded : operations_) {
+    for (const ValueId value : recorded.operation.kept) needed[value] = inside[value];
+  }
+  for (size_t i = count; i-- > 0;) {
+    Recorded& recorded = operations_[i];
+    for (const ValueId value : recorded.operation.outputs) recorded.again |= needed[value];
+    if (!recorded.again) continue;
+    for (const ValueId value : recorded.operation.inputs) needed[value] = inside[value];
+  }
+  for (size_t i = 0; i < count; ++i) calls_.push_back({i, Phase::kForward});
+  for (size_t i = count; i-- > 0;) {
+    const size_t block = operations_[i].block;
+    if (block != kNoBlock && (i + 1 == count || operations_[i + 1].block != block)) {
+      size_t first = i;
+      while (first > 0 && operations_[first - 1].block == block) --first;
+      for (size_t k = first; k <= i; ++k) {
+        if (operations_[k].again) calls_.push_back({k, Phase::kAgain});
+      }
+    }
+    calls_.push_back({i, Phase::kBackward});
+  }
 }
 
 // Tensors with the padding behind them, neighbours merged, in ascending order.
@@ -79,41 +131,42 @@ void Tape::plan_accumulation() {
   }
 }
 
-// Time runs through forward, then through backward: operation i has the times i and 2n - 1 - i.
-void Tape::plan_memory(size_t largest_rows) {
-  const size_t count = operations_.size();
-  std::vector<Lifetime> data(values_.size());
-  std::vector<Lifetime> gradients(values_.size());
-  for (size_t i = 0; i < count; ++i) {
-    const Operation& operation = operations_[i].operation;
-    const size_t back = 2 * count - 1 - i;
-    for (const ValueId value : operation.inputs) {
-      data[value].include(i);
-      gradients[root(value)].include(back);
-    }
-    for (const ValueId value : operation.outputs) {
-      data[value].include(i);
-      gradients[root(value)].include(back);
+void Tape::plan_memory(size_t largest_rows, const std::vector<bool>& inside) {
+  const size_t count = values_.size();
+  std::vector<Lifetime> all(3 * count);  // data, data in backward, gradients
+  const auto data_at = [&](ValueId value, Phase phase) -> Lifetime& {
+    return all[phase != Phase::kForward && inside[value] ? count + value : value];
+  };
+  for (size_t time = 0; time < calls_.size(); ++time) {
+    const auto [index, phase] = calls_[time];
+    const Operation& operation = operations_[index].operation;
+    for (const auto* values : {&operation.inputs, &operation.outputs}) {
+      for (const ValueId value : *values) {
+        if (phase == Phase::kBackward) {
+          all[2 * count + root(value)].include(time);
+        } else {
+          data_at(value, phase).include(time);
+        }
+      }
     }
     for (const ValueId value : operation.kept) {
-      data[value].include(i);
-      data[value].include(back);
+      if (phase != Phase::kAgain) data_at(value, phase).include(time);
     }
   }
-  for (size_t v = 0; v < values_.size(); ++v) {
-    data[v].elements = gradients[v].elements = uint64_t{largest_rows} * values_[v].columns;
+  for (size_t i = 0; i < all.size(); ++i) {
+    all[i].elements = uint64_t{largest_rows} * values_[i % count].columns;
   }
-  std::vector<Lifetime> all = data;
-  all.insert(all.end(), gradients.begin(), gradients.end());
   const uint64_t elements = place(all);
-  for (size_t v = 0; v < values_.size(); ++v) {
+  for (size_t v = 0; v < count; ++v) {
     values_[v].data = all[v].offset;
-    values_[v].gradient = all[values_.size() + v].offset;
+    values_[v].again = all[inside[v] ? count + v : v].offset;
+    values_[v].gradient = all[2 * count + v].offset;
   }
   memory_ = FloatBuffer(elements);
 }
 
 bool Tape::forward(Pass& pass, const NeedFunction& need) {
+  again_ = false;
   for (Recorded& recorded : operations_) {
     for (const Range& range : recorded.ranges) {
       if (need && !need(range.begin, range.end)) {
@@ -126,11 +179,14 @@ bool Tape::forward(Pass& pass, const NeedFunction& need) {
 }
 
 void Tape::backward(Pass& pass, const RangeFunction& final) {
-  for (size_t i = operations_.size(); i-- > 0;) {
-    Recorded& recorded = operations_[i];
-    recorded.operation.backward(pass, recorded.accumulate);
-    if (final) {
-      for (size_t r = recorded.ranges.size(); r-- > 0;) {
+  again_ = true;
+  for (const Call& call : calls_) {
+    Recorded& recorded = operations_[call.operation];
+    if (call.phase == Phase::kAgain) {
+      recorded.operation.forward(pass);
+    } else if (call.phase == Phase::kBackward) {
+      recorded.operation.backward(pass, recorded.accumulate);
+      for (size_t r = recorded.ranges.size(); final && r-- > 0;) {
         final(recorded.ranges[r].begin, recorded.ranges[r].end);
       }
     }

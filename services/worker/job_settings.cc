@@ -41,7 +41,10 @@ JobSettings convert(const v1::JobConfig& from) {
               .heads = from.model().heads(),
               .channels = from.model().embedding(),
               .context = from.model().context(),
-              .vocabulary = 1};
+              .vocabulary = 1,
+              .activation = parse_activation(from.model().activation()).value_or(Gelu::kTanh),
+              .dropout = from.model().dropout(),
+              .recompute = from.training().recompute()};
   to.train.assign(from.data().train().begin(), from.data().train().end());
   to.tokenizer = from.data().tokenizer();
   to.tokenizer_folder = from.data().vocabulary();
@@ -77,6 +80,9 @@ Problems check(const JobSettings& job, const v1::JobConfig& from) {
   problems.expect(!job.uid.empty(), "uid is empty");
   problems.expect(from.model().family() == "gpt",
                   fmt::format("model.family is '{}', expected gpt", from.model().family()));
+  if (const auto activation = parse_activation(from.model().activation()); !activation) {
+    problems.expect(false, activation.error().message);
+  }
   if (const auto layout = gpt_layout(job.model); !layout) {
     problems.expect(false, layout.error().message);
   }

@@ -95,16 +95,19 @@ Result<void> TrainingLoop::perform(Client& client, const Work& work) {
   return {};
 }
 
-Result<LossSum> TrainingLoop::forward(Client& client, const Windows& windows) {
+Result<LossSum> TrainingLoop::forward(Client& client, const Windows& windows,
+                                      const std::optional<DropoutKey>& dropout) {
   return model_.forward(
-      client.parameters(), windows.tokens, windows.targets, [&](uint64_t begin, uint64_t end) {
+      client.parameters(), windows.tokens, windows.targets,
+      [&](uint64_t begin, uint64_t end) {
         return !client.abandoned() && client.wait_parameters(begin, end) == Wait::kReady;
-      });
+      },
+      dropout);
 }
 
 Result<bool> TrainingLoop::train(Client& client, Step step, Microbatch microbatch) {
   const Windows windows = training_windows(job_, data_, step, microbatch);
-  const auto sum = forward(client, windows);
+  const auto sum = forward(client, windows, DropoutKey{job_.seed, step, microbatch});
   if (!sum) {
     return sum.error().code == ErrorCode::kGone ? Result<bool>(false) : tl::unexpected(sum.error());
   }
@@ -128,7 +131,7 @@ Result<bool> TrainingLoop::evaluate(Client& client, uint32_t index) {
     client.evaluation_done(index, 0, 0);
     return true;
   }
-  const auto sum = forward(client, windows);
+  const auto sum = forward(client, windows, std::nullopt);
   if (!sum) {
     return sum.error().code == ErrorCode::kGone ? Result<bool>(false) : tl::unexpected(sum.error());
   }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -46,7 +47,8 @@ class TrainingLoop {
   // False where the work is over.
   Result<bool> train(Client& client, Step step, Microbatch microbatch);
   Result<bool> evaluate(Client& client, uint32_t index);
-  Result<LossSum> forward(Client& client, const Windows& windows);
+  Result<LossSum> forward(Client& client, const Windows& windows,
+                          const std::optional<DropoutKey>& dropout);
 
   const JobSettings& job_;
   const Dataset& data_;

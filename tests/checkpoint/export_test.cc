@@ -66,8 +66,17 @@ TEST_F(Export, ConfigNamesTheModel) {
   const nlohmann::json expected = {{"model_type", "gpt2"}, {"n_layer", 2},
                                    {"n_head", 7},          {"n_embd", 7},
                                    {"n_positions", 5},     {"vocab_size", 3},
-                                   {"eos_token_id", 2},    {"activation_function", "gelu_new"}};
+                                   {"eos_token_id", 2},    {"activation_function", "gelu_new"},
+                                   {"attn_pdrop", 0.0}};
   for (const auto& [key, value] : expected.items()) EXPECT_EQ(config.at(key), value) << key;
+  model_.activation = "gelu";
+  model_.dropout = 0.25;
+  ASSERT_TRUE(export_model(files_, folder_ / "other", model_));
+  const auto other = nlohmann::json::parse(read_text(folder_ / "other/config.json"));
+  EXPECT_EQ(other.at("activation_function"), "gelu");
+  for (const char* key : {"embd_pdrop", "attn_pdrop", "resid_pdrop"}) {
+    EXPECT_EQ(other.at(key), 0.25) << key;
+  }
 }
 
 TEST_F(Export, TakesAnEmptyFolderAndNoOther) {

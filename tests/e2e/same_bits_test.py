@@ -42,6 +42,12 @@ class SameBits(EndToEnd):
         measure("2 servers, 2 workers, TCP trusted", *processes(2, 2), "--network", "tcp-trusted",
                 *self.set(network__trusted="true"))
 
+        # Masks are drawn from counters, so that it does not matter who draws them, and when again.
+        for servers, workers, threads, recompute in [(1, 1, 1, "false"), (2, 2, 2, "true"), (3, 5, 4, "false")]:
+            measure(f"dropout, {servers} servers, {workers} workers, {threads} threads",
+                    *processes(servers, workers, model__dropout="'0.1'", training__recompute=recompute),
+                    "--threads", str(threads))
+
         def kill_a_worker(run):
             run.wait_for_step(5)
             run.kill("worker-1")
@@ -52,8 +58,11 @@ class SameBits(EndToEnd):
         measure("400 steps, undisturbed", *long)
         measure("400 steps, worker killed", *long, disturb=kill_a_worker)
 
-        short = {digest for name, digest in digests.items() if not name.startswith("400")}
+        dropout = {digest for name, digest in digests.items() if name.startswith("dropout")}
+        self.assertEqual(len(dropout), 1, digests)
+        short = {digest for name, digest in digests.items() if not name.startswith(("400", "dropout"))}
         self.assertEqual(len(short), 1, digests)
+        self.assertFalse(dropout & short)  # it drops something
         self.assertEqual(digests["400 steps, undisturbed"], digests["400 steps, worker killed"])
         self.assertNotIn(digests["400 steps, undisturbed"], short)  # the check can fail
 

@@ -8,8 +8,14 @@
 namespace ballast {
 namespace {
 
-constexpr GptConfig kConfig{
-    .layers = 2, .heads = 3, .channels = 15, .context = 140, .vocabulary = 23};
+// Dropout acts in training alone.
+constexpr GptConfig kConfig{.layers = 2,
+                            .heads = 3,
+                            .channels = 15,
+                            .context = 140,
+                            .vocabulary = 23,
+                            .activation = Gelu::kExact,
+                            .dropout = 0.2};
 
 class DecoderTest : public testing::Test {
  protected:

@@ -19,6 +19,22 @@ namespace {
 constexpr GptConfig kOdd{.layers = 2, .heads = 3, .channels = 15, .context = 7, .vocabulary = 23};
 constexpr GptConfig kWide{
     .layers = 2, .heads = 4, .channels = 64, .context = 80, .vocabulary = 256};
+constexpr DropoutKey kKey{.seed = 5, .step = 7, .microbatch = 2};
+
+GptConfig with_dropout(GptConfig config) {
+  config.dropout = 0.2;
+  return config;
+}
+
+GptConfig exact(GptConfig config) {
+  config.activation = Gelu::kExact;
+  return config;
+}
+
+GptConfig recomputed(GptConfig config) {
+  config.recompute = true;
+  return config;
+}
 
 struct Problem {
   explicit Problem(const GptConfig& config, uint32_t count = 3) : sequences(count) {
@@ -43,7 +59,7 @@ struct Problem {
 // Forward, then backward.
 Result<LossSum> train(Gpt& model, Problem& problem, const NeedFunction& need = {},
                       const RangeFunction& final = {}) {
-  auto sum = model.forward(problem.parameters, problem.tokens, problem.targets, need);
+  auto sum = model.forward(problem.parameters, problem.tokens, problem.targets, need, kKey);
   if (sum) {
     model.backward(problem.gradients, final);
   }
@@ -69,24 +85,64 @@ Outcome run(const GptConfig& config, size_t threads, const KernelTable& kernels)
 }
 
 TEST(Gpt, LossAndGradientsMatchTheReference) {
-  Problem problem(kOdd);
-  ThreadPool pool(2);
-  Gpt model(kOdd, problem.sequences, {&pool, &best_kernels()});
-  const auto sum = train(model, problem);
-  ASSERT_TRUE(sum);
-  const auto loss = [&](const reference::Numbers& at) {
-    return reference::gpt_loss(kOdd, problem.layout, at, problem.tokens, problem.targets);
-  };
-  const auto at = reference::widen(problem.parameters);
-  EXPECT_NEAR(sum->loss, loss(at), 1e-5 * sum->loss);
-  EXPECT_EQ(sum->tokens, problem.tokens.size());
-  for (const Tensor& tensor : problem.layout.tensors) {
-    const uint64_t stride = 1 + tensor.elements / 8;
-    for (uint64_t i = 0; i < tensor.elements; i += stride) {
-      const double expected = reference::slope(loss, at, tensor.offset + i);
-      ASSERT_NEAR(problem.gradients[tensor.offset + i], expected, 2e-4 * (1 + std::abs(expected)))
-          << tensor.name << " element " << i;
+  for (const GptConfig& config :
+       {kOdd, with_dropout(kOdd), exact(kOdd), recomputed(with_dropout(kOdd))}) {
+    Problem problem(config);
+    ThreadPool pool(2);
+    Gpt model(config, problem.sequences, {&pool, &best_kernels()});
+    const auto sum = train(model, problem);
+    ASSERT_TRUE(sum);
+    const std::optional<DropoutKey> key = config.dropout > 0 ? std::optional(kKey) : std::nullopt;
+    const auto loss = [&](const reference::Numbers& at) {
+      return reference::gpt_loss(config, problem.layout, at, problem.tokens, problem.targets, key);
+    };
+    const auto at = reference::widen(problem.parameters);
+    EXPECT_NEAR(sum->loss, loss(at), 1e-5 * sum->loss);
+    EXPECT_EQ(sum->tokens, problem.tokens.size());
+    for (const Tensor& tensor : problem.layout.tensors) {
+      const uint64_t stride = 1 + tensor.elements / 8;
+      for (uint64_t i = 0; i < tensor.elements; i += stride) {
+        const double expected = reference::slope(loss, at, tensor.offset + i);
+        ASSERT_NEAR(problem.gradients[tensor.offset + i], expected, 2e-4 * (1 + std::abs(expected)))
+            << tensor.name << " element " << i;
+      }
     }
+  }
+}
+
+TEST(Gpt, DropoutActsInTrainingAloneAndDependsOnItsKey) {
+  const GptConfig config = with_dropout(kOdd);
+  Problem problem(config);
+  ThreadPool pool(2);
+  Gpt plain(kOdd, problem.sequences, {&pool, &best_kernels()});
+  Gpt dropping(config, problem.sequences, {&pool, &best_kernels()});
+  const auto loss = [&](Gpt& model, const std::optional<DropoutKey>& key) {
+    return model.forward(problem.parameters, problem.tokens, problem.targets, {}, key)->loss;
+  };
+  EXPECT_EQ(loss(dropping, std::nullopt), loss(plain, kKey));
+  const double first = loss(dropping, kKey);
+  EXPECT_EQ(first, loss(dropping, kKey));
+  DropoutKey other = kKey;
+  other.microbatch = 3;
+  EXPECT_NE(first, loss(dropping, other));
+  EXPECT_NE(first, loss(dropping, std::nullopt));
+}
+
+// The same bits, with the memory of one layer and of the stream between layers.
+TEST(Gpt, RecomputingChangesNoBitAndSavesMemory) {
+  for (GptConfig config : {kOdd, with_dropout(kWide)}) {
+    config.layers = 6;
+    EXPECT_TRUE(run(config, 2, best_kernels()) == run(recomputed(config), 2, best_kernels()));
+    ThreadPool pool(1);
+    const auto activations = [&](const GptConfig& of) {
+      return static_cast<double>(Gpt(of, 3, {&pool, &best_kernels()}).memory().activations);
+    };
+    EXPECT_LT(activations(recomputed(config)), 0.45 * activations(config));
+    GptConfig deeper = config;
+    deeper.layers += 2;
+    const double stream = 3.0 * config.context * config.channels * sizeof(float);
+    EXPECT_NEAR(activations(recomputed(deeper)) - activations(recomputed(config)), 2 * stream,
+                0.5 * stream);
   }
 }
 
@@ -140,7 +196,7 @@ TEST(Gpt, EveryElementOfTheGradientIsSetAndPaddingIsZero) {
 }
 
 TEST(Gpt, BitsDoNotDependOnThreadsOrKernelTable) {
-  for (const GptConfig& config : {kOdd, kWide}) {
+  for (const GptConfig& config : {kOdd, kWide, exact(with_dropout(kWide))}) {
     const Outcome expected = run(config, 1, best_kernels());
     for (const size_t threads : {2u, 3u, 4u}) {
       EXPECT_TRUE(run(config, threads, best_kernels()) == expected) << threads << " threads";

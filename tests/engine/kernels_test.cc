@@ -29,10 +29,20 @@ Floats everything(const KernelTable& kernels, size_t columns) {
   keep(out);
   kernels.column_sums(a.data(), kRows, columns, 0, columns, out.data());
   keep(out);
-  kernels.gelu_forward(a.data(), out.data(), count);
-  keep(out);
-  out = b;
-  kernels.gelu_backward(a.data(), out.data(), count);
+  for (const auto forward : {kernels.gelu_tanh_forward, kernels.gelu_exact_forward}) {
+    forward(a.data(), out.data(), count);
+    keep(out);
+  }
+  for (const auto backward : {kernels.gelu_tanh_backward, kernels.gelu_exact_backward}) {
+    out = b;
+    backward(a.data(), out.data(), count);
+    keep(out);
+  }
+  const DropoutMask mask{.key = {1, 2}, .nonce = 3, .site = 4, .threshold = 20000, .scale = 1.5F};
+  kernels.dropout(
+      mask,
+      {.first_row = 9, .first_column = 128, .rows = kRows, .columns = columns, .stride = columns},
+      a.data(), out.data());
   keep(out);
   Floats mean(kRows);
   Floats scale(kRows);
@@ -99,6 +109,22 @@ TEST(Kernels, ExponentialIsAccurateDownToSubnormals) {
     best_kernels().attention_block_forward({scores, 1, 1, 1, 1, 1.0F}, maximum, sum, decay);
     const double expected = std::exp(static_cast<double>(below));
     ASSERT_NEAR(scores[0], expected, 2.5e-7 * expected + 1.5e-45) << below;
+  }
+}
+
+// The share of the normal distribution below x, as exact gelu sees it; the bounds of
+// kernels/gelu.h.
+TEST(Kernels, NormalDistributionIsAccurate) {
+  for (int i = -12000; i <= 12000; ++i) {
+    const float x = static_cast<float>(i) * 0.001F + 0.0003F;
+    float out[1] = {};
+    best_kernels().gelu_exact_forward(&x, out, 1);
+    const double expected = 0.5 * std::erfc(-static_cast<double>(x) / std::sqrt(2.0));
+    const double found = out[0] / static_cast<double>(x);
+    ASSERT_NEAR(found, expected, 2.5e-7) << x;
+    if (x < 0) {
+      ASSERT_NEAR(found / expected, 1, 5e-7 * (1 + x * x)) << x;
+    }
   }
 }
 

@@ -2,6 +2,7 @@
 // differences of that reference. The scalar whose gradient is taken is sum(out * direction).
 #include "services/engine/operations.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -230,23 +231,96 @@ TEST_P(Operations, AttentionSurvivesLargeScores) {
 }
 
 TEST_P(Operations, Gelu) {
-  Floats in = normal_floats(1003, 1, 3);
-  in[0] = 0;
-  in[1] = 60;
-  in[2] = -60;
-  Floats out(in.size(), kGarbage);
-  gelu_forward(compute_, in.size(), in.data(), out.data());
-  expect_near(out, reference::gelu(widen(in)), 1e-6);
+  for (const Gelu form : {Gelu::kTanh, Gelu::kExact}) {
+    Floats in = normal_floats(1003, 1, 3);
+    in[0] = 0;
+    in[1] = 60;
+    in[2] = -60;
+    Floats out(in.size(), kGarbage);
+    gelu_forward(compute_, form, in.size(), in.data(), out.data());
+    expect_near(out, reference::gelu(form, widen(in)), 1e-6);
 
-  const Floats direction = normal_floats(in.size(), 2);
-  Floats gradient = direction;
-  gelu_backward(compute_, in.size(), in.data(), gradient.data());
-  for (size_t i = 0; i < in.size(); ++i) {
-    const double expected =
-        reference::slope([](const Numbers& at) { return reference::gelu(at)[0]; }, {in[i]}, 0) *
-        direction[i];
-    ASSERT_NEAR(gradient[i], expected, 1e-5) << "at " << in[i];
+    const Floats direction = normal_floats(in.size(), 2);
+    Floats gradient = direction;
+    gelu_backward(compute_, form, in.size(), in.data(), gradient.data());
+    for (size_t i = 0; i < in.size(); ++i) {
+      const double expected =
+          reference::slope([&](const Numbers& at) { return reference::gelu(form, at[0]); }, {in[i]},
+                           0) *
+          direction[i];
+      ASSERT_NEAR(gradient[i], expected, 1e-5) << "at " << in[i];
+    }
   }
+}
+
+constexpr DropoutKey kKey{.seed = 0x123456789abcdefULL, .step = 1ULL << 40, .microbatch = 3};
+
+TEST_P(Operations, Dropout) {
+  for (const size_t columns : {1u, 15u, 64u, 65u, 200u}) {
+    for (const double probability : {0.0, 0.1, 0.5, 0.99999999}) {
+      const size_t rows = 37;
+      const DropoutMask mask = dropout_mask(kKey, 5, probability);
+      const Floats in = normal_floats(rows * columns, 1);
+      const Numbers expected = reference::dropout(widen(in), columns, mask);
+      Floats out(in.size(), kGarbage);
+      dropout_apply(compute_, mask, rows, columns, in.data(), out.data());
+      expect_near(out, expected, 1e-6);
+      Floats in_place = in;  // as backward does with a gradient: dropout is linear
+      dropout_apply(compute_, mask, rows, columns, in_place.data(), in_place.data());
+      EXPECT_EQ(in_place, out);
+      EXPECT_EQ(probability == 0, in == out);
+    }
+  }
+}
+
+TEST_P(Operations, DropoutDropsItsShareAndOtherKeysDropOthers) {
+  constexpr size_t kRows = 512;
+  constexpr size_t kColumns = 256;
+  const Floats ones(kRows * kColumns, 1.0F);
+  const auto draw = [&](const DropoutKey& key, uint32_t site) {
+    Floats out(ones.size());
+    dropout_apply(compute_, dropout_mask(key, site, 0.25), kRows, kColumns, ones.data(),
+                  out.data());
+    return out;
+  };
+  const Floats first = draw(kKey, 0);
+  const auto dropped = static_cast<double>(std::count(first.begin(), first.end(), 0.0F));
+  const double count = kRows * kColumns;
+  EXPECT_NEAR(dropped / count, 0.25, 4 * std::sqrt(0.25 * 0.75 / count));
+  DropoutKey seed = kKey;
+  seed.seed ^= 1ULL << 63;
+  DropoutKey step = kKey;
+  step.step ^= 1ULL << 63;
+  DropoutKey microbatch = kKey;
+  microbatch.microbatch++;
+  for (const Floats& other : {draw(kKey, 1), draw(seed, 0), draw(step, 0), draw(microbatch, 0)}) {
+    double both = 0;
+    for (size_t i = 0; i < first.size(); ++i) both += first[i] == 0 && other[i] == 0;
+    EXPECT_NEAR(both / count, 0.0625, 4 * std::sqrt(0.0625 * 0.9375 / count));
+  }
+  EXPECT_EQ(first, draw(kKey, 0));
+}
+
+TEST_P(Operations, AttentionWithDropout) {
+  const BatchShape shape{2, 133};
+  const DropoutMask mask = dropout_mask(kKey, 1, 0.3);
+  const Attention op{.heads = 3, .channels = 15, .dropout = &mask};
+  const Floats qkv = normal_floats(shape.rows() * 3 * op.channels, 1);
+  const auto reference_out = [&](const Numbers& at) {
+    return reference::attention(at, shape.length, op.heads, op.channels, mask);
+  };
+  Floats out(shape.rows() * op.channels, kGarbage);
+  Floats maximum(op.heads * shape.rows());
+  Floats inverse_sum(op.heads * shape.rows());
+  attention_forward(compute_, shape, op, qkv.data(), out.data(), maximum.data(),
+                    inverse_sum.data());
+  expect_near(out, reference_out(widen(qkv)), 1e-5);
+  const Floats direction = normal_floats(out.size(), 2);
+  Floats gradient(qkv.size(), kGarbage);
+  attention_backward(compute_, shape, op, qkv.data(), out.data(), maximum.data(),
+                     inverse_sum.data(), direction.data(), gradient.data());
+  expect_slopes([&](const Numbers& at) { return dot(reference_out(at), direction); }, qkv, gradient,
+                1 + qkv.size() / 40);
 }
 
 TEST_P(Operations, Residual) {

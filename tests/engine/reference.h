@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "services/engine/gpt.h"
@@ -71,15 +72,40 @@ inline Numbers linear(const Numbers& in, const Numbers& weight, const Numbers& b
   return out;
 }
 
-inline Numbers gelu(const Numbers& in) {
+inline double gelu(Gelu form, double x) {
+  if (form == Gelu::kExact) return 0.5 * x * std::erfc(-x / std::sqrt(2.0));
+  return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+}
+
+inline Numbers gelu(Gelu form, const Numbers& in) {
   Numbers out(in);
   for (double& x : out) {
-    x = 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
+    x = gelu(form, x);
   }
   return out;
 }
 
-inline Numbers attention(const Numbers& qkv, size_t length, size_t heads, size_t channels) {
+inline double dropout_factor(const DropoutMask& mask, size_t row, size_t column) {
+  const size_t within = column % 64;
+  const auto counter = static_cast<uint32_t>(column / 64 * 8 + column % 16 / 2);
+  const PhiloxCounter words = philox({counter, static_cast<uint32_t>(row), mask.site, mask.nonce},
+                                     {mask.key[0], mask.key[1]});
+  const uint32_t word = words[column % 2 + (within >= 32 ? 2 : 0)];
+  const uint32_t draw = within / 16 % 2 == 0 ? word & 0xffff : word >> 16;
+  return draw < mask.threshold ? 0.0 : double{mask.scale};
+}
+
+// [rows, columns]; without a mask nothing is dropped.
+inline Numbers dropout(const Numbers& in, size_t columns, const std::optional<DropoutMask>& mask) {
+  Numbers out(in);
+  for (size_t i = 0; mask && i < out.size(); ++i) {
+    out[i] *= dropout_factor(*mask, i / columns, i % columns);
+  }
+  return out;
+}
+
+inline Numbers attention(const Numbers& qkv, size_t length, size_t heads, size_t channels,
+                         const std::optional<DropoutMask>& mask = std::nullopt) {
   const size_t rows = qkv.size() / (3 * channels);
   const size_t size = channels / heads;
   Numbers out(rows * channels, 0.0);
@@ -97,7 +123,9 @@ inline Numbers attention(const Numbers& qkv, size_t length, size_t heads, size_t
         weights.push_back(std::exp(dot / std::sqrt(static_cast<double>(size))));
         total += weights.back();
       }
+      const size_t mask_row = (r / length * heads + h) * length + r % length;
       for (size_t k = first; k <= r; ++k) {
+        weights[k - first] *= mask ? dropout_factor(*mask, mask_row, k - first) : 1.0;
         for (size_t c = 0; c < size; ++c) {
           out[r * channels + h * size + c] +=
               weights[k - first] / total * qkv[k * 3 * channels + 2 * channels + h * size + c];
@@ -143,7 +171,14 @@ inline double head_loss(const Numbers& in, const Numbers& table, size_t channels
 
 // The stream that leaves the last norm, [rows, channels].
 inline Numbers gpt_body(const GptConfig& config, const Layout& layout, const Numbers& parameters,
-                        const std::vector<uint32_t>& tokens, size_t length) {
+                        const std::vector<uint32_t>& tokens, size_t length,
+                        const std::optional<DropoutKey>& key = std::nullopt) {
+  const size_t channels = config.channels;
+  uint32_t site = 0;  // in the order in which they are met
+  const auto next_mask = [&]() -> std::optional<DropoutMask> {
+    if (!key) return std::nullopt;
+    return dropout_mask(*key, site++, config.dropout);
+  };
   size_t next = 0;
   const auto take = [&] {
     const Tensor& tensor = layout.tensors[next++];
@@ -159,21 +194,23 @@ inline Numbers gpt_body(const GptConfig& config, const Layout& layout, const Num
     return linear(in, weight, take());
   };
   const Numbers token_table = take();
-  Numbers x = embedding(tokens, length, config.channels, token_table, take());
+  Numbers x = embedding(tokens, length, channels, token_table, take());
+  x = dropout(x, channels, next_mask());
   for (uint32_t layer = 0; layer < config.layers; ++layer) {
-    const Numbers mixed = attention(project(norm(x)), length, config.heads, config.channels);
-    x = add(x, project(mixed));
-    const Numbers wide = gelu(project(norm(x)));
-    x = add(x, project(wide));
+    const Numbers mixed = attention(project(norm(x)), length, config.heads, channels, next_mask());
+    x = add(x, dropout(project(mixed), channels, next_mask()));
+    const Numbers wide = gelu(config.activation, project(norm(x)));
+    x = add(x, dropout(project(wide), channels, next_mask()));
   }
   return norm(x);
 }
 
 inline double gpt_loss(const GptConfig& config, const Layout& layout, const Numbers& parameters,
-                       const std::vector<uint32_t>& tokens, const std::vector<uint32_t>& targets) {
+                       const std::vector<uint32_t>& tokens, const std::vector<uint32_t>& targets,
+                       const std::optional<DropoutKey>& key = std::nullopt) {
   const Numbers table(parameters.begin(),
                       parameters.begin() + static_cast<ptrdiff_t>(layout.tensors[0].elements));
-  return head_loss(gpt_body(config, layout, parameters, tokens, config.context), table,
+  return head_loss(gpt_body(config, layout, parameters, tokens, config.context, key), table,
                    config.channels, targets);
 }
 

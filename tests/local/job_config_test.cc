@@ -16,9 +16,10 @@ namespace {
 api::TrainingJob some_job() {
   return *api::read_training_job_yaml(
       "apiVersion: ballast.dev/v1alpha1\nkind: TrainingJob\nmetadata: {name: tiny, uid: u-1}\n"
-      "spec:\n  data: {train: [/a, /b], maskDocumentStarts: true}\n  training: {steps: 30, "
-      "optimizer: {name: sgd, "
-      "learningRate: \"0.5\", momentum: \"0.9\"}}\n"
+      "spec:\n  model: {activation: gelu, dropout: \"0.25\"}\n"
+      "  data: {train: [/a, /b], maskDocumentStarts: true}\n"
+      "  training: {steps: 30, recompute: true, optimizer: {name: sgd, learningRate: \"0.5\", "
+      "momentum: \"0.9\"}}\n"
       "  checkpoint: {path: /c}\n");
 }
 
@@ -27,6 +28,9 @@ TEST(JobConfig, CarriesTheWholeSpec) {
   EXPECT_EQ(config.name(), "tiny");
   EXPECT_EQ(config.uid(), "u-1");
   EXPECT_EQ(config.data().train(1), "/b");
+  EXPECT_EQ(config.model().activation(), "gelu");
+  EXPECT_EQ(config.model().dropout(), 0.25);
+  EXPECT_TRUE(config.training().recompute());
   EXPECT_TRUE(config.data().mask_document_starts());
   EXPECT_EQ(config.training().steps(), 30U);
   EXPECT_EQ(config.training().optimizer().momentum(), 0.9);

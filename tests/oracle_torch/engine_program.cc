@@ -90,9 +90,33 @@ void linear(const Case& c) {
   c.files.write("bias_gradient", bias_gradient);
 }
 
+// Percent.
+DropoutMask mask_of(size_t percent) {
+  return dropout_mask({.seed = 11, .step = 12, .microbatch = 13}, 14,
+                      static_cast<double>(percent) / 100);
+}
+
+// Also what the mask multiplies with.
+void dropout(const Case& c) {
+  const size_t rows = c.numbers[0];
+  const size_t columns = c.numbers[1];
+  const DropoutMask mask = mask_of(c.numbers[2]);
+  const Floats in = c.files.floats("in", rows * columns);
+  Floats gradient = c.files.floats("out_gradient", in.size());
+  Floats out(in.size());
+  Floats factors(in.size(), 1.0F);
+  dropout_apply(c.compute, mask, rows, columns, in.data(), out.data());
+  dropout_apply(c.compute, mask, rows, columns, gradient.data(), gradient.data());
+  dropout_apply(c.compute, mask, rows, columns, factors.data(), factors.data());
+  c.files.write("factors", factors);
+  c.files.write("out", out);
+  c.files.write("in_gradient", gradient);
+}
+
 void attention(const Case& c) {
   const BatchShape shape{c.numbers[0], c.numbers[1]};
-  const Attention op{c.numbers[2], c.numbers[3]};
+  const DropoutMask mask = mask_of(c.numbers[4]);
+  const Attention op{c.numbers[2], c.numbers[3], c.numbers[4] > 0 ? &mask : nullptr};
   const Floats qkv = c.files.floats("qkv", shape.rows() * 3 * op.channels);
   const Floats out_gradient = c.files.floats("out_gradient", shape.rows() * op.channels);
   Floats out(out_gradient.size());
@@ -108,11 +132,12 @@ void attention(const Case& c) {
 }
 
 void gelu(const Case& c) {
+  const Gelu form = c.numbers[1] == 0 ? Gelu::kTanh : Gelu::kExact;
   const Floats in = c.files.floats("in", c.numbers[0]);
   Floats gradient = c.files.floats("out_gradient", c.numbers[0]);
   Floats out(in.size());
-  gelu_forward(c.compute, in.size(), in.data(), out.data());
-  gelu_backward(c.compute, in.size(), in.data(), gradient.data());
+  gelu_forward(c.compute, form, in.size(), in.data(), out.data());
+  gelu_backward(c.compute, form, in.size(), in.data(), gradient.data());
   c.files.write("out", out);
   c.files.write("in_gradient", gradient);
 }
@@ -155,13 +180,11 @@ struct Operation {
 };
 
 int run(const std::vector<std::string>& arguments) {
-  static const std::map<std::string, Operation> operations = {{"embedding", {embedding, 5}},
-                                                              {"layer_norm", {layer_norm, 2}},
-                                                              {"linear", {linear, 3}},
-                                                              {"attention", {attention, 4}},
-                                                              {"gelu", {gelu, 1}},
-                                                              {"residual", {residual, 1}},
-                                                              {"head", {head, 3}}};
+  static const std::map<std::string, Operation> operations = {
+      {"embedding", {embedding, 5}}, {"layer_norm", {layer_norm, 2}},
+      {"linear", {linear, 3}},       {"attention", {attention, 5}},
+      {"dropout", {dropout, 3}},     {"gelu", {gelu, 2}},
+      {"residual", {residual, 1}},   {"head", {head, 3}}};
   if (arguments.size() < 2) give_up("usage: oracle_engine OPERATION FOLDER NUMBER...");
   const auto found = operations.find(arguments[0]);
   if (found == operations.end()) give_up("no operation " + arguments[0]);

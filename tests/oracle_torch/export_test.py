@@ -74,6 +74,8 @@ def define_tests():
                              ([], [], []))  # fmt: skip
             theirs = AutoTokenizer.from_pretrained(directory)
             self.check_logits(checkpoint, model, directory)
+            self.assertEqual({model.config.embd_pdrop, model.config.attn_pdrop, model.config.resid_pdrop},
+                             {0.1 if tokenizer == "byte" else 0.0})  # fmt: skip
             self.check_text(checkpoint, model, theirs, text)
             return theirs
 
@@ -82,7 +84,8 @@ def define_tests():
             shape = [config[key] for key in ("n_layer", "n_head", "n_embd", "n_positions", "vocab_size")]
             tokens = self.tokens(3, shape[3], below=shape[4])
             self.give(parameters=self.arena(checkpoint), tokens=tokens, targets=tokens)
-            self.ours("oracle_model", self.folder, *shape, 3)
+            ours = {"gelu_new": "geluTanh", "gelu": "gelu"}[config["activation_function"]]
+            self.ours("oracle_model", self.folder, *shape, 3, ours, 0, 0)
             with torch.no_grad():
                 logits = model(tokens).logits
             self.assert_near("logits", self.take("logits", *logits.shape), logits, 1e-4)
@@ -102,7 +105,8 @@ def define_tests():
             self.assertEqual(done.stdout.decode(), expected + "\n")
 
         def test_byte(self):
-            tokenizer = self.check("byte", "the quick ")
+            exact = self.set(model__activation="gelu", model__dropout="'0.1'", training__recompute="true")
+            tokenizer = self.check("byte", "the quick ", *exact)
             text = CHARACTERS * 3 + "  \t"
             self.assertEqual(tokenizer(text)["input_ids"], list(text.encode()))
 

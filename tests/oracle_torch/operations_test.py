@@ -52,27 +52,44 @@ class Operations(OracleTest):
                 lambda x, weight, bias: x @ weight + bias,
             )
 
+    def factors(self, rows, columns, percent):
+        """What our mask multiplies with, so that PyTorch can do the same."""
+        zeros = torch.zeros(rows, columns)
+        self.give(**{"in": zeros, "out_gradient": zeros})
+        self.ours("oracle_engine", "dropout", self.folder, rows, columns, percent)
+        return self.take("factors", rows, columns)
+
+    def test_dropout(self):
+        for rows, columns, percent in [(1, 1, 0), (7, 5, 50), (37, 65, 10), (128, 384, 30)]:
+            factors = self.factors(rows, columns, percent)
+            self.assertTrue(((factors == 0) | ((factors - 100 / (100 - percent)).abs() < 1e-4)).all())
+            self.compare("dropout", (rows, columns, percent), {"in": self.normal(rows, columns)},
+                         lambda x, factors=factors: x * factors)
+
     def test_attention(self):
-        def attention(qkv, heads):
+        def attention(qkv, heads, factors):
             sequences, length, width = qkv.shape
             size = width // 3 // heads
             query, key, value = (part.reshape(sequences, length, heads, size).transpose(1, 2)
                                  for part in qkv.chunk(3, dim=2))
             scores = query @ key.transpose(2, 3) / size**0.5
             hidden = torch.ones(length, length, dtype=torch.bool).triu(1)
-            mixed = scores.masked_fill(hidden, float("-inf")).softmax(dim=3) @ value
+            mixed = (scores.masked_fill(hidden, float("-inf")).softmax(dim=3) * factors) @ value
             return mixed.transpose(1, 2).reshape(sequences, length, heads * size)
 
-        for sequences, length, heads, channels in [(1, 1, 1, 1), (2, 7, 3, 15), (1, 65, 2, 34), (2, 130, 4, 64),
-                                                   (1, 256, 6, 384)]:
-            self.compare("attention", (sequences, length, heads, channels),
-                         {"qkv": self.normal(sequences, length, 3 * channels)},
-                         lambda qkv, heads=heads: attention(qkv, heads))
+        for shape in [(1, 1, 1, 1), (2, 7, 3, 15), (1, 65, 2, 34), (2, 130, 4, 64), (1, 256, 6, 384)]:
+            for percent in (0, 20):
+                sequences, length, heads, channels = shape
+                factors = self.factors(sequences * heads * length, length, percent)
+                factors = factors.reshape(sequences, heads, length, length)
+                self.compare("attention", (*shape, percent), {"qkv": self.normal(sequences, length, 3 * channels)},
+                             lambda qkv, heads=heads, factors=factors: attention(qkv, heads, factors))
 
     def test_gelu(self):
-        for count in (1, 17, 10007):
-            self.compare("gelu", (count,), {"in": self.normal(count, deviation=3)},
-                         lambda x: F.gelu(x, approximate="tanh"))
+        for form, approximate in enumerate(("tanh", "none")):
+            for count in (1, 17, 10007):
+                self.compare("gelu", (count, form), {"in": self.normal(count, deviation=3)},
+                             lambda x, approximate=approximate: F.gelu(x, approximate=approximate))
 
     def test_residual(self):
         for count in (1, 10007):

@@ -4,8 +4,14 @@ import torch
 import torch.nn.functional as F
 
 
-def gpt(parameters, layers, heads, tokens):
-    """The logits, [sequences, length, vocabulary]."""
+def gpt(parameters, layers, heads, tokens, approximate="tanh", factors=None):
+    """The logits, [sequences, length, vocabulary]. `factors`: what dropout multiplies with, in the order in which it
+    acts: the embedding, then for each layer attention's probabilities and both branches.
+    """
+    left = iter(factors or [])
+
+    def drop(x):
+        return x * next(left).reshape(x.shape) if factors else x
 
     def norm(x, name):
         return F.layer_norm(x, x.shape[2:], parameters[f"{name}.weight"], parameters[f"{name}.bias"])
@@ -19,13 +25,13 @@ def gpt(parameters, layers, heads, tokens):
         query, key, value = parts
         scores = query @ key.transpose(2, 3) / query.shape[3] ** 0.5
         hidden = torch.ones(length, length, dtype=torch.bool).triu(1)
-        mixed = scores.masked_fill(hidden, float("-inf")).softmax(dim=3) @ value
+        mixed = drop(scores.masked_fill(hidden, float("-inf")).softmax(dim=3)) @ value
         return mixed.transpose(1, 2).reshape(sequences, length, width // 3)
 
-    x = parameters["wte.weight"][tokens] + parameters["wpe.weight"][: tokens.shape[1]]
+    x = drop(parameters["wte.weight"][tokens] + parameters["wpe.weight"][: tokens.shape[1]])
     for layer in range(layers):
         at = f"h.{layer}"
-        x = x + project(attend(project(norm(x, f"{at}.ln_1"), f"{at}.attn.c_attn")), f"{at}.attn.c_proj")
-        wide = F.gelu(project(norm(x, f"{at}.ln_2"), f"{at}.mlp.c_fc"), approximate="tanh")
-        x = x + project(wide, f"{at}.mlp.c_proj")
+        x = x + drop(project(attend(project(norm(x, f"{at}.ln_1"), f"{at}.attn.c_attn")), f"{at}.attn.c_proj"))
+        wide = F.gelu(project(norm(x, f"{at}.ln_2"), f"{at}.mlp.c_fc"), approximate=approximate)
+        x = x + drop(project(wide, f"{at}.mlp.c_proj"))
     return norm(x, "ln_f") @ parameters["wte.weight"].T

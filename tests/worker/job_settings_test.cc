@@ -11,12 +11,14 @@ namespace {
 
 constexpr const char* kGood = R"({
   "name": "tiny", "namespace": "local", "uid": "u-1",
-  "model": {"family": "gpt", "layers": 2, "heads": 2, "embedding": 16, "context": 8},
+  "model": {"family": "gpt", "layers": 2, "heads": 2, "embedding": 16, "context": 8,
+            "activation": "gelu", "dropout": 0.25},
   "data": {"train": ["/data/a.txt", "/data/b"], "validationPercent": 10, "tokenizer": "byte",
            "maskDocumentStarts": true},
   "training": {"steps": "100", "batch": 16, "microbatches": 8, "seed": "18446744073709551615",
                "mode": "synchronous", "optimizer": {"name": "adamw", "learningRate": 0.001},
-               "evaluation": {"everySteps": "10", "batches": 3}, "reproducible": true},
+               "evaluation": {"everySteps": "10", "batches": 3}, "recompute": true,
+               "reproducible": true},
   "servers": {"replicas": 2, "replication": 1}, "workers": {"replicas": 2}
 })";
 
@@ -33,6 +35,9 @@ TEST(ParseJob, TakesWhatAWorkerNeeds) {
   EXPECT_EQ(job->uid, "u-1");
   EXPECT_EQ(job->model.layers, 2u);
   EXPECT_EQ(job->model.channels, 16u);
+  EXPECT_EQ(job->model.activation, Gelu::kExact);
+  EXPECT_EQ(job->model.dropout, 0.25);
+  EXPECT_TRUE(job->model.recompute);
   EXPECT_EQ(job->train, (std::vector<std::string>{"/data/a.txt", "/data/b"}));
   EXPECT_EQ(job->seed, UINT64_MAX);
   EXPECT_TRUE(job->mask_document_starts);
@@ -53,6 +58,9 @@ TEST(ParseJob, NamesWhatIsWrong) {
       {with("\"uid\": \"u-1\"", "\"uid\": \"\""), "uid is empty"},
       {with("\"family\": \"gpt\"", "\"family\": \"rnn\""), "model.family is 'rnn', expected gpt"},
       {with("\"heads\": 2", "\"heads\": 3"), "model.embedding is 16, no multiple of model.heads 3"},
+      {with("\"activation\": \"gelu\"", "\"activation\": \"relu\""),
+       "model.activation is 'relu', expected geluTanh or gelu"},
+      {with("\"dropout\": 0.25", "\"dropout\": 1"), "model.dropout is 1, expected 0 to below 1"},
       {with("[\"/data/a.txt\", \"/data/b\"]", "[]"), "data.train is empty"},
       {with("\"microbatches\": 8", "\"microbatches\": 3"),
        "training.microbatches is 3, expected a power of two"},

@@ -1,4 +1,4 @@
-// Sums of rows and columns, and gelu; kernels.h has the contracts. Each element of the output
+// Sums of rows and columns; kernels.h has the contracts. Each element of the output
 // depends on one fixed order of operations. Stateless; any thread.
 #pragma once
 
@@ -48,33 +48,6 @@ void row_dots(const float* a, const float* b, size_t stride, size_t rows, size_t
     });
     out[r] = sum(total);
   }
-}
-
-// gelu(x) = x / 2 (1 + tanh u) = x s(2u) with the logistic function s and
-// u = sqrt(2/pi) (x + 0.044715 x^3).
-constexpr float kTwiceRootTwoOverPi = 1.59576912160573F;
-constexpr float kCubic = 0.044715F;
-
-inline Vector gelu_gate(Vector x) {
-  const Vector minus_2u = x * (x * x * (-kTwiceRootTwoOverPi * kCubic) - kTwiceRootTwoOverPi);
-  return 1.0F / (1.0F + exponential(minus_2u));
-}
-
-void gelu_forward(const float* in, float* out, size_t count) {
-  for_vectors(count, [=](size_t i, auto part) {
-    const Vector x = load(in + i, part);
-    store(out + i, x * gelu_gate(x), part);
-  });
-}
-
-void gelu_backward(const float* in, float* gradient, size_t count) {
-  for_vectors(count, [=](size_t i, auto part) {
-    const Vector x = load(in + i, part);
-    const Vector gate = gelu_gate(x);
-    const Vector inner = x * x * (3.0F * kCubic * kTwiceRootTwoOverPi) + kTwiceRootTwoOverPi;
-    const Vector slope = gate + x * inner * (gate * (1.0F - gate));
-    store(gradient + i, load(gradient + i, part) * slope, part);
-  });
 }
 
 }  // namespace

@@ -16,10 +16,12 @@ constexpr size_t kBlock = kAttentionBlock;
 // One head of one sequence: where its rows lie.
 struct HeadView {
   size_t first_row = 0;
-  size_t offset = 0;      // of the head's channels within a row of `out`
-  size_t channels = 0;    // of this head
-  size_t stride = 0;      // of `out`; qkv has three times that
-  size_t statistics = 0;  // of the head's first row in row_maximum and inverse_sum
+  size_t offset = 0;       // of the head's channels within a row of `out`
+  size_t channels = 0;     // of this head
+  size_t stride = 0;       // of `out`; qkv has three times that
+  size_t statistics = 0;   // of the head's first row in row_maximum and inverse_sum
+  size_t dropout_row = 0;  // of its first query
+  const DropoutMask* dropout = nullptr;
 
   const float* query(const float* qkv, size_t row) const {
     return qkv + (first_row + row) * 3 * stride + offset;
@@ -38,7 +40,9 @@ HeadView view_of(const BatchShape& shape, const Attention& op, size_t task) {
           .offset = head * channels,
           .channels = channels,
           .stride = op.channels,
-          .statistics = head * shape.rows() + sequence * shape.length};
+          .statistics = head * shape.rows() + sequence * shape.length,
+          .dropout_row = task * shape.length,
+          .dropout = op.dropout};
 }
 
 struct Block {
@@ -67,6 +71,19 @@ void block_products(const Compute& compute, const HeadView& view, Block queries,
                                 .c_stride = kBlock});
 }
 
+// Drops elements of a block of probabilities, or of what multiplies them, in place.
+void drop(const Compute& compute, const HeadView& view, Block queries, Block keys, float* block) {
+  static_assert(kBlock == kDropoutColumns);
+  if (view.dropout == nullptr) return;
+  compute.kernels->dropout(*view.dropout,
+                           {.first_row = view.dropout_row + queries.begin,
+                            .first_column = keys.begin,
+                            .rows = queries.size,
+                            .columns = keys.size,
+                            .stride = kBlock},
+                           block, block);
+}
+
 void forward_queries(const Compute& compute, const HeadView& view, Block queries, size_t length,
                      const float* qkv, float* out, float* row_maximum, float* inverse_sum) {
   alignas(64) float scores[kBlock * kBlock];
@@ -88,6 +105,7 @@ void forward_queries(const Compute& compute, const HeadView& view, Block queries
                                               .visible = queries.begin - keys.begin + 1,
                                               .factor = score_factor(view)},
                                              maximum, sums, decay);
+    drop(compute, view, queries, keys, scores);  // after the sums: those are of all
     if (begin > 0) {
       compute.kernels->scale_rows(rows_out, view.stride, queries.size, view.channels, decay);
     }
@@ -129,6 +147,7 @@ void backward_block(const Compute& compute, const HeadView& view, Block queries,
   block_products(compute, view, queries, keys, query_rows, wide, key_rows, scores);
   block_products(compute, view, queries, keys, out_gradient, view.stride, key_rows + view.stride,
                  gradient);
+  drop(compute, view, queries, keys, gradient);
   const size_t statistics = view.statistics + queries.begin;
   compute.kernels->attention_block_backward({.scores = scores,
                                              .stride = kBlock,
@@ -138,6 +157,7 @@ void backward_block(const Compute& compute, const HeadView& view, Block queries,
                                              .factor = score_factor(view)},
                                             rows.row_maximum + statistics,
                                             rows.inverse_sum + statistics, dots, gradient);
+  drop(compute, view, queries, keys, scores);
   // The diagonal block is the first one that touches these keys, block 0 the first for these
   // queries.
   const float add_to_keys = queries.begin > keys.begin ? 1.0F : 0.0F;
