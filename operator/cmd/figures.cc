@@ -36,6 +36,8 @@ Figures figures_of(const std::vector<local::Sample>& samples) {
   figures.pull = latency_of(workers, "ballast_worker_pull_seconds");
   figures.resident_bytes_of_servers = local::sum_of(servers, "process_resident_memory_bytes");
   figures.resident_bytes_of_workers = local::sum_of(workers, "process_resident_memory_bytes");
+  figures.text_bytes = local::sum_of(workers, "ballast_worker_text_bytes");
+  figures.tokenized_bytes = local::sum_of(workers, "ballast_worker_tokenized_text_bytes");
   return figures;
 }
 

@@ -32,6 +32,8 @@ struct Figures {
   Latency pull;
   double resident_bytes_of_servers = 0;
   double resident_bytes_of_workers = 0;
+  double text_bytes = 0;  // that one of the workers tokenizes, and how much of it is done
+  double tokenized_bytes = 0;
 };
 
 Figures figures_of(const std::vector<local::Sample>& samples);

@@ -63,8 +63,14 @@ PartSeconds ProgressLine::recent_parts() const {
 }
 
 std::string ProgressLine::text() const {
+  const int64_t step = last_ ? last_->report.step : 0;
+  if (step == 0 && tokenizing_.bytes < tokenizing_.of_bytes) {
+    return fmt::format("tokenizing {}%  ({} of {})",
+                       percent(tokenizing_.bytes, tokenizing_.of_bytes),
+                       human_bytes(static_cast<uint64_t>(tokenizing_.bytes)),
+                       human_bytes(static_cast<uint64_t>(tokenizing_.of_bytes)));
+  }
   if (!last_) return "starting";
-  const int64_t step = last_->report.step;
   if (step == 0 || last_->phase != "training") {
     const std::string before = step > 0 ? fmt::format("step {}/{}  ", step, steps_) : "";
     return before + last_->phase +

@@ -20,6 +20,8 @@ class ProgressLine {
 
   void progress(const local::Progress& progress, int64_t now_ms);
   void parts(const PartSeconds& parts, int64_t now_ms);
+  // How much of the text is tokenized, before the first step.
+  void tokenized(double bytes, double of_bytes) { tokenizing_ = {bytes, of_bytes}; }
   // Some segment has fewer replicas than it should.
   void degraded(bool degraded) { degraded_ = degraded; }
 
@@ -42,9 +44,14 @@ class ProgressLine {
   };
   double steps_per_second() const;
   PartSeconds recent_parts() const;
+  struct Tokenizing {
+    double bytes = 0;
+    double of_bytes = 0;
+  };
 
   int64_t steps_;
   bool degraded_ = false;
+  Tokenizing tokenizing_;
   std::optional<local::Progress> last_;
   std::deque<Point> points_;           // of the last seconds
   std::deque<PartPoint> part_points_;  // of the last seconds

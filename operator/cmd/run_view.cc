@@ -154,7 +154,9 @@ void RunView::tick() {
   const int64_t now = clock_.now_ms();
   if (figures_ && now - last_figures_ms_ >= kFiguresEveryMs) {
     last_figures_ms_ = now;
-    line_.parts(figures_().parts, now);
+    const Figures figures = figures_();
+    line_.parts(figures.parts, now);
+    line_.tokenized(figures.tokenized_bytes, figures.text_bytes);
   }
   if (!line_.last() || stopping_) return;
   console_.live(line_.text());

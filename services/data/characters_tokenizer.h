@@ -13,6 +13,7 @@
 
 #include "common/error.h"
 #include "services/data/tokenizer.h"
+#include "services/data/utf8.h"
 
 namespace ballast {
 
@@ -50,6 +51,7 @@ class CharactersTokenizer : public Tokenizer {
   Token document_separator() const override { return 0; }
   Result<size_t> encode(std::string_view text, bool last,
                         std::vector<Token>& tokens) const override;
+  size_t last_cut(std::string_view text) const override { return last_character_begin(text); }
   std::string decode(std::span<const Token> tokens) const override;
   std::vector<TokenizerFile> files() const override;
 

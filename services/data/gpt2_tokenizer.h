@@ -8,6 +8,7 @@
 
 #include "common/mutex.h"
 #include "services/data/gpt2_vocabulary.h"
+#include "services/data/pretokenizer.h"
 #include "services/data/tokenizer.h"
 
 namespace ballast {
@@ -23,6 +24,7 @@ class Gpt2Tokenizer : public Tokenizer {
   Token document_separator() const override { return vocabulary_.end_of_text(); }
   Result<size_t> encode(std::string_view text, bool last,
                         std::vector<Token>& tokens) const override;
+  size_t last_cut(std::string_view text) const override { return last_word_cut(text); }
   std::string decode(std::span<const Token> tokens) const override;
   std::vector<TokenizerFile> files() const override;
 

@@ -101,6 +101,16 @@ size_t first_word(std::string_view text, bool last) {
   return run.previous > 0 ? run.previous : run.position;
 }
 
+// Such a line break is a word of its own: words that begin before it end before it, and it is
+// joined with what follows only where that is white space, too.
+size_t last_word_cut(std::string_view text) {
+  const auto visible = [&](size_t i) { return text[i] > ' ' && text[i] < 0x7f; };
+  for (size_t i = text.size(); i-- > 2;) {
+    if (text[i - 1] == '\n' && visible(i - 2) && visible(i)) return i;
+  }
+  return 0;
+}
+
 std::string unicode_version() {
   UVersionInfo version;
   u_getUnicodeVersion(version);

@@ -19,6 +19,10 @@ inline constexpr size_t kLongestWordBytes = size_t{1} << 20;
 // (never with `last`, never when the text is longer than kLongestWordBytes + 4).
 size_t first_word(std::string_view text, bool last);
 
+// The last place between two words, after the first byte, that can be told from what stands around
+// it: behind a line break between two visible ASCII characters. 0: there is none.
+size_t last_word_cut(std::string_view text);
+
 // "15.0": part of what decides the words.
 std::string unicode_version();
 

@@ -16,7 +16,7 @@
 namespace ballast {
 namespace {
 
-constexpr size_t kChunkBytes = 1u << 20;
+constexpr size_t kChunkBytes = size_t{256} << 10;
 
 class Descriptor {
  public:

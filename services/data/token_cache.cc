@@ -18,7 +18,7 @@
 #include "common/checksum.h"
 #include "common/clock.h"
 #include "common/file.h"
-#include "services/data/text_reader.h"
+#include "services/data/tokenize_corpus.h"
 
 namespace ballast {
 namespace {
@@ -124,30 +124,6 @@ std::string token_cache_key(const Corpus& corpus, const Tokenizer& tokenizer) {
   return to_hex(hash.digest_128());
 }
 
-Result<TokenFileInfo> tokenize_corpus(FileSystem& files, const Corpus& corpus,
-                                      const Tokenizer& tokenizer, const path& name,
-                                      std::stop_token stop) {
-  auto writer =
-      TokenFileWriter::create(files, name, tokenizer.vocabulary_size(), tokenizer.fingerprint());
-  if (!writer) return tl::unexpected<Error>(std::move(writer.error()));
-  std::vector<Token> tokens;  // of one chunk
-  const TakeText take = [&](std::string_view text, bool last) -> Result<size_t> {
-    tokens.clear();
-    auto taken = tokenizer.encode(text, last, tokens);
-    if (!taken) return taken;
-    if (auto done = writer->append(tokens); !done) return tl::unexpected<Error>(done.error());
-    return taken;
-  };
-  const Token separator = tokenizer.document_separator();
-  for (size_t i = 0; i < corpus.files.size(); ++i) {
-    Result<void> done;
-    if (i > 0) done = writer->append({&separator, 1});
-    if (done) done = read_corpus_file(corpus.files[i], stop, take);
-    if (!done) return tl::unexpected<Error>(std::move(done.error()));
-  }
-  return writer->finish(corpus.files.size(), corpus.bytes);
-}
-
 Result<CachedTokens> open_cached_tokens(FileSystem& files, const Corpus& corpus,
                                         const Tokenizer& tokenizer,
                                         const TokenCacheOptions& options) {
@@ -174,7 +150,9 @@ Result<CachedTokens> open_cached_tokens(FileSystem& files, const Corpus& corpus,
   if (auto done = save_tokenizer(files, tokenizer, tokenizer_folder(entry)); !done) {
     return tl::unexpected<Error>(std::move(done.error()));
   }
-  auto made = tokenize_corpus(files, corpus, tokenizer, entry, options.stop);
+  auto made = tokenize_corpus(
+      files, corpus, tokenizer, entry,
+      {.threads = options.threads, .progress = options.progress, .stop = options.stop});
   if (!made) return tl::unexpected<Error>(std::move(made.error()));
   auto file = TokenFile::open(entry);
   if (!file) return tl::unexpected<Error>(std::move(file.error()));

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <stop_token>
 #include <string>
 
@@ -22,6 +23,8 @@ struct TokenCacheOptions {
   std::filesystem::path folder;                // made where it does not exist
   int64_t wait_ms = int64_t{2} * 3600 * 1000;  // for another process that tokenizes
   std::stop_token stop;                        // ends the wait and the tokenizing with kUnavailable
+  size_t threads = 1;                          // that tokenize; see tokenize_corpus.h
+  std::function<void(uint64_t bytes, uint64_t of_bytes)> progress = {};  // of the tokenizing
 };
 
 struct CachedTokens {
@@ -43,10 +46,5 @@ std::filesystem::path tokenizer_folder(const std::filesystem::path& token_file);
 Result<CachedTokens> open_cached_tokens(FileSystem& files, const Corpus& corpus,
                                         const Tokenizer& tokenizer,
                                         const TokenCacheOptions& options);
-
-// Streams the corpus through the tokenizer into a token file; memory does not grow with the text.
-Result<TokenFileInfo> tokenize_corpus(FileSystem& files, const Corpus& corpus,
-                                      const Tokenizer& tokenizer, const std::filesystem::path& path,
-                                      std::stop_token stop);
 
 }  // namespace ballast

@@ -26,6 +26,8 @@ class ByteTokenizer : public Tokenizer {
     return text.size();
   }
 
+  size_t last_cut(std::string_view text) const override { return text.size(); }
+
   std::string decode(std::span<const Token> tokens) const override {
     std::string text;
     text.reserve(tokens.size());

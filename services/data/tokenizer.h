@@ -41,6 +41,10 @@ class Tokenizer {
   // names a character that has no token.
   virtual Result<size_t> encode(std::string_view text, bool last,
                                 std::vector<Token>& tokens) const = 0;
+  // The last place, after the first byte, at which `text` may be cut in two so that both parts have
+  // the tokens that they have in the whole, whatever follows; `text` begins with a token. 0: none
+  // that could be told.
+  virtual size_t last_cut(std::string_view) const { return 0; }
   // Text of tokens, all below vocabulary_size (CHECKed).
   virtual std::string decode(std::span<const Token> tokens) const = 0;
 

@@ -32,6 +32,15 @@ Character first_character(std::string_view text, bool last) {
   return {value, bytes};
 }
 
+// A byte that continues no character begins one, and ASCII ends one, whatever stands around it.
+size_t last_character_begin(std::string_view text) {
+  if (!text.empty() && byte_at(text, text.size() - 1) < 0x80) return text.size();
+  for (size_t i = text.size(); i-- > 1;) {
+    if ((byte_at(text, i) & 0xC0) != 0x80) return i;
+  }
+  return 0;
+}
+
 void append_character(uint32_t value, std::string& text) {
   CHECK(value < kCharacterEnd && (value < 0xD800 || value > 0xDFFF));
   const auto append = [&](uint32_t byte) { text.push_back(static_cast<char>(byte)); };

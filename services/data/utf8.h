@@ -22,6 +22,10 @@ struct Character {
 // cut off at the end is stray bytes.
 Character first_character(std::string_view text, bool last);
 
+// The last place after the first byte at which a character begins, or ends with the text; 0: none
+// that could be told, as only bytes come that may continue one.
+size_t last_character_begin(std::string_view text);
+
 // The bytes that first_character() makes `value` from; it is a code point (no surrogate) or a stray
 // byte (CHECKed).
 void append_character(uint32_t value, std::string& text);

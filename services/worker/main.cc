@@ -10,6 +10,7 @@
 
 #include "common/build_info/build_info.h"
 #include "common/cgroup.h"
+#include "common/clock.h"
 #include "common/exit_code.h"
 #include "common/file.h"
 #include "common/log.h"
@@ -22,6 +23,8 @@
 
 namespace ballast {
 namespace {
+
+constexpr int64_t kTokenizingEveryMs = 2'000;
 
 struct Flags {
   std::string name;
@@ -88,7 +91,23 @@ struct Worker {
   std::unique_ptr<Gpt> model;
 };
 
-Result<Worker> prepare(const Flags& flags) {
+// All CPUs tokenize, however few threads compute: only one worker of a machine does it.
+TokenCacheOptions cache_options(const Flags& flags, const Logger& log, WorkerMetrics& metrics) {
+  TokenCacheOptions cache;
+  cache.folder = flags.cache_folder;
+  cache.threads = static_cast<size_t>(usable_threads());
+  cache.progress = [&log, &metrics, clock = SteadyClock(), told_ms = int64_t{0}](
+                       uint64_t bytes, uint64_t of_bytes) mutable {
+    metrics.tokenized(bytes, of_bytes);
+    if (told_ms == 0 || bytes == of_bytes || clock.now_ms() >= told_ms + kTokenizingEveryMs) {
+      told_ms = clock.now_ms();
+      log.info("tokenizing", {{"bytes", bytes}, {"of_bytes", of_bytes}});
+    }
+  };
+  return cache;
+}
+
+Result<Worker> prepare(const Flags& flags, const Logger& log, WorkerMetrics& metrics) {
   for (const std::string& address : flags.servers) {
     if (auto checked = check_security(flags.security, address); !checked) {
       return tl::unexpected(checked.error());
@@ -106,15 +125,13 @@ Result<Worker> prepare(const Flags& flags) {
   }
   worker.faults = std::move(*faults);
   RealFileSystem files;
-  TokenCacheOptions cache;
-  cache.folder = flags.cache_folder;
   DatasetConfig config;
   config.train = worker.job.train;
   config.tokenizer = worker.job.tokenizer;
   config.vocabulary = worker.job.tokenizer_folder;
   config.validation_percent = worker.job.validation_percent;
   config.context = worker.job.model.context;
-  auto data = Dataset::open(files, config, cache);
+  auto data = Dataset::open(files, config, cache_options(flags, log, metrics));
   if (!data) {
     return tl::unexpected(data.error());
   }
@@ -139,6 +156,7 @@ void log_start(const Logger& log, const Worker& worker, const std::string& numer
                            {"gradient_bytes", plan.gradient},
                            {"partial_sums_bytes", plan.partial_sums},
                            {"activations_bytes", memory.activations},
+                           {"recompute", worker.job.model.recompute},
                            {"logits_bytes", memory.logits}});
   log.info("numerics", {{"fingerprint", numerics},
                         {"kernels", worker.compute.kernels->name},
@@ -209,7 +227,7 @@ ExitCode run(const Flags& flags) {
   if (auto written = write_ready_file(flags, incarnation, (*endpoint)->address()); !written) {
     return end(written.error());
   }
-  auto worker = prepare(flags);
+  auto worker = prepare(flags, log, metrics);
   if (!worker) {
     return end(worker.error());
   }

@@ -62,7 +62,11 @@ WorkerMetrics::WorkerMetrics(Logger log)
       plan_bytes_(prometheus::BuildGauge()
                       .Name("ballast_worker_planned_bytes")
                       .Help("Memory planned at start, by what it holds.")
-                      .Register(*registry_)) {}
+                      .Register(*registry_)),
+      text_bytes_(gauge(*registry_, "ballast_worker_text_bytes",
+                        "Text that this worker tokenizes; 0 where others did, or have done.")),
+      tokenized_text_bytes_(gauge(*registry_, "ballast_worker_tokenized_text_bytes",
+                                  "How much of that text is tokenized.")) {}
 
 void WorkerMetrics::pushed(double seconds, uint64_t bytes) {
   push_latency_.Observe(seconds);
@@ -76,6 +80,11 @@ void WorkerMetrics::pulled(double seconds, uint64_t bytes) {
 
 void WorkerMetrics::fact(std::string_view message, std::string_view detail) {
   log_.info("protocol", {{"what", message}, {"detail", detail}});
+}
+
+void WorkerMetrics::tokenized(uint64_t bytes, uint64_t of_bytes) {
+  text_bytes_.Set(static_cast<double>(of_bytes));
+  tokenized_text_bytes_.Set(static_cast<double>(bytes));
 }
 
 void WorkerMetrics::memory(const ClientPlan& client, const MemoryBytes& engine) {

@@ -26,6 +26,8 @@ class WorkerMetrics : public ClientObserver {
   void pulled(double seconds, uint64_t bytes) override;
   void fact(std::string_view message, std::string_view detail) override;
 
+  // Of the text, while this worker tokenizes it.
+  void tokenized(uint64_t bytes, uint64_t of_bytes);
   void memory(const ClientPlan& client, const MemoryBytes& engine);
   // One turn of the training loop took `seconds`; what the client did not spend was computing.
   void loop_turn(double seconds, const ClientStatistics& statistics);
@@ -55,6 +57,8 @@ class WorkerMetrics : public ClientObserver {
   prometheus::Histogram& pull_latency_;
   prometheus::Histogram& step_latency_;
   prometheus::Family<prometheus::Gauge>& plan_bytes_;
+  prometheus::Gauge& text_bytes_;
+  prometheus::Gauge& tokenized_text_bytes_;
   ClientStatistics before_;
 };
 

@@ -26,6 +26,17 @@ TEST(ProgressLine, BeforeTheFirstStep) {
   EXPECT_FALSE(line.milliseconds_left());
 }
 
+TEST(ProgressLine, TellsHowMuchIsTokenized) {
+  ProgressLine line(100);
+  line.tokenized(256 << 20, 1 << 30);
+  EXPECT_EQ(line.text(), "tokenizing 25%  (256 MiB of 1.00 GiB)");
+  line.tokenized(1 << 30, 1 << 30);
+  EXPECT_EQ(line.text(), "starting");
+  line.tokenized(0, 1 << 30);  // another worker begins late
+  line.progress(at_step(1), 0);
+  EXPECT_EQ(line.text().find("tokenizing"), std::string::npos);
+}
+
 TEST(ProgressLine, TellsSpeedSharesAndTimeLeft) {
   ProgressLine line(100);
   line.progress(at_step(10), 1'000);

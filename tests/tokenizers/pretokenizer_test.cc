@@ -81,6 +81,19 @@ TEST(Pretokenizer, WaitsWhereMoreTextCouldMatter) {
   EXPECT_EQ(first_word("abc\xC3", false), 0u);
 }
 
+TEST(Pretokenizer, CutsBehindLineBreaksThatAreWordsOfTheirOwn) {
+  const struct {
+    std::string text;
+    size_t cut;
+  } rows[] = {
+      {"", 0},       {"a", 0},         {"a\n", 0},     // more white space may follow
+      {"a\nb", 2},   {"a\nb\nc d", 4}, {"a\n\nb", 0},  // two line breaks share words
+      {"a \nb", 0},  {"a\n b", 0},     {"a\n\xC2\xA0", 0}, {"\xC3\xA9\nb", 0},
+      {"it\n's", 3}, {"a\r\nb", 0},
+  };
+  for (const auto& row : rows) EXPECT_EQ(last_word_cut(row.text), row.cut) << row.text;
+}
+
 TEST(Pretokenizer, TheLongestWordEndsTheSameHoweverMuchFollows) {
   for (const std::string unit : {"a", "é", "中", "7", "=", " ", "\n", "👍", "\xFF"}) {
     std::string text;

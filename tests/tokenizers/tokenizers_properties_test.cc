@@ -142,6 +142,24 @@ RC_GTEST_PROP(TokenizerProperty, CutsDoNotShowAndTextComesBack, ()) {
   RC_ASSERT(encode_cut(*tokenizer, text) == tokens);
 }
 
+// Both parts have the tokens that they have in the whole, whatever follows.
+RC_GTEST_PROP(TokenizerProperty, ATokenIsNeverSplitWhereTheTokenizerCuts, ()) {
+  std::string text = draw_bytes();
+  if (*rc::gen::arbitrary<bool>()) text += "x\ny" + draw_bytes();
+  const std::string whole = text + draw_bytes();
+  const auto tokenizer = *rc::gen::arbitrary<bool>() ? draw_gpt2() : characters_for(whole);
+  const size_t cut = tokenizer->last_cut(text);
+  RC_ASSERT(cut <= text.size());
+  RC_CLASSIFY(cut > 0u);
+  if (tokenizer->name() == "characters" && text.size() > 1) {
+    RC_ASSERT(cut > 0u || (static_cast<unsigned char>(text.back()) & 0xC0) == 0x80);
+  }
+  Tokens tokens = *tokenizer->encode_all(std::string_view(whole).substr(0, cut));
+  const Tokens rest = *tokenizer->encode_all(std::string_view(whole).substr(cut));
+  tokens.insert(tokens.end(), rest.begin(), rest.end());
+  RC_ASSERT(tokens == *tokenizer->encode_all(whole));
+}
+
 RC_GTEST_PROP(TokenizerProperty, TheCacheDoesNotShow, ()) {
   const auto warm = draw_gpt2();
   const auto files = warm->files();

@@ -54,6 +54,22 @@ TEST(Utf8, WhatIsCutOffWaitsForMore) {
   }
 }
 
+TEST(Utf8, TheLastBeginOfACharacter) {
+  const struct {
+    std::string text;
+    size_t begin;
+  } rows[] = {{"", 0},
+              {"a", 1},
+              {"\xC3", 0},       // may go on
+              {"a\xC3\xA9", 1},  // ends here, but a look at the first byte is enough
+              {"\xC3\xA9\xC3\xA9", 2},
+              {"\xA9\xA9", 0},
+              {"\xE2\x82\xAC"
+               "b",
+               4}};
+  for (const auto& row : rows) EXPECT_EQ(last_character_begin(row.text), row.begin) << row.text;
+}
+
 TEST(Utf8, Names) {
   EXPECT_EQ(character_name('A'), "U+0041");
   EXPECT_EQ(character_name(0x1F600), "U+1F600");
