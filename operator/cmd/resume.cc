@@ -11,7 +11,12 @@
 #include <thread>
 #include <utility>
 
+#include <fmt/format.h>
+#include <google/protobuf/util/json_util.h>
+
+#include "ballast/v1/job.pb.h"
 #include "common/file.h"
+#include "operator/local/job_config.h"
 #include "services/checkpoint/checkpoint.h"
 
 namespace ballast::cmd {
@@ -56,9 +61,35 @@ std::optional<RunFolderFound> latest_run(const fs::path& base) {
   return latest;
 }
 
+template <typename Value>
+Result<void> same(const char* field, const Value& found, const Value& expected) {
+  if (found == expected) return {};
+  return fail(ErrorCode::kInvalid,
+              fmt::format("--resume: spec.model.{} is {}, but the checkpoint is of a model with {}",
+                          field, found, expected));
+}
+
+Result<void> check_model(const Manifest& manifest, const api::TrainingJob& job) {
+  v1::JobConfig config;
+  google::protobuf::util::JsonParseOptions options;
+  options.ignore_unknown_fields = true;  // a later version may say more
+  if (!google::protobuf::util::JsonStringToMessage(manifest.job_config, &config, options).ok()) {
+    return {};  // an early checkpoint, which does not say: the layout alone is compared
+  }
+  const v1::ModelConfig ours = local::job_config(job).model();
+  const v1::ModelConfig& theirs = config.model();
+  const std::string activation = theirs.activation().empty() ? "geluTanh" : theirs.activation();
+  return same("family", ours.family(), theirs.family())
+      .and_then([&] { return same("layers", ours.layers(), theirs.layers()); })
+      .and_then([&] { return same("heads", ours.heads(), theirs.heads()); })
+      .and_then([&] { return same("embedding", ours.embedding(), theirs.embedding()); })
+      .and_then([&] { return same("context", ours.context(), theirs.context()); })
+      .and_then([&] { return same("activation", ours.activation(), activation); });
+}
+
 }  // namespace
 
-Result<Resume> find_resume(const fs::path& base) {
+Result<Resume> find_resume(const fs::path& base, const api::TrainingJob& job) {
   const auto run = latest_run(base);
   if (!run) {
     return fail(ErrorCode::kNotFound,
@@ -74,6 +105,7 @@ Result<Resume> find_resume(const fs::path& base) {
   }
   const auto manifest = read_manifest(whole->directory);
   if (!manifest) return tl::unexpected(manifest.error());
+  if (auto done = check_model(*manifest, job); !done) return tl::unexpected(done.error());
   resume.job_uid = manifest->job_uid;
   resume.point.checkpoint = whole->directory.string();
   for (const CheckpointEntry& entry : run->entries) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/error.h"
+#include "operator/api/training_job.h"
 #include "operator/local/local_job.h"
 
 namespace ballast::cmd {
@@ -18,8 +19,9 @@ struct Resume {
   std::vector<std::string> passed_over;  // newer checkpoints that are damaged, one line each
 };
 
-// `base`: where the job's runs have their folders. kNotFound: nothing to go on from.
-Result<Resume> find_resume(const std::filesystem::path& base);
+// `base`: where the job's runs have their folders. kNotFound: nothing to go on from. kInvalid: what
+// is there is of another model, which may have parameters of the same shapes.
+Result<Resume> find_resume(const std::filesystem::path& base, const api::TrainingJob& job);
 
 // Held by the run that writes to a folder of checkpoints, until the object goes.
 class CheckpointLock {

@@ -118,7 +118,7 @@ class RunCommand {
       path = (fs::path(path) / run_name(job_.metadata.uid)).string();
       return CheckpointLock::take(path);
     }
-    auto resume = find_resume(path);
+    auto resume = find_resume(path, job_);
     if (!resume) return tl::unexpected(resume.error());
     auto lock = CheckpointLock::take(resume->folder);
     if (!lock) return lock;

@@ -53,9 +53,9 @@ class TokenizeCorpusTest : public testing::Test {
 };
 
 TEST_F(TokenizeCorpusTest, TheFileDoesNotDependOnTheNumberOfThreads) {
-  std::vector<std::string> texts = {some_text(2'000'000, "\n"), "x", some_text(900'000, " \n"),
-                                    some_text(5'000'000, " "),  // no cut for gpt2: one long line
-                                    std::string(3'000'000, '\xA9')};  // none for characters
+  std::vector<std::string> texts = {some_text(600'000, "\n"), "x", some_text(300'000, " \n"),
+                                    some_text(2'500'000, " "),  // no cut for gpt2: one long line
+                                    std::string(2'300'000, '\xA9')};  // none for characters
   CharacterSet characters;
   for (size_t i = 0; i < texts.size(); ++i) {
     write_text(folder_.path() / "text" / std::to_string(i), texts[i]);

@@ -84,6 +84,13 @@ class Checkpoints(EndToEnd):
         other = self.run_job(*self.job(training__optimizer__name="sgd"), "--resume")
         self.assert_fails(other, 1, "adamw", "sgd")
 
+    def test_another_model_cannot_go_on(self):
+        """Also where its parameters have the same shapes."""
+        self.sha256(self.run_job(*self.set(training__steps=5)))
+        for field, value in [("heads", 1), ("activation", "gelu"), ("layers", 1)]:
+            other = self.run_job(*self.set(training__steps=10, **{f"model__{field}": value}), "--resume")
+            self.assert_fails(other, 2, f"spec.model.{field} is {value}, but the checkpoint is of a model with")
+
     def test_nothing_to_go_on_from(self):
         self.assert_fails(self.run_job("--resume"), 2, "--resume", "checkpoint")
 

@@ -3,7 +3,7 @@
 #pragma once
 
 #ifdef __SSE2__
-#include <immintrin.h>
+#include <immintrin.h>  // always inlined: no copy that the linker could keep for another machine
 #endif
 
 #include "services/engine/kernels.h"
