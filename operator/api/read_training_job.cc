@@ -155,6 +155,7 @@ Workers read_workers(FieldReader reader, int64_t microbatches) {
 Checkpoint read_checkpoint(FieldReader reader) {
   Checkpoint checkpoint;
   reader.integer("everySteps", checkpoint.every_steps);
+  reader.integer("everySeconds", checkpoint.every_seconds);
   reader.integer("keep", checkpoint.keep);
   reader.text("path", checkpoint.path);
   reader.finish();

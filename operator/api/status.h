@@ -97,6 +97,10 @@ struct TrainingJobStatus {
   uint64_t plan_number = 0;
   int64_t planned_servers = 0;
   int64_t planned_workers = 0;
+  int64_t planned_steps = 0;
+  int64_t planned_checkpoint_steps = 0;
+  int64_t planned_checkpoint_seconds = 0;
+  bool planned_suspend = false;  // no further step is begun, once a checkpoint is written
   std::map<std::string, RestartStatus> restarts;  // by process name
   ProgressStatus progress;
   std::vector<Condition> conditions;  // at most one of each type, ascending by type

@@ -121,7 +121,11 @@ std::string status_to_json(const TrainingJobStatus& status) {
       {"plan",
        {{"number", status.plan_number},
         {"servers", status.planned_servers},
-        {"workers", status.planned_workers}}},
+        {"workers", status.planned_workers},
+        {"steps", status.planned_steps},
+        {"checkpointEverySteps", status.planned_checkpoint_steps},
+        {"checkpointEverySeconds", status.planned_checkpoint_seconds},
+        {"suspend", status.planned_suspend}}},
       {"restarts", write_restarts(status)},
       {"progress",
        {{"step", status.progress.step},
@@ -149,6 +153,10 @@ Result<TrainingJobStatus> status_from_json(std::string_view text) {
     status.plan_number = in.at("plan").at("number");
     status.planned_servers = in.at("plan").at("servers");
     status.planned_workers = in.at("plan").at("workers");
+    status.planned_steps = in.at("plan").at("steps");
+    status.planned_checkpoint_steps = in.at("plan").at("checkpointEverySteps");
+    status.planned_checkpoint_seconds = in.at("plan").at("checkpointEverySeconds");
+    status.planned_suspend = in.at("plan").at("suspend");
     const json& progress = in.at("progress");
     status.progress = {progress.at("step"),
                        progress.at("loss").is_null() ? 0 : progress.at("loss").get<double>(),

@@ -13,6 +13,7 @@ namespace ballast::api {
 
 inline constexpr const char* kApiVersion = "ballast.dev/v1alpha1";
 inline constexpr const char* kKind = "TrainingJob";
+inline constexpr int64_t kMostServers = 256;
 
 struct Metadata {
   std::string name;
@@ -113,7 +114,8 @@ struct Workers {
 };
 
 struct Checkpoint {
-  int64_t every_steps = 0;  // 0: only at the end
+  int64_t every_steps = 0;    // 0: only at the end
+  int64_t every_seconds = 0;  // likewise, whichever comes first; 0: not by time
   int64_t keep = 3;
   std::string path;  // empty: `ballast run` chooses a folder, a cluster writes none
 

@@ -252,7 +252,7 @@ class Rules {
   void roles() {
     const Servers& servers = spec_.servers;
     const Workers& workers = spec_.workers;
-    const bool servers_count = range("spec.servers.replicas", servers.replicas, 1, 256);
+    const bool servers_count = range("spec.servers.replicas", servers.replicas, 1, kMostServers);
     if (range("spec.servers.replication", servers.replication, 1, 3) && servers_count &&
         servers.replication > servers.replicas) {
       violated({"spec.servers.replication", "spec.servers.replicas"},
@@ -277,6 +277,16 @@ class Rules {
     const std::vector<std::string> bounds = {"spec.workers.replicas", "spec.workers.minReplicas",
                                              "spec.workers.maxReplicas",
                                              "spec.training.microbatches"};
+    const bool microbatches = power_of_two(spec_.training.microbatches);
+    if (count && microbatches && workers.replicas > spec_.training.microbatches) {
+      int64_t enough = spec_.training.microbatches;
+      while (enough < workers.replicas) enough *= 2;
+      return violated(bounds, "found " + std::to_string(workers.replicas) +
+                                  "; expected at most spec.training.microbatches, which is " +
+                                  std::to_string(spec_.training.microbatches) + " (" +
+                                  std::to_string(workers.replicas) + " workers need " +
+                                  std::to_string(enough) + ")");
+    }
     if (count && low && high &&
         (workers.replicas < workers.min_replicas || workers.replicas > workers.max_replicas)) {
       violated(bounds, "found " + std::to_string(workers.replicas) +
@@ -288,6 +298,7 @@ class Rules {
 
   void rest() {
     range("spec.checkpoint.everySteps", spec_.checkpoint.every_steps, 0, kMaxCount);
+    range("spec.checkpoint.everySeconds", spec_.checkpoint.every_seconds, 0, int64_t{1} << 31);
     range("spec.checkpoint.keep", spec_.checkpoint.keep, 1, 1'000'000);
     if (!spec_.checkpoint.path.empty()) path("spec.checkpoint.path", spec_.checkpoint.path);
     range("spec.backoffLimit", spec_.backoff_limit, 0, 1'000'000);

@@ -11,6 +11,7 @@
 #include "operator/cmd/generate_command.h"
 #include "operator/cmd/run_command.h"
 #include "operator/cmd/validate_command.h"
+#include "operator/cmd/wish_command.h"
 
 namespace ballast::cmd {
 namespace {
@@ -95,6 +96,29 @@ void add_export(CLI::App& app, ExportCommandOptions& options) {
   command->add_option("DIR", options.directory, "New or empty folder")->required();
 }
 
+struct WishOptions {
+  ScaleOptions scale;
+  SuspendOptions suspend;
+  SuspendOptions resume{.job = "", .suspend = false};
+  StatusOptions status;
+};
+
+void add_wishes(CLI::App& app, WishOptions& options) {
+  const char* job = "The job's name or file, or the folder of its run";
+  CLI::App* scale = app.add_subcommand("scale", "Change the number of workers or servers of a run");
+  scale->add_option("JOB", options.scale.job, job)->required();
+  scale->add_option("--workers", options.scale.workers, "Workers from the next step on");
+  scale->add_option("--servers", options.scale.servers, "Servers; segments move meanwhile");
+  CLI::App* suspend =
+      app.add_subcommand("suspend", "Write a checkpoint of a run and end its processes");
+  suspend->add_option("JOB", options.suspend.job, job)->required();
+  CLI::App* resume = app.add_subcommand("resume", "Let a suspended run go on");
+  resume->add_option("JOB", options.resume.job, job)->required();
+  CLI::App* status = app.add_subcommand("status", "Tell how a run stands");
+  status->add_option("JOB", options.status.job, job)->required();
+  status->add_flag("--json", options.status.json, "The whole status as JSON");
+}
+
 // A flag that does not exist is the mistake, and not the argument that it left without a place.
 int usage_error(const CLI::App& app, const CLI::ParseError& error) {
   const bool missing = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
@@ -122,6 +146,8 @@ int main_of(int argc, char** argv) {
   add_export(app, exported);
   CheckpointsOptions checkpoints;
   add_checkpoints(app, checkpoints);
+  WishOptions wishes;
+  add_wishes(app, wishes);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -129,6 +155,10 @@ int main_of(int argc, char** argv) {
   }
   if (app.got_subcommand("checkpoints")) return checkpoints_command(checkpoints);
   if (app.got_subcommand("run")) return run_command(run);
+  if (app.got_subcommand("scale")) return scale_command(wishes.scale);
+  if (app.got_subcommand("suspend")) return suspend_command(wishes.suspend);
+  if (app.got_subcommand("resume")) return suspend_command(wishes.resume);
+  if (app.got_subcommand("status")) return status_command(wishes.status);
   if (app.got_subcommand("generate")) return generate_command(generate);
   if (app.got_subcommand("export")) return export_command(exported);
   return validate_command(validate);

@@ -22,6 +22,7 @@ class ProgressLine {
   void parts(const PartSeconds& parts, int64_t now_ms);
   // How much of the text is tokenized, before the first step.
   void tokenized(double bytes, double of_bytes) { tokenizing_ = {bytes, of_bytes}; }
+  void steps(int64_t steps) { steps_ = steps; }
   // Some segment has fewer replicas than it should.
   void degraded(bool degraded) { degraded_ = degraded; }
 

@@ -72,14 +72,13 @@ void make_local(api::TrainingJob& job) {
 // Checkpoints of a run lie in a folder of its own.
 std::string run_name(const std::string& uid) { return "run-" + uid.substr(0, 8); }
 
-Result<api::TrainingJob> read_local_job(const RunOptions& options) {
+Result<api::TrainingJob> read_runnable_job(const RunOptions& options) {
   auto job = read_job_file(options.file, options.overrides);
   if (!job) return job;
   if (job->spec.suspend) {
     return fail(ErrorCode::kInvalid,
                 options.file + ": spec.suspend is true: there is nothing to run");
   }
-  make_local(*job);
   return job;
 }
 
@@ -91,9 +90,11 @@ class RunCommand {
   int run() {
     auto network = parse_network(options_.network);
     if (!network) return refuse(network.error());
-    auto job = read_local_job(options_);
+    auto job = read_runnable_job(options_);
     if (!job) return refuse(job.error());
+    as_read_ = *job;
     job_ = std::move(*job);
+    make_local(job_);
     auto lock = take_checkpoint_folder();
     if (!lock) return refuse(lock.error());
 
@@ -101,8 +102,9 @@ class RunCommand {
     if (!guard) return failed(guard.error());
     auto signals = local::Signals::open();
     if (!signals) return failed(signals.error());
-    const int64_t most = std::max(job_.spec.servers.replicas, job_.spec.workers.replicas) - 1;
-    const size_t longest = decide::process_name(decide::Role::kWorker, most).size();
+    // More may be wished for while it runs.
+    const size_t longest =
+        decide::process_name(decide::Role::kServer, api::kMostServers - 1).size();
     auto folder = local::RunFolder::create(options_.run_folder, longest);
     if (!folder) return refuse(folder.error());
     announce(*folder);
@@ -168,6 +170,7 @@ class RunCommand {
     local_options.server_threads = std::max(1, cpus / static_cast<int>(job_.spec.servers.replicas));
 
     local_options.resume = resume_;
+    local_options.file = local::JobFile{absolute(options_.file), options_.overrides, as_read_};
     local_options.verify_checkpoint = verify_checkpoint;
     local_options.remove_checkpoint = [](const fs::path& directory) {
       RealFileSystem files;
@@ -256,6 +259,7 @@ class RunCommand {
   SteadyClock clock_;
   Console console_;
   api::TrainingJob job_;
+  api::TrainingJob as_read_;  // paths and all as in the file
   std::optional<local::ResumePoint> resume_;
   int worker_threads_ = 1;
 };

@@ -65,6 +65,28 @@ void RunView::member_removed(const std::string& name, uint64_t incarnation) {
   console_.line(name + " has fallen silent and is no member any more");
 }
 
+void RunView::member_left(const std::string& name, uint64_t incarnation) {
+  console_.event(
+      {{"event", "left"}, {"process", name}, {"incarnation", std::to_string(incarnation)}});
+  living_.erase(name);
+  console_.line(name + " has given its segments away and leaves");
+}
+
+void RunView::job_changed(const api::TrainingJob& job, const std::string& what) {
+  line_.steps(job.spec.training.steps);
+  console_.event({{"event", "changed"}, {"what", what}});
+  console_.line("changed: " + what);
+}
+
+void RunView::suspended(bool suspended, const std::string& checkpoint) {
+  suspended_ = suspended;
+  console_.event({{"event", suspended ? "suspended" : "resumed"}, {"checkpoint", checkpoint}});
+  const std::string from = checkpoint.empty() ? "the beginning" : checkpoint;
+  console_.line(suspended ? "suspended: no process runs; `ballast resume " + job_.metadata.name +
+                                "` or suspend: false in the file goes on"
+                          : "goes on from " + from);
+}
+
 void RunView::appointed(uint64_t term, const std::string& coordinator) {
   console_.event({{"event", "appointed"}, {"term", term}, {"coordinator", coordinator}});
   if (term > 1) console_.line(fmt::format("{} coordinates now, term {}", coordinator, term));
@@ -158,7 +180,7 @@ void RunView::tick() {
     line_.parts(figures.parts, now);
     line_.tokenized(figures.tokenized_bytes, figures.text_bytes);
   }
-  if (!line_.last() || stopping_) return;
+  if (!line_.last() || stopping_ || suspended_) return;
   console_.live(line_.text());
   if (console_.mode() == OutputMode::kPlain && now - last_plain_ms_ >= kPlainEveryMs) {
     last_plain_ms_ = now;

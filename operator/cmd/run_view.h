@@ -28,6 +28,9 @@ class RunView : public local::RunListener {
   void process_ended(const std::string& name, const local::ChildExit& exit, bool wanted,
                      const std::filesystem::path& log) override;
   void member_removed(const std::string& name, uint64_t incarnation) override;
+  void member_left(const std::string& name, uint64_t incarnation) override;
+  void job_changed(const api::TrainingJob& job, const std::string& what) override;
+  void suspended(bool suspended, const std::string& checkpoint) override;
   void appointed(uint64_t term, const std::string& coordinator) override;
   void degraded(bool degraded) override;
   void goes_back(const std::string& checkpoint) override;
@@ -63,6 +66,7 @@ class RunView : public local::RunListener {
   StallWatch stalls_;
   std::map<std::string, uint64_t> living_;  // incarnations by process name
   bool stopping_ = false;
+  bool suspended_ = false;
   uint64_t last_evaluation_ = 0;
   std::string last_phase_;
   std::string last_checkpoint_failure_;

@@ -46,13 +46,16 @@ class Advance {
     checkpoints();
     if (is_true(next_, ConditionType::kSucceeded) || is_true(next_, ConditionType::kFailed))
       return next_;
+    plan();
     if (next_.start_ms == 0) next_.start_ms = std::max<TimeMs>(1, observed_.now_ms);
     outcome();
     if (!has_outcome(next_)) exits();
     if (!has_outcome(next_)) removals();
+    if (!has_outcome(next_)) departures();
     if (!has_outcome(next_)) replace_silent_coordinator();
     if (!has_outcome(next_)) members();
-    if (!has_outcome(next_)) origin_and_plan();
+    if (!has_outcome(next_)) origin();
+    if (!has_outcome(next_)) hand_over();
     readiness();
     progress();
     return next_;
@@ -88,21 +91,66 @@ class Advance {
     if (report_counts() && observed_.report->phase == CoordinatorPhase::kFailed) {
       return failed("TrainingFailed", observed_.report->failure);
     }
+    if (is_true(next_, ConditionType::kSuspended)) {
+      if (may_resume()) resume();
+      return;
+    }
     if (spec.active_deadline_seconds > 0 &&
         observed_.now_ms - next_.start_ms >= spec.active_deadline_seconds * 1000) {
       return failed("DeadlineExceeded", "spec.activeDeadlineSeconds, which is " +
                                             std::to_string(spec.active_deadline_seconds) +
                                             ", has passed");
     }
-    if (observed_.stop_requested || spec.suspend) {
-      if (!is_true(next_, ConditionType::kSuspended)) {
-        set(ConditionType::kSuspended, true,
-            observed_.stop_requested ? "StopRequested" : "SuspendedBySpec",
-            "the processes of the job are stopped");
-      }
-    } else if (is_true(next_, ConditionType::kSuspended)) {
-      set(ConditionType::kSuspended, false, "Resumed", "the processes of the job may run");
+    if (next_.planned_suspend && may_suspend()) {
+      set(ConditionType::kSuspended, true,
+          observed_.stop_requested ? "StopRequested" : "SuspendedBySpec",
+          "the processes of the job are stopped");
     }
+  }
+
+  // What was trained is in a checkpoint, or cannot get there.
+  bool may_suspend() const {
+    if (next_.origin == 0) return true;
+    if (report_counts() && observed_.report->phase == CoordinatorPhase::kSuspended) return true;
+    return observed_.stop_requested &&
+           (observed_.now_ms - observed_.stop_requested_ms >= kStopPatienceMs ||
+            (report_counts() && !observed_.report->checkpoint_failure.empty()));
+  }
+
+  // All that ran has ended, and it is known which checkpoint is whole.
+  bool may_resume() const {
+    return !observed_.job.spec.suspend && !observed_.stop_requested &&
+           std::all_of(
+               processes_.begin(), processes_.end(),
+               [](const Process* process) { return process->state == ProcessState::kExited; }) &&
+           std::all_of(next_.checkpoints.begin(), next_.checkpoints.end(),
+                       [](const api::CheckpointStatus& checkpoint) {
+                         return checkpoint.verified || checkpoint.damaged;
+                       });
+  }
+
+  void resume() {
+    set(ConditionType::kSuspended, false, "Resumed", "the processes of the job may run");
+    next_.start_ms = std::max<TimeMs>(1, observed_.now_ms);
+    next_.members.clear();
+    next_.removed.clear();
+    next_.members_number += 1;
+    go_back();
+  }
+
+  // What is wished of the job, under a number of its own.
+  void plan() {
+    const auto& spec = observed_.job.spec;
+    api::TrainingJobStatus planned = next_;
+    planned.planned_servers = spec.servers.replicas;
+    planned.planned_workers = spec.workers.replicas;
+    planned.planned_steps = spec.training.steps;
+    planned.planned_checkpoint_steps = spec.checkpoint.every_steps;
+    planned.planned_checkpoint_seconds = spec.checkpoint.every_seconds;
+    planned.planned_suspend = spec.suspend || observed_.stop_requested;
+    if (planned == next_) return;
+    planned.plan_number += 1;
+    next_ = std::move(planned);
   }
 
   bool is_member(const Process& process) const {
@@ -185,12 +233,12 @@ class Advance {
   // A member that lives goes only when another process and we ourselves cannot reach it, and never
   // while it may hold the last replica of a segment.
   bool may_remove_living(const MemberStatus& member) const {
-    const bool asked =
-        std::any_of(observed_.remove_requests.begin(), observed_.remove_requests.end(),
-                    [&](const RemoveRequest& request) {
-                      return request.term == next_.term && request.name == member.name &&
-                             request.incarnation == member.incarnation;
-                    });
+    const bool asked = std::any_of(
+        observed_.remove_requests.begin(), observed_.remove_requests.end(),
+        [&](const RemoveRequest& request) {
+          return !request.left && request.term == next_.term && request.name == member.name &&
+                 request.incarnation == member.incarnation;
+        });
     return (asked || (is_coordinator(member) && coordinator_is_silent())) && is_silent(member) &&
            another_answers(member) && observed_.job.spec.servers.replication >= 2 &&
            !is_true(next_, ConditionType::kDegraded);
@@ -276,6 +324,38 @@ class Advance {
     if (std::find(lost.begin(), lost.end(), next_.coordinator) != lost.end()) appoint();
   }
 
+  // Servers that the plan does not want, and that have given all their segments away.
+  void departures() {
+    for (const RemoveRequest& request : observed_.remove_requests) {
+      const auto member =
+          std::find_if(next_.members.begin(), next_.members.end(), [&](const MemberStatus& known) {
+            return known.name == request.name && known.incarnation == request.incarnation;
+          });
+      const bool granted = request.left && request.term == next_.term &&
+                           member != next_.members.end() && !stays(next_, request.name) &&
+                           !is_coordinator(*member);
+      if (!granted) continue;
+      next_.removed.push_back({request.name, request.incarnation, observed_.now_ms});
+      next_.members.erase(member);
+      next_.members_number += 1;
+    }
+  }
+
+  // A coordinator that is to leave hands its role over first, when no loss is being mended.
+  void hand_over() {
+    if (next_.origin == 0 || next_.coordinator.empty() || stays(next_, next_.coordinator) ||
+        !report_counts() || observed_.report->degraded != false ||
+        observed_.report->members_number != next_.members_number ||
+        is_true(next_, ConditionType::kDegraded)) {
+      return;
+    }
+    const bool possible =
+        std::any_of(next_.members.begin(), next_.members.end(), [&](const MemberStatus& member) {
+          return stays(next_, member.name) && !is_silent(member) && !is_gone(member);
+        });
+    if (possible) appoint();
+  }
+
   // It may live and be cut off, or hang: whoever is appointed finds out.
   void replace_silent_coordinator() {
     if (!coordinator_is_silent() || next_.term != observed_.status.term ||
@@ -321,7 +401,8 @@ class Advance {
   // answers and is not the one before, if there is one.
   void appoint() {
     const auto rank = [&](const MemberStatus& member) {
-      return std::pair{is_silent(member), next_.term > 0 && is_coordinator(member)};
+      return std::tuple{is_silent(member), !stays(next_, member.name),
+                        next_.term > 0 && is_coordinator(member)};
     };
     const auto chosen = std::min_element(
         next_.members.begin(), next_.members.end(),
@@ -335,17 +416,10 @@ class Advance {
                                                : api::StartMode::kRestore;
   }
 
-  void origin_and_plan() {
+  void origin() {
     const auto& request = observed_.origin_request;
     if (request && request->term == next_.term && next_.origin == 0 && !next_.coordinator.empty())
       next_.origin = request->origin;
-    const auto& spec = observed_.job.spec;
-    if (next_.planned_servers != spec.servers.replicas ||
-        next_.planned_workers != spec.workers.replicas) {
-      next_.planned_servers = spec.servers.replicas;
-      next_.planned_workers = spec.workers.replicas;
-      next_.plan_number += 1;
-    }
   }
 
   void readiness() {
@@ -420,6 +494,19 @@ bool is_true(const TrainingJobStatus& status, ConditionType type) {
 bool has_outcome(const TrainingJobStatus& status) {
   return is_true(status, ConditionType::kSucceeded) || is_true(status, ConditionType::kFailed) ||
          is_true(status, ConditionType::kSuspended);
+}
+
+bool stays(const TrainingJobStatus& status, const std::string& server) {
+  for (int64_t index = 0; index < status.planned_servers; ++index) {
+    if (process_name(Role::kServer, index) == server) return true;
+  }
+  return false;
+}
+
+bool is_parked(const Observed& observed, const TrainingJobStatus& status) {
+  return is_true(status, ConditionType::kSuspended) &&
+         !is_true(status, ConditionType::kSucceeded) && !is_true(status, ConditionType::kFailed) &&
+         !observed.stop_requested;
 }
 
 const api::RemovedStatus* find_removed(const TrainingJobStatus& status, const Process& process) {

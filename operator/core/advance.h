@@ -19,6 +19,12 @@ bool is_true(const api::TrainingJobStatus& status, api::ConditionType type);
 // Whether the job has an outcome: succeeded, failed, or suspended.
 bool has_outcome(const api::TrainingJobStatus& status);
 
+// Whether the plan wants this server; one that it does not want gives its segments away, and goes.
+bool stays(const api::TrainingJobStatus& status, const std::string& server);
+
+// Nothing runs, and the job waits to be resumed.
+bool is_parked(const Observed& observed, const api::TrainingJobStatus& status);
+
 const Process* find_process(const Observed& observed, Role role, int64_t index);
 const Process* find_process(const Observed& observed, const std::string& name);
 

@@ -39,7 +39,7 @@ class Decision {
   // Workers first: a server that ends while workers push would only make noise.
   void stop_all() {
     if (stop(Role::kWorker) || stop(Role::kServer)) return;
-    if (checkpoints_are_open()) return;
+    if (checkpoints_are_open() || is_parked(observed_, status_)) return;
     add(Finish{exit_code_of(status_)});
   }
 
@@ -103,6 +103,7 @@ class Decision {
         watch_start(process);
       }
     }
+    if (observed_.stop_requested) wake_up_.at(observed_.stop_requested_ms + kStopPatienceMs);
     if (observed_.coordinator_heard_ms && spec.servers.replication >= 2) {
       const TimeMs silent_ms = *observed_.coordinator_heard_ms + kCoordinatorSilenceMs;
       if (silent_ms > observed_.now_ms) wake_up_.at(silent_ms);

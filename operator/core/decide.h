@@ -35,6 +35,8 @@ inline constexpr TimeMs kCoordinatorSilenceMs = 4'000;
 inline constexpr TimeMs kSilenceToAgreeMs = 2'000;
 // A removed server that lives finds out by itself when it can; after so long it is ended.
 inline constexpr TimeMs kRemovedGraceMs = 5'000;
+// Who asks for the end waits no longer for a checkpoint.
+inline constexpr TimeMs kStopPatienceMs = 20'000;
 
 struct MemberId {
   std::string name;

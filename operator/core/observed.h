@@ -53,8 +53,8 @@ struct CoordinatorSession {
   bool operator==(const CoordinatorSession&) const = default;
 };
 
-// kLost: all replicas of a segment are gone.
-enum class CoordinatorPhase { kWorking, kDone, kFailed, kLost };
+// kLost: all replicas of a segment are gone. kSuspended: as planned, and the checkpoint is written.
+enum class CoordinatorPhase { kWorking, kDone, kFailed, kLost, kSuspended };
 
 // The latest that a coordinator said.
 struct CoordinatorReport {
@@ -67,7 +67,8 @@ struct CoordinatorReport {
   // nothing is known of segments yet.
   std::optional<bool> degraded;
   uint64_t members_number = 0;
-  std::string failure;  // kFailed: what and why
+  std::string failure;             // kFailed: what and why
+  std::string checkpoint_failure;  // of the latest attempt to write one; empty: it was written
 
   bool operator==(const CoordinatorReport&) const = default;
 };
@@ -78,6 +79,7 @@ struct RemoveRequest {
   std::string name;
   uint64_t incarnation = 0;
   std::string reason;
+  bool left = false;  // it was to leave, and has given everything away
 
   bool operator==(const RemoveRequest&) const = default;
 };
@@ -112,6 +114,7 @@ struct Observed {
   std::vector<std::string> deleted;  // checkpoint folders that are there no more
   std::vector<std::string> in_hand;  // checkpoint folders being read back or deleted
   bool stop_requested = false;       // a person asked for the end
+  TimeMs stop_requested_ms = 0;
   TimeMs now_ms = 0;
 };
 

@@ -46,6 +46,8 @@ std::string phase_name(v1::JobPhase phase) {
       return "done";
     case v1::JOB_FAILED:
       return "failed";
+    case v1::JOB_SUSPENDED:
+      return "suspended";
     case v1::JOB_LOST:
       return "segments lost";
     default:
@@ -62,15 +64,17 @@ bool knows_segments(v1::JobPhase phase) {
 Progress progress_of(const v1::Progress& from) {
   Progress to;
   to.report.term = from.term();
-  to.report.phase = from.phase() == v1::JOB_DONE     ? decide::CoordinatorPhase::kDone
-                    : from.phase() == v1::JOB_FAILED ? decide::CoordinatorPhase::kFailed
-                    : from.phase() == v1::JOB_LOST   ? decide::CoordinatorPhase::kLost
-                                                     : decide::CoordinatorPhase::kWorking;
+  to.report.phase = from.phase() == v1::JOB_DONE        ? decide::CoordinatorPhase::kDone
+                    : from.phase() == v1::JOB_FAILED    ? decide::CoordinatorPhase::kFailed
+                    : from.phase() == v1::JOB_LOST      ? decide::CoordinatorPhase::kLost
+                    : from.phase() == v1::JOB_SUSPENDED ? decide::CoordinatorPhase::kSuspended
+                                                        : decide::CoordinatorPhase::kWorking;
   to.report.step = static_cast<int64_t>(from.step());
   to.report.checkpoint = from.checkpoint();
   if (knows_segments(from.phase())) to.report.degraded = from.degraded();
   to.report.members_number = from.members();
   to.report.failure = from.failure();
+  to.report.checkpoint_failure = from.checkpoint_failure();
   to.phase = phase_name(from.phase());
   if (from.has_last()) {
     to.report.loss = mean(from.last().training());
@@ -96,7 +100,7 @@ std::optional<ControlEvent> event_of(const v1::Frame& frame) {
     case v1::Frame::kAskRemove: {
       const v1::AskRemove& ask = frame.ask_remove();
       return decide::RemoveRequest{ask.term(), ask.member().name(), ask.member().incarnation(),
-                                   ask.reason()};
+                                   ask.reason(), ask.left()};
     }
     default:
       return std::nullopt;  // of a later version, or not for us
@@ -313,13 +317,9 @@ void ControlClient::send_origin(const api::TrainingJobStatus& status) {
   session_->send(std::move(frame));
 }
 
-void ControlClient::send_plan(const api::TrainingJobStatus& status) {
+void ControlClient::send_plan(const api::TrainingJob& job, const api::TrainingJobStatus& status) {
   v1::Frame frame;
-  auto& plan = *frame.mutable_plan_changed();
-  plan.set_term(status.term);
-  plan.set_plan(status.plan_number);
-  plan.set_workers(static_cast<uint32_t>(status.planned_workers));
-  plan.set_servers(static_cast<uint32_t>(status.planned_servers));
+  *frame.mutable_plan_changed() = plan_message(job, status);
   session_->send(std::move(frame));
 }
 

@@ -68,7 +68,7 @@ class ControlClient {
   void send_appoint(const api::TrainingJob& job, const api::TrainingJobStatus& status);
   void send_members(const api::TrainingJobStatus& status);
   void send_origin(const api::TrainingJobStatus& status);
-  void send_plan(const api::TrainingJobStatus& status);
+  void send_plan(const api::TrainingJob& job, const api::TrainingJobStatus& status);
 
  private:
   class Session;

@@ -4,6 +4,7 @@
 
 #include "common/check.h"
 #include "operator/api/decimal.h"
+#include "operator/core/advance.h"
 
 namespace ballast::local {
 namespace {
@@ -112,6 +113,7 @@ v1::JobConfig job_config(const api::TrainingJob& job) {
   config.mutable_workers()->set_replicas(small(spec.workers.replicas));
   config.mutable_checkpoint()->set_path(spec.checkpoint.path);
   config.mutable_checkpoint()->set_every_steps(large(spec.checkpoint.every_steps));
+  config.mutable_checkpoint()->set_every_seconds(large(spec.checkpoint.every_seconds));
   config.mutable_checkpoint()->set_keep(small(spec.checkpoint.keep));
   return config;
 }
@@ -148,6 +150,7 @@ v1::TrainingSettings training_settings(const api::TrainingJob& job) {
   to.set_segment_elements(config.servers().segment_elements());
   to.set_checkpoint_path(config.checkpoint().path());
   to.set_checkpoint_every(config.checkpoint().every_steps());
+  to.set_checkpoint_every_ms(1000 * job.spec.checkpoint.every_seconds);
   to.set_job_name(config.name());
   to.set_job_config(json_of(config, false));
   to.set_seed(from.seed());
@@ -167,6 +170,20 @@ v1::MemberList member_list(const api::TrainingJobStatus& status) {
   return list;
 }
 
+namespace {
+
+void fill_leaving(const api::TrainingJobStatus& status,
+                  google::protobuf::RepeatedPtrField<v1::ProcessId>& leaving) {
+  for (const api::MemberStatus& member : status.members) {
+    if (decide::stays(status, member.name)) continue;
+    v1::ProcessId& to = *leaving.Add();
+    to.set_name(member.name);
+    to.set_incarnation(member.incarnation);
+  }
+}
+
+}  // namespace
+
 v1::Appoint appoint_message(const api::TrainingJob& job, const api::TrainingJobStatus& status) {
   v1::Appoint appoint;
   appoint.set_term(status.term);
@@ -178,7 +195,19 @@ v1::Appoint appoint_message(const api::TrainingJob& job, const api::TrainingJobS
   appoint.set_origin(status.origin);
   appoint.set_restore_from(status.restore_from);
   *appoint.mutable_training() = training_settings(job);
+  fill_leaving(status, *appoint.mutable_leaving());
+  appoint.set_suspend(status.planned_suspend);
   return appoint;
+}
+
+v1::PlanChanged plan_message(const api::TrainingJob& job, const api::TrainingJobStatus& status) {
+  v1::PlanChanged plan;
+  plan.set_term(status.term);
+  plan.set_plan(status.plan_number);
+  fill_leaving(status, *plan.mutable_leaving());
+  plan.set_suspend(status.planned_suspend);
+  *plan.mutable_training() = training_settings(job);
+  return plan;
 }
 
 }  // namespace ballast::local

@@ -18,5 +18,6 @@ std::string job_config_json(const api::TrainingJob& job);
 v1::TrainingSettings training_settings(const api::TrainingJob& job);
 v1::MemberList member_list(const api::TrainingJobStatus& status);
 v1::Appoint appoint_message(const api::TrainingJob& job, const api::TrainingJobStatus& status);
+v1::PlanChanged plan_message(const api::TrainingJob& job, const api::TrainingJobStatus& status);
 
 }  // namespace ballast::local

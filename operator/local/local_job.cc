@@ -15,6 +15,8 @@
 #include "operator/core/advance.h"
 #include "operator/core/decide.h"
 #include "operator/local/checkpoint_keeper.h"
+#include "operator/local/control_socket.h"
+#include "operator/local/file_watch.h"
 #include "operator/local/job_config.h"
 #include "operator/local/process_table.h"
 #include "operator/local/store_file.h"
@@ -29,6 +31,14 @@ constexpr decide::TimeMs kSilenceToTellMs = 10'000;
 constexpr int kScrapeEveryMs = 500;
 constexpr int kMaxRoundsAtOnce = 100;
 constexpr size_t kMaxRemoveRequests = 256;
+
+std::string lines_of(const api::Problems& problems, const std::string& file) {
+  std::string text;
+  for (const api::Problem& problem : problems) {
+    text += (text.empty() ? "" : "\n") + api::format(problem, file);
+  }
+  return text;
+}
 
 class Descriptor {
  public:
@@ -53,13 +63,14 @@ class LocalJobImpl final : public LocalJob {
  public:
   LocalJobImpl(LocalJobOptions options, const RunFolder& folder, OrphanGuard& guard,
                Signals& signals, RunListener& listener, StoreFile store,
-               RunCertificates certificates)
+               RunCertificates certificates, ControlSocket control)
       : options_(std::move(options)),
         folder_(folder),
         signals_(signals),
         listener_(listener),
         store_(std::move(store)),
         certificates_(std::move(certificates)),
+        control_(std::move(control)),
         notified_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
         ready_files_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)),
         keeper_(options_.verify_checkpoint, options_.remove_checkpoint,
@@ -69,6 +80,7 @@ class LocalJobImpl final : public LocalJob {
     observed_.job = options_.job;
     observed_.status = store_.status();
     ::inotify_add_watch(ready_files_.get(), folder_.ready().c_str(), IN_MOVED_TO | IN_CLOSE_WRITE);
+    if (options_.file) watch_file();
   }
 
   Result<RunOutcome> run() override {
@@ -122,9 +134,57 @@ class LocalJobImpl final : public LocalJob {
     decide::TimeMs timeout = kTickMs;
     if (wake_at_ms_)
       timeout = std::clamp<decide::TimeMs>(*wake_at_ms_ - clock_.now_ms(), 0, kTickMs);
-    pollfd entries[] = {
-        {signals_.fd(), POLLIN, 0}, {notified_.get(), POLLIN, 0}, {ready_files_.get(), POLLIN, 0}};
+    pollfd entries[] = {{signals_.fd(), POLLIN, 0},
+                        {notified_.get(), POLLIN, 0},
+                        {ready_files_.get(), POLLIN, 0},
+                        {control_.fd(), POLLIN, 0},
+                        {file_watch_ ? file_watch_->fd() : -1, POLLIN, 0}};
     ::poll(entries, std::size(entries), static_cast<int>(timeout));
+    if ((entries[3].revents & POLLIN) != 0) {
+      control_.serve([this](const api::Changes& changes) { return change(changes); });
+    }
+  }
+
+  // ---- what is wished ----
+
+  void watch_file() {
+    auto watch = FileWatch::open(options_.file->path, api::kMaxDocumentBytes);
+    if (watch) {
+      file_watch_.emplace(std::move(*watch));
+    } else {
+      listener_.warning("edits of the job file are not seen: " + watch.error().message);
+    }
+  }
+
+  // What is wrong is told, and nothing of the edit is done.
+  void take_edit() {
+    if (!file_watch_) return;
+    const auto text = file_watch_->take();
+    if (!text) return;
+    if (!*text) return listener_.warning((*text).error().message);
+    JobFile& file = *options_.file;
+    auto edited = api::read_edited_yaml(**text, file.overrides, observed_.job);
+    if (!edited) {
+      return listener_.warning("the edit is not taken:\n" + lines_of(edited.error(), file.path));
+    }
+    auto changed = change(api::changes_between(file.job, *edited));
+    if (!changed) return listener_.warning("the edit is not taken:\n" + changed.error().message);
+    file.job = std::move(*edited);
+  }
+
+  Result<std::string> change(const api::Changes& changes) {
+    if (changes.empty()) return "nothing changes";
+    if (decide::has_outcome(observed_.status) && !decide::is_parked(observed_, observed_.status)) {
+      return fail(ErrorCode::kGone, "the job has ended");
+    }
+    auto job = api::changed_job(observed_.job, changes);
+    if (!job) return fail(ErrorCode::kInvalid, lines_of(job.error(), ""));
+    const std::string what = api::describe(changes, observed_.job);
+    auto written = write_file_atomically(folder_.path() / "job.json", job_config_json(*job), 0600);
+    if (!written) return tl::unexpected(written.error());
+    observed_.job = std::move(*job);
+    listener_.job_changed(observed_.job, what);
+    return what;
   }
 
   // ---- what is there ----
@@ -134,6 +194,7 @@ class LocalJobImpl final : public LocalJob {
     notified_.drain();
     ready_files_.drain();
     take_signals();
+    take_edit();
     processes_.observe(observed_.now_ms);
     observed_.processes = processes_.processes();
     take_checkpoints();
@@ -162,6 +223,7 @@ class LocalJobImpl final : public LocalJob {
       if (signal == SIGCHLD) continue;
       if (observed_.stop_requested) ended_at_once_ = true;
       observed_.stop_requested = true;
+      observed_.stop_requested_ms = observed_.now_ms;
       listener_.stop_requested();
     }
   }
@@ -260,9 +322,19 @@ class LocalJobImpl final : public LocalJob {
   }
 
   void tell_changes(const api::TrainingJobStatus& before, const api::TrainingJobStatus& now) {
+    const bool suspended = decide::is_true(now, api::ConditionType::kSuspended);
+    if (suspended != decide::is_true(before, api::ConditionType::kSuspended) &&
+        !observed_.stop_requested) {
+      return listener_.suspended(suspended,
+                                 suspended ? now.progress.last_checkpoint : now.restore_from);
+    }
     for (const api::MemberStatus& member : before.members) {
-      if (std::find(now.members.begin(), now.members.end(), member) == now.members.end())
+      if (std::find(now.members.begin(), now.members.end(), member) != now.members.end()) continue;
+      if (decide::stays(now, member.name)) {
         listener_.member_removed(member.name, member.incarnation);
+      } else {
+        listener_.member_left(member.name, member.incarnation);
+      }
     }
     if (before.origin > 0 && now.origin == 0) listener_.goes_back(now.restore_from);
     for (const api::CheckpointStatus& checkpoint : now.checkpoints) {
@@ -289,7 +361,7 @@ class LocalJobImpl final : public LocalJob {
   }
 
   Result<void> perform_one(const decide::SendAppoint&) {
-    client_->send_appoint(options_.job, observed_.status);
+    client_->send_appoint(observed_.job, observed_.status);
     observed_.session->told_term = observed_.status.term;
     observed_.session->told_members_number = observed_.status.members_number;
     observed_.session->told_plan_number = observed_.status.plan_number;
@@ -311,7 +383,7 @@ class LocalJobImpl final : public LocalJob {
   }
 
   Result<void> perform_one(const decide::SendPlan&) {
-    client_->send_plan(observed_.status);
+    client_->send_plan(observed_.job, observed_.status);
     observed_.session->told_plan_number = observed_.status.plan_number;
     return {};
   }
@@ -339,6 +411,8 @@ class LocalJobImpl final : public LocalJob {
   RunListener& listener_;
   StoreFile store_;
   RunCertificates certificates_;
+  ControlSocket control_;
+  std::optional<FileWatch> file_watch_;
   SteadyClock clock_;
   Descriptor notified_;     // written by the client's threads
   Descriptor ready_files_;  // inotify: a ready-file appeared
@@ -386,8 +460,11 @@ Result<std::unique_ptr<LocalJob>> LocalJob::create(LocalJobOptions options, cons
   auto written =
       write_file_atomically(folder.path() / "job.json", job_config_json(options.job), 0600);
   if (!written) return tl::unexpected(written.error());
+  auto control = ControlSocket::listen(folder.path());
+  if (!control) return tl::unexpected(control.error());
   return std::make_unique<LocalJobImpl>(std::move(options), folder, guard, signals, listener,
-                                        std::move(*store), std::move(certificates));
+                                        std::move(*store), std::move(certificates),
+                                        std::move(*control));
 }
 
 }  // namespace ballast::local

@@ -31,6 +31,13 @@ struct ResumePoint {
   uint64_t term = 0;                     // the highest that the earlier run is known to have had
 };
 
+// Where the job was read from: what is changed there while the job runs is wished of it.
+struct JobFile {
+  std::filesystem::path path;
+  std::vector<std::string> overrides;
+  api::TrainingJob job;  // as it was read
+};
+
 struct LocalJobOptions {
   api::TrainingJob job;  // valid, with a uid, paths absolute
   Network network = Network::kUnix;
@@ -42,6 +49,7 @@ struct LocalJobOptions {
   std::function<Result<void>(const std::filesystem::path&)> verify_checkpoint;
   std::function<Result<void>(const std::filesystem::path&)> remove_checkpoint;
   std::optional<ResumePoint> resume;
+  std::optional<JobFile> file;
 };
 
 // What happens, for people. Everything is optional to handle.
@@ -54,6 +62,11 @@ class RunListener {
                              bool /*wanted*/, const std::filesystem::path& /*log*/) {}
   // The status says that this server is no member any more; before anybody goes on without it.
   virtual void member_removed(const std::string& /*name*/, uint64_t /*incarnation*/) {}
+  // It has given its segments away, as was wished, and ends.
+  virtual void member_left(const std::string& /*name*/, uint64_t /*incarnation*/) {}
+  // `what`: the fields, for people.
+  virtual void job_changed(const api::TrainingJob& /*job*/, const std::string& /*what*/) {}
+  virtual void suspended(bool /*suspended*/, const std::string& /*checkpoint*/) {}
   virtual void appointed(uint64_t /*term*/, const std::string& /*coordinator*/) {}
   virtual void degraded(bool /*degraded*/) {}
   // Parameters are lost; the job returns to this checkpoint. Empty: to the beginning.

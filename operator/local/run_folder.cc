@@ -45,9 +45,8 @@ Result<fs::path> default_base() {
 }
 
 Result<fs::path> make_unique() {
-  auto base = default_base();
+  auto base = RunFolder::base();
   if (!base) return base;
-  if (auto made = make_private(*base); !made) return tl::unexpected(made.error());
   std::string name = (*base / "run-XXXXXX").string();
   if (::mkdtemp(name.data()) == nullptr)
     return tl::unexpected(file_error(errno, "make a folder in", *base));
@@ -73,6 +72,30 @@ Result<fs::path> make_wanted(const fs::path& wanted) {
 
 }  // namespace
 
+Result<fs::path> RunFolder::base() {
+  auto base = default_base();
+  if (!base) return base;
+  if (auto made = make_private(*base); !made) return tl::unexpected(made.error());
+  return base;
+}
+
+// Without it the run is only found by its path. Links of runs that are gone go, too.
+void RunFolder::link() {
+  const auto base = RunFolder::base();
+  if (!base) return;
+  std::error_code error;
+  for (auto it = fs::directory_iterator(*base, error); !error && it != fs::directory_iterator();
+       it.increment(error)) {
+    std::error_code unreachable;
+    if (it->is_symlink(unreachable) && !fs::exists(it->path(), unreachable)) {
+      fs::remove(it->path(), unreachable);
+    }
+  }
+  link_ = *base / ("run-" + std::to_string(::getpid()));
+  fs::remove(link_, error);
+  fs::create_directory_symlink(path_, link_, error);
+}
+
 Result<RunFolder> RunFolder::create(const fs::path& wanted, size_t longest_socket_name) {
   auto path = wanted.empty() ? make_unique() : make_wanted(wanted);
   if (!path) return tl::unexpected(path.error());
@@ -88,12 +111,14 @@ Result<RunFolder> RunFolder::create(const fs::path& wanted, size_t longest_socke
   for (const fs::path& below : {folder.logs(), folder.ready(), folder.tls()}) {
     if (auto made = make_private(below); !made) return tl::unexpected(made.error());
   }
+  if (!wanted.empty()) folder.link();
   return folder;
 }
 
 void RunFolder::remove() {
   std::error_code error;  // what cannot be deleted stays
   fs::remove_all(path_, error);
+  if (!link_.empty()) fs::remove(link_, error);
 }
 
 }  // namespace ballast::local

@@ -18,6 +18,9 @@ class RunFolder {
   // kAlreadyExists where something is in it; kInvalid where a socket's path would be too long.
   static Result<RunFolder> create(const std::filesystem::path& wanted, size_t longest_socket_name);
 
+  // Where runs of this user are found: their folders, or links to them.
+  static Result<std::filesystem::path> base();
+
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path logs() const { return path_ / "logs"; }
   std::filesystem::path ready() const { return path_ / "ready"; }
@@ -29,8 +32,10 @@ class RunFolder {
 
  private:
   explicit RunFolder(std::filesystem::path path) : path_(std::move(path)) {}
+  void link();
 
   std::filesystem::path path_;
+  std::filesystem::path link_;  // in base(), of a folder elsewhere
 };
 
 }  // namespace ballast::local

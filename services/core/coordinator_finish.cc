@@ -13,6 +13,7 @@ namespace ballast::coordinator {
 namespace {
 
 constexpr uint32_t kCheckpointAttempts = 3;
+constexpr TimeMs kSuspendAgainMs = 5000;  // where the checkpoint could not be written
 
 void dismiss_workers(Run& run, bool failed, const std::string& reason) {
   for (const auto& [id, worker] : run.state.workers) {
@@ -50,6 +51,7 @@ void start_checkpoint(Run& run) {
   auto& [version, attempt] = state.attempts;
   attempt = version == state.step ? attempt + 1 : 1;
   version = state.step;
+  state.checkpoint_begun_ms = run.now;
   state.writing = CheckpointUnderWay{
       .version = version,
       .attempt = attempt,
@@ -94,8 +96,13 @@ void ask_manifest_when_written(Run& run) {
                                  .parts = std::move(parts)});
 }
 
+bool suspending(const CoordinatorState& state) {
+  return state.suspend && state.step < state.training().steps;
+}
+
 // The last one is tried again at once, others between the next two steps. Training never stops for
-// one that cannot be written; a job that cannot write its last one has failed.
+// one that cannot be written; a job that cannot write its last one has failed; one that cannot be
+// suspended waits for a better disk or another wish.
 void try_checkpoint_again(Run& run, const std::string& error) {
   CoordinatorState& state = run.state;
   const Step version = state.writing->version;
@@ -109,6 +116,10 @@ void try_checkpoint_again(Run& run, const std::string& error) {
     } else {
       state.checkpoint_wanted = true;
     }
+  } else if (last && suspending(state)) {
+    state.checkpoint_failures = 0;
+    state.checkpoint_failed_ms = run.now;
+    send_progress(run);
   } else if (last) {
     fail_job(run,
              fmt::format("the checkpoint of version {} could not be written: {}", version, error));
@@ -118,6 +129,10 @@ void try_checkpoint_again(Run& run, const std::string& error) {
 }
 
 void finish(Run& run) {
+  if (suspending(run.state)) {
+    enter(run, JobPhase::kSuspended);
+    return;
+  }
   enter(run, JobPhase::kDone);
   dismiss_workers(run, false, "the job is done");
 }
@@ -163,7 +178,14 @@ void begin_checkpoint(Run& run) {
 
 void begin_checkpoint_when_due(Run& run) {
   CoordinatorState& state = run.state;
-  if (checkpoint_due(state.training(), state.step) &&
+  const TrainingSettings& training = state.training();
+  if (state.checkpoint_begun_ms == 0) {
+    state.checkpoint_begun_ms = run.now;
+  }
+  const bool time = training.checkpoint_every_ms > 0 && !training.checkpoint_path.empty() &&
+                    state.step > 0 &&
+                    run.now - state.checkpoint_begun_ms >= training.checkpoint_every_ms;
+  if ((time || checkpoint_due(training, state.step)) &&
       !(state.restore && state.restore->version == state.step)) {
     state.checkpoint_wanted = true;
     state.checkpoint_failures = 0;
@@ -226,6 +248,11 @@ void on_manifest_written(Run& run, const ManifestWritten& event) {
 
 void tick_checkpoint(Run& run) {
   CoordinatorState& state = run.state;
+  if (state.phase == JobPhase::kCheckpointing && !state.writing &&
+      run.now - state.checkpoint_failed_ms >= kSuspendAgainMs) {
+    start_checkpoint(run);
+    return;
+  }
   if (!state.writing || state.writing->manifest_asked) {
     return;
   }
@@ -261,6 +288,14 @@ void retire(Run& run) {
   run.out.push_back(FactPhase{JobPhase::kFailed, "another coordinator was appointed"});
 }
 
+// Workers need not find out by silence.
+void hand_over(Run& run, const Seal& newer) {
+  for (const auto& [id, worker] : run.state.workers) {
+    run.send(id, Redirect{newer.term, Member{newer.coordinator, "", ""}});
+  }
+  retire(run);
+}
+
 void send_progress(Run& run) {
   CoordinatorState& state = run.state;
   state.progress_sent_ms = run.now;
@@ -278,11 +313,7 @@ void send_progress(Run& run) {
   progress.evaluation_version = state.evaluation_version;
   progress.workers = static_cast<uint32_t>(state.workers.size());
   progress.skipped = state.skipped;
-  // A replica that does not know yet that it is in sync cannot take over.
-  progress.degraded =
-      short_of_replicas(state.map, state.training().replication) ||
-      std::any_of(state.servers.begin(), state.servers.end(),
-                  [&](const auto& entry) { return entry.second.map < state.map.version; });
+  progress.degraded = degraded(state);
   progress.members = state.members_number;
   progress.checkpoint = state.checkpoint;
   progress.failure = state.failure;

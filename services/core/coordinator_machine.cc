@@ -14,11 +14,15 @@ struct Dispatch {
   const ProcessId& from;
   void operator()(const Sealed& m) { on_sealed(run, from, m); }
   void operator()(const SealRefused& m) { on_seal_refused(run, m); }
-  void operator()(const Seal& m) { retire_below(m.term); }
+  void operator()(const Seal& m) {
+    if (m.term > run.state.term()) {
+      hand_over(run, m);
+    }
+  }
   void operator()(const Appoint& m) { retire_below(m.term); }
   void operator()(const MembersChanged& m) { on_members_changed(run, m); }
   void operator()(const OriginComplete& m) { on_origin_complete(run, m); }
-  void operator()(const PlanChanged& m) { run.state.plan = std::max(run.state.plan, m.plan); }
+  void operator()(const PlanChanged& m) { on_plan_changed(run, m); }
   void operator()(const MapAck& m) { on_map_ack(run, from, m); }
   void operator()(const InitialisedReport& m) { on_initialised(run, from, m); }
   void operator()(const Prepared& m) { on_prepared(run, from, m); }
@@ -80,6 +84,8 @@ CoordinatorMachine::CoordinatorMachine(ProcessId self, ProcessId operator_id, Ap
   state.options = options;
   state.members_number = state.appoint.members.number;
   state.plan = state.appoint.plan;
+  state.leaving = {state.appoint.leaving.begin(), state.appoint.leaving.end()};
+  state.suspend = state.appoint.suspend;
   for (const Member& member : state.appoint.members.members) {
     state.servers[member.id].member = member;
   }

@@ -10,6 +10,15 @@
 namespace ballast::coordinator {
 namespace {
 
+// Those that stay, if there are any: initial values need not move.
+std::vector<Member> staying(const CoordinatorState& state, std::vector<Member> members) {
+  const auto leaves = [&](const Member& member) { return state.leaving.contains(member.id); };
+  if (!std::all_of(members.begin(), members.end(), leaves)) {
+    std::erase_if(members, leaves);
+  }
+  return members;
+}
+
 std::vector<Member> sealed_members(const CoordinatorState& state) {
   std::vector<Member> members;
   for (const auto& [id, server] : state.servers) {
@@ -18,6 +27,13 @@ std::vector<Member> sealed_members(const CoordinatorState& state) {
     }
   }
   return members;
+}
+
+void heard_of_map(CoordinatorState& state, ServerInfo& server, const MapVersion& version) {
+  if (version > server.map) {
+    server.map = version;
+    state.arranged = false;
+  }
 }
 
 bool has_map(const CoordinatorState& state) { return !state.map.segments.empty(); }
@@ -29,12 +45,6 @@ Preference root_holders(const CoordinatorState& state) {
   };
 }
 
-void ask_remove(Run& run, ServerInfo& server, std::string reason) {
-  server.ask_sent_ms = run.now;
-  run.send(run.state.operator_id, AskRemove{run.state.term(), run.state.members_number,
-                                            server.member.id, std::move(reason)});
-}
-
 void map_without(Run& run) {
   CoordinatorState& state = run.state;
   const auto members = sealed_members(state);
@@ -43,9 +53,7 @@ void map_without(Run& run) {
   }
   if (state.phase == JobPhase::kInitialising && !state.origin_complete) {
     // Initial values can be made again: the segments are spread anew over who is left.
-    SegmentMap map =
-        place_segments(state.term(), members, static_cast<uint32_t>(state.map.segments.size()),
-                       state.training().replication);
+    SegmentMap map = first_map(state, static_cast<uint32_t>(state.map.segments.size()));
     map.version.number = state.map.version.number;
     publish_map(run, std::move(map));
     return;
@@ -57,11 +65,22 @@ void map_without(Run& run) {
                               lost.size(), lost.front()));
     return;
   }
-  add_joining(map, state.training().replication);
+  add_joining(map, state.training().replication, arrangement(state).leaving);
   publish_map(run, std::move(map));
 }
 
 }  // namespace
+
+void ask_remove(Run& run, ServerInfo& server, std::string reason, bool left) {
+  server.ask_sent_ms = run.now;
+  run.send(run.state.operator_id, AskRemove{run.state.term(), run.state.members_number,
+                                            server.member.id, std::move(reason), left});
+}
+
+SegmentMap first_map(const CoordinatorState& state, uint32_t segment_count) {
+  return place_segments(state.term(), staying(state, sealed_members(state)), segment_count,
+                        state.training().replication);
+}
 
 void on_members_changed(Run& run, const MembersChanged& message) {
   CoordinatorState& state = run.state;
@@ -128,7 +147,7 @@ void take_in(Run& run) {
   std::vector<SegmentId> lost;
   SegmentMap map = restrict_to(state.map, members, root_holders(state), lost);
   if (lost.empty()) {
-    add_joining(map, state.training().replication);
+    add_joining(map, state.training().replication, arrangement(state).leaving);
     publish_map(run, std::move(map));
   }
 }
@@ -138,7 +157,9 @@ void publish_map(Run& run, SegmentMap map) {
   CoordinatorState& state = run.state;
   const bool first = !has_map(state);
   map.version = {state.term(), first ? 1 : state.map.version.number + 1};
-  state.map = std::move(map);
+  std::swap(state.map, map);
+  unsettle(state, first ? SegmentMap{} : map);
+  state.arranged = false;
   const auto count = static_cast<uint32_t>(state.map.segments.size());
   state.segments.resize(count);
   for (SegmentProgress& segment : state.segments) {
@@ -178,36 +199,17 @@ void send_map(Run& run, const ProcessId& worker, WorkerInfo& info) {
   run.send(worker, MapUpdate{state.term(), state.origin, state.map, {}, state.training()});
 }
 
-void admit_caught_up(Run& run) {
-  CoordinatorState& state = run.state;
-  SegmentMap map = state.map;
-  bool changed = false;
-  for (SegmentId segment = 0; segment < state.segments.size(); ++segment) {
-    for (const CaughtUpReplica& replica : state.segments[segment].caught_up) {
-      // It holds the root of the step that was just committed: it follows like a backup.
-      if (replica.version + 1 == state.step && admit(map, segment, replica.server)) {
-        run.out.push_back(FactMember{replica.server, fmt::format("backup of segment {}", segment)});
-        changed = true;
-      }
-    }
-    state.segments[segment].caught_up.clear();
-  }
-  if (changed) {
-    publish_map(run, std::move(map));
-  }
-}
-
 void on_map_ack(Run& run, const ProcessId& from, const MapAck& message) {
   const auto server = run.state.servers.find(from);
   if (message.term == run.state.term() && server != run.state.servers.end()) {
-    server->second.map = std::max(server->second.map, message.map);
+    heard_of_map(run.state, server->second, message.map);
   }
 }
 
 void on_applied(Run& run, const ProcessId& from, const Applied& message) {
   const auto server = run.state.servers.find(from);
   if (message.term == run.state.term() && server != run.state.servers.end()) {
-    server->second.map = std::max(server->second.map, message.map);
+    heard_of_map(run.state, server->second, message.map);
     if (message.map == run.state.map.version) {
       server->second.applied = message.version;
     }
@@ -255,6 +257,7 @@ void tick_servers(Run& run) {
       ask_remove(run, server, silent ? "it has not answered" : "its connection was lost");
     }
   }
+  ask_for_leavers(run);
   if (state.pending) {
     offer_record(run);
   }

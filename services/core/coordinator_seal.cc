@@ -122,7 +122,7 @@ SegmentMap map_of(const CoordinatorState& state, const Findings& findings) {
     }
     map.segments.push_back(std::move(placement));
   }
-  add_joining(map, state.training().replication);
+  add_joining(map, state.training().replication, arrangement(state).leaving);
   return map;
 }
 
@@ -169,6 +169,7 @@ void continue_job(Run& run) {
   if (const Record* next = find_record(findings, version)) {
     state.adopted = *next;
   }
+  state.leaving_since = version + 1;  // whoever holds what is adopted
   publish_map(run, map_of(state, findings));
   state.phase = JobPhase::kTraining;
   begin_step(run);

@@ -24,6 +24,7 @@ struct ServerInfo {
   TimeMs ask_sent_ms = 0;
   TimeMs checkpoint_sent_ms = 0;
   MapVersion map;                      // that it has acknowledged
+  MapVersion settled;                  // from which on all its replicas in sync know that they are
   Step applied = 0;                    // version that all its replicas in sync have reached
   bool holds_record = false;           // of the record that is being offered
   std::optional<CheckpointPart> part;  // of the checkpoint under way
@@ -79,6 +80,10 @@ struct CoordinatorState {
 
   MemberListNumber members_number = 0;
   PlanNumber plan = 0;
+  std::set<ProcessId> leaving;  // by the plan: servers that are to give their segments away
+  Step leaving_since = 0;       // the first step of which none of them need hold the record
+  bool suspend = false;         // by the plan
+  std::optional<PlanChanged> next_plan;     // from the next step on
   std::map<ProcessId, ServerInfo> servers;  // the members
   std::map<ProcessId, Sealed> reports;      // while sealing
 
@@ -88,6 +93,7 @@ struct CoordinatorState {
   std::optional<JobIdentity> identity;
   SegmentMap map;  // in force; without segments until there is one
   std::vector<SegmentProgress> segments;
+  bool arranged = false;  // nothing is to be moved, as far as is known
 
   // The step.
   Step step = 0;
@@ -118,6 +124,8 @@ struct CoordinatorState {
   std::string checkpoint_failure;      // the last of them
   std::pair<Step, uint32_t> attempts;  // of the version that was begun last
   std::string checkpoint;              // the latest that is complete
+  TimeMs checkpoint_begun_ms = 0;      // the latest, or training
+  TimeMs checkpoint_failed_ms = 0;     // the latest
 
   const TrainingSettings& training() const { return appoint.training; }
   Term term() const { return appoint.term; }

@@ -33,13 +33,24 @@ size_t holders_needed(const CoordinatorState& state) {
                           state.servers.size());
 }
 
-size_t holders(const CoordinatorState& state) {
-  return static_cast<size_t>(
-      std::count_if(state.servers.begin(), state.servers.end(),
-                    [](const auto& entry) { return entry.second.holds_record; }));
+bool stays(const CoordinatorState& state, const ServerInfo& server) {
+  return !state.leaving.contains(server.member.id);
 }
 
-// Itself first: it costs no round trip; then others, on other nodes first.
+// One that leaves holds nothing that only it holds, where the others are enough.
+size_t holders(const CoordinatorState& state) {
+  size_t staying = 0;
+  size_t held = 0;
+  size_t held_by_staying = 0;
+  for (const auto& [id, server] : state.servers) {
+    staying += stays(state, server) ? 1 : 0;
+    held += server.holds_record ? 1 : 0;
+    held_by_staying += server.holds_record && stays(state, server) ? 1 : 0;
+  }
+  return staying >= holders_needed(state) ? held_by_staying : held;
+}
+
+// Itself first: it costs no round trip; then others, on other nodes first; who leaves is last.
 std::vector<ServerInfo*> holder_order(CoordinatorState& state) {
   std::vector<ServerInfo*> order;
   const auto self = state.servers.find(state.self);
@@ -51,7 +62,8 @@ std::vector<ServerInfo*> holder_order(CoordinatorState& state) {
   }
   std::stable_sort(order.begin(), order.end(), [&](const ServerInfo* a, const ServerInfo* b) {
     const auto rank = [&](const ServerInfo* server) {
-      return server->member.id == state.self ? 0 : (server->member.node != node ? 1 : 2);
+      const int place = server->member.id == state.self ? 0 : (server->member.node != node ? 1 : 2);
+      return stays(state, *server) ? place : place + 3;
     };
     return rank(a) < rank(b);
   });
@@ -128,15 +140,8 @@ uint32_t all_replica_bits(const CoordinatorState& state, SegmentId segment) {
 void begin_initialisation(Run& run) {
   CoordinatorState& state = run.state;
   const Segments cut{state.identity->layout.elements, state.training().segment_elements};
-  std::vector<Member> members;
-  for (const auto& [id, server] : state.servers) {
-    if (server.sealed) {
-      members.push_back(server.member);
-    }
-  }
   enter(run, JobPhase::kInitialising);
-  publish_map(run,
-              place_segments(state.term(), members, cut.count(), state.training().replication));
+  publish_map(run, first_map(state, cut.count()));
 }
 
 void on_initialised(Run& run, const ProcessId& from, const InitialisedReport& message) {
@@ -193,9 +198,15 @@ void begin_step(Run& run) {
     segment.prepared = 0;
   }
   state.unprepared = static_cast<uint32_t>(state.segments.size());
-  admit_caught_up(run);
+  take_plan(run);
+  move_segments(run);
   if (state.step >= state.training().steps) {
     begin_final_evaluation(run);
+    return;
+  }
+  if (state.suspend) {
+    assign_all(run);  // nothing
+    begin_checkpoint(run);
     return;
   }
   begin_checkpoint_when_due(run);

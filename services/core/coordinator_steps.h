@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "services/core/arrangement.h"
 #include "services/core/coordinator_state.h"
+#include "services/core/placement.h"
 
 namespace ballast::coordinator {
 
@@ -32,15 +34,26 @@ void on_manifest_read(Run& run, const ManifestRead& event);
 // coordinator_members.cc: servers that come and go, and the map.
 void on_members_changed(Run& run, const MembersChanged& message);
 void on_server_lost(Run& run, ServerInfo& server);
+void ask_remove(Run& run, ServerInfo& server, std::string reason, bool left = false);
+SegmentMap first_map(const CoordinatorState& state, uint32_t segment_count);
 void take_in(Run& run);  // sealed members that are not in the map yet
 void publish_map(Run& run, SegmentMap map);
 void send_map(Run& run, ServerInfo& server);
 void send_map(Run& run, const ProcessId& worker, WorkerInfo& info);
-void admit_caught_up(Run& run);  // between two steps
 void on_map_ack(Run& run, const ProcessId& from, const MapAck& message);
 void on_applied(Run& run, const ProcessId& from, const Applied& message);
 void on_caught_up(Run& run, const ProcessId& from, const CaughtUp& message);
 void tick_servers(Run& run);
+
+// coordinator_plan.cc: what is wished of the job, and the segments that move for it.
+void on_plan_changed(Run& run, const PlanChanged& message);
+void take_plan(Run& run);      // between two steps
+void move_segments(Run& run);  // likewise
+void ask_for_leavers(Run& run);
+void unsettle(CoordinatorState& state, const SegmentMap& before);
+bool settled(const ServerInfo& server);  // it knows of all its replicas in sync that they are
+bool degraded(const CoordinatorState& state);
+Arrangement arrangement(const CoordinatorState& state);
 
 // coordinator_workers.cc: joins, assignments, losses.
 void on_join(Run& run, const ProcessId& from, const Join& message);
@@ -81,6 +94,7 @@ void enter(Run& run, JobPhase phase);
 void fail_job(Run& run, std::string reason);
 void lose_job(Run& run, std::string reason);  // only a restore helps
 void retire(Run& run);
+void hand_over(Run& run, const Seal& newer);
 void send_progress(Run& run);
 
 }  // namespace ballast::coordinator

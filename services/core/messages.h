@@ -53,6 +53,8 @@ struct Appoint {
   Origin origin = 0;         // status's complete origin; 0 = none yet
   std::string restore_from;  // kRestore: checkpoint directory
   TrainingSettings training;
+  std::vector<ProcessId> leaving = {};  // of the plan, as below
+  bool suspend = false;
 };
 // The member list that status holds now (answers AskRemove, tells of new members).
 struct MembersChanged {
@@ -64,11 +66,14 @@ struct OriginComplete {
   Term term = 0;
   Origin origin = 0;
 };
+// What is wished of the job from the next step on; the highest number replaces what came before.
 struct PlanChanged {
   Term term = 0;
   PlanNumber plan = 0;
-  uint32_t workers = 0;
-  uint32_t servers = 0;
+  std::vector<ProcessId> leaving;  // members that are to give their segments away
+  bool suspend = false;            // write a checkpoint, and begin no further step
+  // Of which steps may grow, and how often checkpoints are written may change.
+  TrainingSettings training;
 };
 
 // ---- coordinator -> operator
@@ -79,6 +84,7 @@ struct AskRemove {
   MemberListNumber number = 0;
   ProcessId member;
   std::string reason;
+  bool left = false;  // it was to leave, and nothing depends on it any more
 };
 struct AskOrigin {
   Term term = 0;
@@ -94,7 +100,8 @@ enum class JobPhase : uint8_t {
   kCheckpointing,
   kDone,
   kFailed,
-  kLost  // all replicas of a segment are gone: waits to be replaced by a term that restores
+  kLost,      // all replicas of a segment are gone: waits to be replaced by a term that restores
+  kSuspended  // by the plan: the checkpoint is written, no step is under way
 };
 // Sent after every change of phase, every commit and every second; the highest number wins.
 struct Progress {

@@ -35,15 +35,21 @@ bool shares_node(const SegmentMap& map, ServerIndex candidate,
   });
 }
 
+bool contains(const std::vector<ServerIndex>& servers, ServerIndex server) {
+  return std::find(servers.begin(), servers.end(), server) != servers.end();
+}
+
+// The emptiest that is not in `taken`, whose node it should not share, and not in `out`.
 std::optional<ServerIndex> choose(const SegmentMap& map, const std::vector<uint32_t>& replicas,
-                                  const std::vector<ServerIndex>& taken) {
+                                  const std::vector<ServerIndex>& taken,
+                                  const std::vector<ServerIndex>& out) {
   std::optional<ServerIndex> best;
   const auto cost = [&](ServerIndex server) {
     return std::pair{shares_node(map, server, taken), replicas[server]};
   };
   for (size_t i = 0; i < map.servers.size(); ++i) {
     const auto server = static_cast<ServerIndex>(i);
-    if (std::find(taken.begin(), taken.end(), server) == taken.end() &&
+    if (!contains(taken, server) && !contains(out, server) &&
         (!best || cost(server) < cost(*best))) {
       best = server;
     }
@@ -109,15 +115,22 @@ std::vector<SegmentId> in_turn(const SegmentMap& map) {
 
 }  // namespace
 
-bool add_joining(SegmentMap& map, uint32_t replication) {
-  const size_t wanted = std::min<size_t>(replication, map.servers.size());
+bool add_joining(SegmentMap& map, uint32_t replication, const Leaving& leaving) {
+  std::vector<ServerIndex> out;  // of the question
+  for (size_t i = 0; i < map.servers.size(); ++i) {
+    if (leaving(map.servers[i].id)) {
+      out.push_back(static_cast<ServerIndex>(i));
+    }
+  }
+  const size_t wanted = std::min<size_t>(replication, map.servers.size() - out.size());
   auto replicas = load(map);
   bool added = false;
   for (const SegmentId segment : in_turn(map)) {
     Placement& placement = map.segments[segment];
     auto taken = holders(placement);
+    std::erase_if(taken, [&](ServerIndex server) { return contains(out, server); });
     while (taken.size() < wanted) {
-      const auto server = choose(map, replicas, taken);
+      const auto server = choose(map, replicas, taken, out);
       if (!server) {
         break;
       }
@@ -140,12 +153,6 @@ bool admit(SegmentMap& map, SegmentId segment, const ProcessId& server) {
   placement.backups.push_back(*it);
   placement.joining.erase(it);
   return true;
-}
-
-bool short_of_replicas(const SegmentMap& map, uint32_t replication) {
-  return std::any_of(map.segments.begin(), map.segments.end(), [&](const Placement& placement) {
-    return placement.backups.size() + 1 < replication;
-  });
 }
 
 }  // namespace ballast

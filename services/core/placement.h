@@ -18,14 +18,13 @@ using Preference = std::function<bool(SegmentId, const ProcessId&)>;
 SegmentMap restrict_to(const SegmentMap& map, const std::vector<Member>& members,
                        const Preference& preferred, std::vector<SegmentId>& lost);
 
-// Adds joining replicas until each segment has min(replication, servers) of any kind: on the server
-// that holds the fewest, on another node where there is one. True when something was added.
-bool add_joining(SegmentMap& map, uint32_t replication);
+// Adds joining replicas until each segment has min(replication, servers that stay) of any kind on
+// servers that stay: on the one that holds the fewest, on another node where there is one. True
+// when something was added.
+using Leaving = std::function<bool(const ProcessId&)>;
+bool add_joining(SegmentMap& map, uint32_t replication, const Leaving& leaving);
 
 // Makes a joining replica an in-sync backup. False: it is not joining.
 bool admit(SegmentMap& map, SegmentId segment, const ProcessId& server);
-
-// Some segment has fewer replicas in sync than `replication`.
-bool short_of_replicas(const SegmentMap& map, uint32_t replication);
 
 }  // namespace ballast

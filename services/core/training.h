@@ -26,8 +26,9 @@ struct TrainingSettings {
   bool reproducible = true;
   uint32_t replication = 1;  // replicas of each segment, 1 .. 3
   uint32_t segment_elements = kDefaultSegmentElements;
-  std::string checkpoint_path;    // empty: none is written
-  uint64_t checkpoint_every = 0;  // steps; 0 = only of version `steps`
+  std::string checkpoint_path;     // empty: none is written
+  uint64_t checkpoint_every = 0;   // steps; 0 = only of version `steps`
+  TimeMs checkpoint_every_ms = 0;  // likewise, whichever comes first; 0 = not by time
   // What checkpoints tell of the job; nobody here acts on it.
   std::string job_name;
   std::string job_config;  // JobConfig (job.proto) as protobuf JSON

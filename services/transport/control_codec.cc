@@ -12,6 +12,15 @@ namespace {
 
 // Both directions of every message, field by field in the order of messages.h.
 
+using RepeatedIds = google::protobuf::RepeatedPtrField<v1::ProcessId>;
+
+void encode(const std::vector<ProcessId>& from, RepeatedIds& to) {
+  for (const ProcessId& id : from) encode(id, *to.Add());
+}
+void decode(const RepeatedIds& from, std::vector<ProcessId>& to, Problems& problems) {
+  for (const v1::ProcessId& id : from) decode(id, to.emplace_back(), problems);
+}
+
 void encode(const Appoint& from, v1::Appoint& to) {
   to.set_term(from.term);
   encode(from.members, *to.mutable_members());
@@ -20,6 +29,8 @@ void encode(const Appoint& from, v1::Appoint& to) {
   to.set_origin(from.origin);
   to.set_restore_from(from.restore_from);
   encode(from.training, *to.mutable_training());
+  encode(from.leaving, *to.mutable_leaving());
+  to.set_suspend(from.suspend);
 }
 void decode(const v1::Appoint& from, Appoint& to, Problems& problems) {
   to.term = from.term();
@@ -29,6 +40,8 @@ void decode(const v1::Appoint& from, Appoint& to, Problems& problems) {
   to.origin = from.origin();
   to.restore_from = from.restore_from();
   decode(from.training(), to.training, problems);
+  decode(from.leaving(), to.leaving, problems);
+  to.suspend = from.suspend();
 }
 
 void encode(const MembersChanged& from, v1::MembersChanged& to) {
@@ -52,14 +65,16 @@ void decode(const v1::OriginComplete& from, OriginComplete& to, Problems&) {
 void encode(const PlanChanged& from, v1::PlanChanged& to) {
   to.set_term(from.term);
   to.set_plan(from.plan);
-  to.set_workers(from.workers);
-  to.set_servers(from.servers);
+  encode(from.leaving, *to.mutable_leaving());
+  to.set_suspend(from.suspend);
+  encode(from.training, *to.mutable_training());
 }
-void decode(const v1::PlanChanged& from, PlanChanged& to, Problems&) {
+void decode(const v1::PlanChanged& from, PlanChanged& to, Problems& problems) {
   to.term = from.term();
   to.plan = from.plan();
-  to.workers = from.workers();
-  to.servers = from.servers();
+  decode(from.leaving(), to.leaving, problems);
+  to.suspend = from.suspend();
+  decode(from.training(), to.training, problems);
 }
 
 void encode(const AskRemove& from, v1::AskRemove& to) {
@@ -67,12 +82,14 @@ void encode(const AskRemove& from, v1::AskRemove& to) {
   to.set_number(from.number);
   encode(from.member, *to.mutable_member());
   to.set_reason(from.reason);
+  to.set_left(from.left);
 }
 void decode(const v1::AskRemove& from, AskRemove& to, Problems& problems) {
   to.term = from.term();
   to.number = from.number();
   decode(from.member(), to.member, problems);
   to.reason = from.reason();
+  to.left = from.left();
 }
 
 void encode(const AskOrigin& from, v1::AskOrigin& to) {
@@ -103,7 +120,7 @@ void encode(const Progress& from, v1::Progress& to) {
 void decode(const v1::Progress& from, Progress& to, Problems& problems) {
   to.term = from.term();
   to.number = from.number();
-  to.phase = decode_enum(from.phase(), JobPhase::kLost, "progress.phase", problems);
+  to.phase = decode_enum(from.phase(), JobPhase::kSuspended, "progress.phase", problems);
   to.step = from.step();
   if (from.has_last()) decode(from.last(), to.last.emplace(), problems);
   if (from.has_evaluation()) decode(from.evaluation(), to.evaluation.emplace(), problems);

@@ -209,6 +209,7 @@ void encode(const TrainingSettings& from, v1::TrainingSettings& to) {
   to.set_job_config(from.job_config);
   to.set_seed(from.seed);
   to.set_checkpoint_every(from.checkpoint_every);
+  to.set_checkpoint_every_ms(from.checkpoint_every_ms);
 }
 void decode(const v1::TrainingSettings& from, TrainingSettings& to, Problems& problems) {
   const v1::OptimizerSettings& optimizer = from.optimizer();
@@ -239,6 +240,7 @@ void decode(const v1::TrainingSettings& from, TrainingSettings& to, Problems& pr
         .segment_elements = from.segment_elements(),
         .checkpoint_path = from.checkpoint_path(),
         .checkpoint_every = from.checkpoint_every(),
+        .checkpoint_every_ms = from.checkpoint_every_ms(),
         .job_name = from.job_name(),
         .job_config = from.job_config(),
         .seed = from.seed()};

@@ -15,7 +15,8 @@ const char* name(JobPhase phase) {
                                            "checkpointing",
                                            "done",
                                            "failed",
-                                           "lost"};
+                                           "lost",
+                                           "suspended"};
   return kNames[static_cast<size_t>(phase)];
 }
 
@@ -67,7 +68,12 @@ struct Text {
     return fmt::format("OriginComplete term {} origin {}", m.term, m.origin);
   }
   std::string operator()(const PlanChanged& m) const {
-    return fmt::format("PlanChanged term {} plan {}", m.term, m.plan);
+    std::string leaving;
+    for (const ProcessId& id : m.leaving) {
+      leaving += " " + describe(id);
+    }
+    return fmt::format("PlanChanged term {} plan {}{}{}{}", m.term, m.plan,
+                       leaving.empty() ? "" : ": away go", leaving, m.suspend ? ", suspend" : "");
   }
   std::string operator()(const AskRemove& m) const {
     return fmt::format("AskRemove term {} list {} {}: {}", m.term, m.number, describe(m.member),

@@ -115,14 +115,14 @@ void draw_faults(Random& random, Scenario& scenario) {
   faults.slow = weight(3);
   faults.false_alarm = weight(3);
   faults.leave = weight(3);
-  if (scenario.weather != Weather::kAll) {
+  if (scenario.weather < Weather::kAll) {
     return;
   }
   faults.cut_link = weight(5);
   faults.cut_process = weight(5);
   faults.operator_down = weight(3);
   faults.appoint = weight(4);
-  faults.plan = weight(2);
+  faults.plan = weight(3);
   if (random.chance(200)) {
     faults.kill_any_server = static_cast<uint32_t>(random.between(1, 10));
   } else if (scenario.training.replication >= 2 && scenario.servers >= 2) {
@@ -146,6 +146,10 @@ Scenario make_scenario(uint64_t seed, Weather weather) {
   scenario.late_servers =
       random.chance(250) ? static_cast<uint32_t>(random.below(scenario.servers)) : 0;
   draw_training(random, scenario);
+  if (weather == Weather::kMoves) {
+    scenario.servers = std::max(3u, scenario.servers);
+    scenario.training.steps *= 2;
+  }
   draw_arena(random, scenario);
   draw_poison(random, scenario);
   draw_times(random, scenario);
@@ -156,6 +160,9 @@ Scenario make_scenario(uint64_t seed, Weather weather) {
   scenario.heal_at_ms = random.between(1000, 20000);
   if (weather != Weather::kNetwork) {
     draw_faults(random, scenario);
+  }
+  if (weather == Weather::kMoves) {
+    scenario.faults.plan = static_cast<uint32_t>(random.between(5, 20));
   }
   return scenario;
 }

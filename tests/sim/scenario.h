@@ -12,6 +12,8 @@
 //   effects of a list, or cut off or paused until it is removed. The next loss comes when Degraded
 //   has become True and False again and status has forgotten the lost incarnation. It comes back
 //   empty. With replication 1 no server is lost. Servers may join a job that runs.
+// - Plans: the number of servers that are wanted changes at any moment, also while one is lost;
+//   those that leave, the coordinator too, give their segments away first.
 // - All replicas of a segment, in some worlds (loses_all): servers are killed whenever it pleases.
 // The
 //   job returns to its last complete checkpoint, or to the beginning, under a new term and origin.
@@ -43,6 +45,7 @@ enum class Weather : uint8_t {
   kNetwork,  // only the network misbehaves
   kWorkers,  // and workers die, processes pause
   kAll,
+  kMoves,  // like all, in worlds of more servers whose number changes all the time
 };
 
 struct NetworkScenario {

@@ -45,6 +45,7 @@ struct Shared {
   std::atomic<uint64_t> server_losses{0};
   std::atomic<uint64_t> worker_losses{0};
   std::atomic<uint64_t> returns{0};
+  std::atomic<uint64_t> left{0};
   std::atomic<uint64_t> failures{0};
   std::atomic<uint64_t> seed_of[64] = {};
 };
@@ -52,7 +53,8 @@ struct Shared {
 const std::map<std::string, Weather> kWeathers = {{"calm", Weather::kCalm},
                                                   {"network", Weather::kNetwork},
                                                   {"workers", Weather::kWorkers},
-                                                  {"all", Weather::kAll}};
+                                                  {"all", Weather::kAll},
+                                                  {"moves", Weather::kMoves}};
 
 template <typename T>
 std::string name_of(const std::map<std::string, T>& names, T value) {
@@ -129,6 +131,7 @@ void run_job(const Options& options, Shared& shared, uint32_t job) {
     shared.server_losses += outcome.server_losses;
     shared.worker_losses += outcome.worker_losses;
     shared.returns += outcome.returns;
+    shared.left += outcome.left;
     if (!outcome.failure.empty() && shared.failures++ < options.failures) {
       report_failure(options, seed, outcome.failure);
     }
@@ -173,11 +176,12 @@ int run_many(const Options& options) {
   std::cout << fmt::format(
       "{} seeds, {} failed, {:.1f} s: {:.0f} seeds/s, {:.0f} events/s a core; {:.1f} s of virtual "
       "time, "
-      "{} appointments, {} servers and {} workers lost, {} times back to a checkpoint\n",
+      "{} appointments, {} servers and {} workers lost, {} servers left, {} times back to a "
+      "checkpoint\n",
       shared.runs.load(), shared.failures.load(), seconds, runs / seconds,
       events / seconds / options.jobs, static_cast<double>(shared.virtual_ms) / 1000,
       shared.terms.load(), shared.server_losses.load(), shared.worker_losses.load(),
-      shared.returns.load());
+      shared.left.load(), shared.returns.load());
   const bool passed = shared.failures == 0 && shared.runs > 0;
   if (options.must_fail) {
     std::cout << (passed ? "nothing was seen, though something is wrong\n"

@@ -30,6 +30,13 @@ void StatusOperator::write(std::function<void(Status&)> change, std::function<vo
 }
 
 void StatusOperator::tick(TimeMs now) {
+  if (up_ && status_.term > 0) {
+    for (const Member& server : view_.live_servers()) {
+      if (!wanted(server.id) && status_.members.find(server.id) == nullptr) {
+        view_.left(server.id);
+      }
+    }
+  }
   if (!up_ || writing_ || status_.finished) {
     return;
   }
@@ -41,8 +48,12 @@ void StatusOperator::tick(TimeMs now) {
     go_back(now);
     return;
   }
+  const bool leaves = status_.members.find(status_.coordinator) != nullptr &&
+                      !wanted(status_.coordinator) && heard_term_ == status_.term &&
+                      phase_ >= JobPhase::kTraining && random_.chance(300);
   const bool stalled = phase_ == JobPhase::kTraining && now - commit_at_ms_ > stall_ms_;
-  if (view_.known_gone(status_.coordinator) || now - heard_at_ms_ > kSilenceMs || stalled) {
+  if (view_.known_gone(status_.coordinator) || now - heard_at_ms_ > kSilenceMs || stalled ||
+      leaves) {
     if (stalled) {
       stall_ms_ *= 2;
     }
@@ -55,13 +66,40 @@ void StatusOperator::tick(TimeMs now) {
       send_appointment();
     } else {
       view_.send(status_.coordinator, MembersChanged{status_.term, status_.members});
+      send_plan();
     }
   }
   add_members();
 }
 
-void StatusOperator::start_job() {
+bool StatusOperator::wanted(const ProcessId& server) const {
+  return view_.number_of(server) < status_.wanted_servers;
+}
+
+std::vector<Member> StatusOperator::wanted_live_servers() const {
   std::vector<Member> servers = view_.live_servers();
+  std::erase_if(servers, [&](const Member& server) { return !wanted(server.id); });
+  return servers;
+}
+
+std::vector<ProcessId> StatusOperator::leaving() const {
+  std::vector<ProcessId> servers;
+  for (const Member& member : status_.members.members) {
+    if (!wanted(member.id)) {
+      servers.push_back(member.id);
+    }
+  }
+  return servers;
+}
+
+TrainingSettings StatusOperator::training() const {
+  TrainingSettings training = training_;
+  training.checkpoint_every = status_.checkpoint_every;
+  return training;
+}
+
+void StatusOperator::start_job() {
+  std::vector<Member> servers = wanted_live_servers();
   if (servers.size() < servers_) {
     return;
   }
@@ -89,8 +127,8 @@ bool StatusOperator::parts_are_lost() {
 
 // With as many servers as at the beginning, in one write.
 void StatusOperator::go_back(TimeMs now) {
-  std::vector<Member> servers = view_.live_servers();
-  if (servers.size() < servers_) {
+  std::vector<Member> servers = wanted_live_servers();
+  if (servers.size() < std::min(servers_, status_.wanted_servers)) {
     return;
   }
   heard_at_ms_ = commit_at_ms_ = now;
@@ -122,6 +160,10 @@ void StatusOperator::appoint(TimeMs now) {
       candidates.push_back(member.id);
     }
   }
+  if (std::any_of(candidates.begin(), candidates.end(),
+                  [&](const auto& id) { return wanted(id); })) {
+    std::erase_if(candidates, [&](const auto& id) { return !wanted(id); });
+  }
   if (candidates.size() > 1) {
     std::erase(candidates, status_.coordinator);
   }
@@ -151,7 +193,8 @@ void StatusOperator::send_appointment() {
                                                  : StartKind::kRestore;
   appoint.restore_from = status_.restore_from;
   appoint.origin = status_.origin;
-  appoint.training = training_;
+  appoint.training = training();
+  appoint.leaving = leaving();
   view_.send(status_.coordinator, appoint);
 }
 
@@ -159,7 +202,7 @@ void StatusOperator::send_appointment() {
 // first.
 void StatusOperator::add_members() {
   MemberList list = status_.members;
-  for (const Member& server : view_.live_servers()) {
+  for (const Member& server : wanted_live_servers()) {
     const bool name_taken =
         std::any_of(list.members.begin(), list.members.end(),
                     [&](const Member& m) { return m.id.name == server.id.name; });
@@ -188,8 +231,28 @@ void StatusOperator::remove(const AskRemove& ask) {
     view_.send(status_.coordinator, MembersChanged{status_.term, status_.members});
     return;
   }
+  if (ask.left) {
+    leave(ask);
+    return;
+  }
   if (status_.members.members.size() < 2 ||
       (!view_.known_gone(ask.member) && !view_.may_remove_living(ask.member, status_.members))) {
+    return;
+  }
+  write(
+      [id = ask.member](Status& status) {
+        std::erase_if(status.members.members, [&](const Member& m) { return m.id == id; });
+        ++status.members.number;
+        status.removed.insert(id);
+      },
+      [this] {
+        view_.send(status_.coordinator, MembersChanged{status_.term, status_.members});
+      });
+}
+
+// It has given all its segments away, as the plan in force wants.
+void StatusOperator::leave(const AskRemove& ask) {
+  if (wanted(ask.member)) {
     return;
   }
   write(
@@ -274,13 +337,26 @@ void StatusOperator::appoint_without_need(TimeMs now) {
   }
 }
 
-void StatusOperator::raise_plan() {
-  if (up_ && !writing_ && !status_.finished && status_.term > 0) {
-    write([](Status& status) { ++status.plan; },
-          [this] {
-            view_.send(status_.coordinator, PlanChanged{status_.term, status_.plan, 0, 0});
-          });
+void StatusOperator::send_plan() {
+  view_.send(status_.coordinator,
+             PlanChanged{status_.term, status_.plan, leaving(), false, training()});
+}
+
+// Another number of servers, and checkpoints at another pace.
+void StatusOperator::change_plan() {
+  if (!up_ || writing_ || status_.finished || status_.term == 0) {
+    return;
   }
+  const uint32_t fewest = std::min(training_.replication, most_);
+  const auto servers = static_cast<uint32_t>(random_.between(fewest, most_));
+  const auto every = static_cast<uint64_t>(random_.between(0, 9));
+  write(
+      [servers, every](Status& status) {
+        ++status.plan;
+        status.wanted_servers = servers;
+        status.checkpoint_every = every;
+      },
+      [this] { send_plan(); });
 }
 
 }  // namespace ballast::sim

@@ -21,6 +21,8 @@ struct Status {
   MemberList members;
   std::set<ProcessId> removed;
   PlanNumber plan = 0;
+  uint32_t wanted_servers = 0;  // those of the lowest numbers
+  uint64_t checkpoint_every = 0;
   Origin origin = 0;         // complete
   std::string checkpoint;    // the latest that is complete
   std::string restore_from;  // what the next origin begins with; empty: initial values
@@ -37,6 +39,8 @@ class OperatorView {
   // The other members' reports agree that `id` is cut off, and no other server is being lost. True:
   // the removal counts as the one loss at a time, and the process is replaced.
   virtual bool may_remove_living(const ProcessId& id, const MemberList& members) = 0;
+  virtual uint32_t number_of(const ProcessId& server) = 0;  // "ps-3": 3
+  virtual void left(const ProcessId& server) = 0;           // no member any more: it is ended
   virtual void send(const ProcessId& to, Message message) = 0;
   virtual void later(TimeMs delay, std::function<void()> action) = 0;
   virtual void appointed(Term term, const ProcessId& coordinator) = 0;
@@ -51,16 +55,20 @@ class StatusOperator {
   static constexpr TimeMs kStallMs = 8000;    // training, but nothing committed; doubled each time
   static constexpr TimeMs kRepeatMs = 700;    // of Appoint and MembersChanged
 
-  StatusOperator(OperatorView& view, Random& random, uint32_t servers,
+  // `servers`: that the job begins with; `most`: that it may have.
+  StatusOperator(OperatorView& view, Random& random, uint32_t servers, uint32_t most,
                  const TrainingSettings& training)
-      : view_(view), random_(random), servers_(servers), training_(training) {}
+      : view_(view), random_(random), servers_(servers), most_(most), training_(training) {
+    status_.wanted_servers = most;
+    status_.checkpoint_every = training.checkpoint_every;
+  }
 
   void tick(TimeMs now);
   void receive(const Envelope& envelope, TimeMs now);
   void crash();
   void restart(TimeMs now);
   void appoint_without_need(TimeMs now);
-  void raise_plan();
+  void change_plan();
 
   bool up() const { return up_; }
   const Status& status() const { return status_; }
@@ -78,7 +86,15 @@ class StatusOperator {
 
   OperatorView& view_;
   Random& random_;
+  bool wanted(const ProcessId& server) const;
+  std::vector<Member> wanted_live_servers() const;
+  std::vector<ProcessId> leaving() const;
+  TrainingSettings training() const;
+  void leave(const AskRemove& ask);
+  void send_plan();
+
   const uint32_t servers_;
+  const uint32_t most_;
   const TrainingSettings& training_;
 
   Status status_;                              // outlives the process

@@ -16,7 +16,8 @@ World::World(const Scenario& scenario, Mutation mutation, TraceSink trace)
       reference_(run_reference(scenario)),
       random_(mix(scenario.seed)),
       checker_(scenario_, reference_),
-      operator_(*this, random_, scenario_.servers - scenario_.late_servers, scenario_.training) {
+      operator_(*this, random_, scenario_.servers - scenario_.late_servers, scenario_.servers,
+                scenario_.training) {
   for (uint32_t i = 0; i < kProcesses; ++i) {
     processes_[i].id.name = i == kOperator     ? "operator"
                             : i < kFirstWorker ? fmt::format("ps-{}", i)
@@ -117,9 +118,15 @@ void World::kill(uint32_t index) {
 
 void World::restart_later(uint32_t index, TimeMs delay_ms) {
   begin(delay_ms, [this, index] {
-    if (!processes_[index].alive && !operator_.status().finished) {
-      start_process(index);
+    const Status& status = operator_.status();
+    if (processes_[index].alive || status.finished) {
+      return;
     }
+    if (is_server(index) && index >= status.wanted_servers) {
+      restart_later(index, 100);  // perhaps it is wanted again by then
+      return;
+    }
+    start_process(index);
   });
 }
 

@@ -34,6 +34,7 @@ struct Outcome {
   uint32_t server_losses = 0;
   uint32_t worker_losses = 0;
   uint32_t returns = 0;  // to a checkpoint or the beginning
+  uint32_t left = 0;     // servers that gave their segments away
 };
 
 // Called with each line of a trace; empty: no trace.
@@ -165,6 +166,8 @@ class World final : public OperatorView {
   std::vector<Member> live_servers() override;
   bool known_gone(const ProcessId& id) override;
   bool may_remove_living(const ProcessId& id, const MemberList& members) override;
+  uint32_t number_of(const ProcessId& server) override { return index_of(server); }
+  void left(const ProcessId& server) override;
   void send(const ProcessId& to, Message message) override;
   void later(TimeMs delay, std::function<void()> action) override;
   void appointed(Term term, const ProcessId& coordinator) override;
@@ -194,7 +197,6 @@ class World final : public OperatorView {
 
   // The one loss at a time: from the death of a server until the world is whole again.
   std::optional<ProcessId> lost_server_;
-  bool degraded_since_loss_ = false;
 
   struct Directory {
     std::set<SegmentId> segments;

@@ -36,7 +36,7 @@ void World::make_fault() {
       {faults.false_alarm, [this] { false_alarm(); }},
       {faults.operator_down, [this] { operator_down(); }},
       {faults.appoint, [this] { operator_.appoint_without_need(now_ms_); }},
-      {faults.plan, [this] { operator_.raise_plan(); }},
+      {faults.plan, [this] { operator_.change_plan(); }},
       {faults.leave, [this] { ask_to_leave(); }},
   };
   uint64_t sum = 0;
@@ -74,7 +74,6 @@ void World::kill_server(uint32_t index) {
   }
   Process& process = processes_[index];
   lost_server_ = process.id;
-  degraded_since_loss_ = false;
   // In the middle of a list of effects, mostly: what stands above in the list was done, the rest is
   // not.
   if (!process.paused && random_.chance(700)) {

@@ -42,7 +42,6 @@ bool World::may_remove_living(const ProcessId& id, const MemberList& members) {
   if (lost_server_ != id) {
     trace(fmt::format("{} is removed though it lives", describe(id)));
     lost_server_ = id;
-    degraded_since_loss_ = false;
     begin(random_.between(300, 5000), [this, index, id] {
       if (lives(id)) {
         kill(index);
@@ -50,6 +49,29 @@ bool World::may_remove_living(const ProcessId& id, const MemberList& members) {
     });
   }
   return true;
+}
+
+void World::left(const ProcessId& server) {
+  if (!lives(server)) {
+    return;
+  }
+  begin(random_.between(0, 50), [this, server] {
+    if (!lives(server)) {
+      return;
+    }
+    const uint32_t index = index_of(server);
+    trace(fmt::format("{} has left and ends", describe(server)));
+    Process& process = processes_[index];
+    process.alive = process.paused = false;
+    process.died_at_ms = now_ms_;
+    for (const uint32_t slot : process.held) {
+      free_slots_.push_back(slot);
+    }
+    process.held.clear();
+    announce_death(index);
+    restart_later(index, random_.between(50, 500));
+    ++outcome_.left;
+  });
 }
 
 void World::send(const ProcessId& to, Message message) {
@@ -66,12 +88,10 @@ void World::appointed(Term term, const ProcessId& coordinator) {
 void World::heard(const Progress& progress, const Status& status) {
   checker_.progress(progress);
   if (!lost_server_ || progress.phase < JobPhase::kTraining ||
-      status.members.find(*lost_server_) != nullptr) {
+      status.members.find(*lost_server_) != nullptr || progress.members != status.members.number) {
     return;
   }
-  if (progress.degraded) {
-    degraded_since_loss_ = true;
-  } else if (degraded_since_loss_ && !lives(*lost_server_)) {
+  if (!progress.degraded && !lives(*lost_server_)) {
     trace(fmt::format("whole again after the loss of {}", describe(*lost_server_)));
     lost_server_.reset();
     if (!healed_ && random_.chance(scenario_.faults.kill_when_whole_per_mille)) {

@@ -67,6 +67,8 @@ TrainingSettings training() {
   settings.schedule = {kLastSchedule, 1, 2, 0.3, 4};
   settings.gradient_clip = 1.5;
   settings.checkpoint_path = "/c";
+  settings.checkpoint_every = 5;
+  settings.checkpoint_every_ms = 6;
   settings.job_name = "tiny";
   settings.job_config = "{}";
   settings.seed = 1337;
@@ -75,11 +77,11 @@ TrainingSettings training() {
 
 std::vector<Message> every_control_message() {
   return {
-      Appoint{1, a_list(), 2, StartKind::kRestore, 3, "/dir", training()},
+      Appoint{1, a_list(), 2, StartKind::kRestore, 3, "/dir", training(), {{"ps-1", 9}}, true},
       MembersChanged{1, a_list()},
       OriginComplete{1, 2},
-      PlanChanged{1, 2, 3, 4},
-      AskRemove{1, 2, {"ps-1", 9}, "why"},
+      PlanChanged{1, 2, {{"ps-1", 9}, {"ps-2", 8}}, true, training()},
+      AskRemove{1, 2, {"ps-1", 9}, "why", true},
       AskOrigin{1, 2},
       Progress{.term = 1,
                .phase = JobPhase::kTraining,

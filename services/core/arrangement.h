@@ -1,0 +1,26 @@
+// Where the replicas of segments should be, and the moves that lead there: servers that leave give
+// theirs away, the others hold about equally many replicas and primaries. A move is "add a replica,
+// promote, drop the old one", over several maps. Pure functions of the map, called between two
+// steps; segments have the same size, so that counting them balances bytes.
+//
+// Invariant: a replica in sync is dropped only where as many others stay as replication asks for,
+// all of which know that they are in sync.
+#pragma once
+
+#include <functional>
+
+#include "services/core/segment_map.h"
+
+namespace ballast {
+
+struct Arrangement {
+  uint32_t replication = 1;
+  std::function<bool(const ProcessId&)> leaving;  // is to hold nothing in the end
+  std::function<bool(const ProcessId&)> settled;  // knows which of its replicas are in sync
+};
+
+// The next map on the way there, of the same version; equal to `map` when nothing is to be done
+// before something has caught up. As few segments move as are needed.
+SegmentMap rearranged(SegmentMap map, const Arrangement& wish);
+
+}  // namespace ballast
