@@ -1,0 +1,81 @@
+#include "operator/core/work_queue.h"
+
+#include <gtest/gtest.h>
+
+namespace ballast::kube {
+namespace {
+
+TEST(WorkQueue, AKeyThatIsAddedManyTimesWaitsOnce) {
+  WorkQueue queue;
+  queue.add("a");
+  queue.add("b");
+  queue.add("a");
+  EXPECT_EQ(queue.get(0), "a");
+  EXPECT_EQ(queue.get(0), "b");
+  EXPECT_EQ(queue.get(0), std::nullopt);
+}
+
+TEST(WorkQueue, OneThatIsAddedDuringTheWorkComesBackAfterIt) {
+  WorkQueue queue;
+  queue.add("a");
+  EXPECT_EQ(queue.get(0), "a");
+  queue.add("a");
+  queue.add("a");
+  EXPECT_EQ(queue.get(0), std::nullopt) << "two would work on it";
+  queue.done("a");
+  EXPECT_EQ(queue.get(0), "a");
+  queue.done("a");
+  EXPECT_EQ(queue.get(0), std::nullopt);
+}
+
+TEST(WorkQueue, TheEarliestOfSeveralTimesCounts) {
+  WorkQueue queue;
+  queue.add_at("a", 50);
+  queue.add_at("a", 20);
+  queue.add_at("a", 70);
+  EXPECT_EQ(queue.next_due_ms(), 20);
+  EXPECT_EQ(queue.get(19), std::nullopt);
+  EXPECT_EQ(queue.get(20), "a");
+  queue.done("a");
+  EXPECT_EQ(queue.get(100), std::nullopt);
+  EXPECT_EQ(queue.next_due_ms(), std::nullopt);
+}
+
+TEST(WorkQueue, WhatBecomesDueDuringTheWorkWaitsForItsEnd) {
+  WorkQueue queue;
+  queue.add("a");
+  EXPECT_EQ(queue.get(0), "a");
+  queue.add_at("a", 5);
+  EXPECT_EQ(queue.get(10), std::nullopt);
+  queue.done("a");
+  EXPECT_EQ(queue.get(10), "a");
+}
+
+TEST(WorkQueue, EachFailureInARowDoublesTheWait) {
+  WorkQueue queue;
+  TimeMs now = 0;
+  TimeMs expected = kFirstBackOffMs;
+  for (int i = 0; i < 40; ++i) {
+    queue.add_after_failure("a", now);
+    EXPECT_EQ(*queue.next_due_ms() - now, expected);
+    now = *queue.next_due_ms();
+    EXPECT_EQ(queue.get(now), "a");
+    queue.done("a");
+    expected = std::min(2 * expected, kLongestBackOffMs);
+  }
+  EXPECT_EQ(queue.failures("a"), 40);
+  queue.forget("a");
+  queue.add_after_failure("a", now);
+  EXPECT_EQ(*queue.next_due_ms() - now, kFirstBackOffMs);
+}
+
+TEST(WorkQueue, AnEndThatHadNoBeginningChangesNothing) {
+  WorkQueue queue;
+  queue.add("a");
+  queue.done("a");
+  EXPECT_EQ(queue.get(0), "a");
+  EXPECT_EQ(queue.get(0), std::nullopt);
+}
+
+}  // namespace
+}  // namespace ballast::kube
