@@ -33,7 +33,7 @@ class CorpusTokenizer {
         if (auto done = encoder_.add_encoded({.file = i, .tokens = {separator}}); !done)
           return done;
       }
-      const auto done =
+      auto done =
           read_corpus_file(corpus_.files[i], options_.stop,
                            [this](std::string_view text, bool last) { return take(text, last); });
       if (!done) return done;

@@ -1,6 +1,7 @@
 // Dropout (Srivastava et al., JMLR 15, 2014) with masks from counters: nothing is stored between
 // forward and backward, and who computes a microbatch again draws the same mask.
 #include <algorithm>
+#include <cmath>
 
 #include "common/check.h"
 #include "services/engine/operations.h"
@@ -19,8 +20,7 @@ DropoutMask dropout_mask(const DropoutKey& key, uint32_t site, double probabilit
       philox({static_cast<uint32_t>(key.step), static_cast<uint32_t>(key.step >> 32),
               key.microbatch, kDropoutStream},
              {static_cast<uint32_t>(key.seed), static_cast<uint32_t>(key.seed >> 32)});
-  const double threshold =
-      std::min(kSteps - 1, static_cast<double>(static_cast<int64_t>(probability * kSteps + 0.5)));
+  const double threshold = std::min(kSteps - 1, std::floor(probability * kSteps + 0.5));
   return {.key = {drawn[0], drawn[1]},
           .nonce = drawn[2],
           .site = site,
