@@ -7,6 +7,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "services/data/dataset.h"
+#include "services/data/tokenize_corpus.h"
 #include "tests/storage/faulty_file_system.h"
 #include "tests/storage/files.h"
 

@@ -28,6 +28,23 @@ std::vector<Token> encode_chunks(const Tokenizer& tokenizer, std::string_view te
   return tokens;
 }
 
+// As pieces that begin and end between tokens, as several threads encode them.
+std::vector<Token> encode_pieces(const Tokenizer& tokenizer, std::string_view text) {
+  std::vector<Token> tokens;
+  size_t bytes = 0;
+  while (!text.empty()) {
+    bytes = std::min(text.size(), bytes + 20'011);
+    const bool last = bytes == text.size();
+    const size_t cut = last ? bytes : tokenizer.last_cut(text.substr(0, bytes));
+    if (cut == 0) continue;
+    const auto piece = *tokenizer.encode_all(text.substr(0, cut));
+    tokens.insert(tokens.end(), piece.begin(), piece.end());
+    text.remove_prefix(cut);
+    bytes = 0;
+  }
+  return tokens;
+}
+
 template <typename T>
 T value_or_exit(Result<T> result) {
   if (result) return std::move(*result);
@@ -53,6 +70,10 @@ int run(const std::vector<std::string>& arguments) {
     best_seconds = std::min(best_seconds, took.count());
     if (tokenizer.decode(tokens) != text) {
       std::fprintf(stderr, "tokenize_file: the tokens decoded are not the text\n");
+      return 1;
+    }
+    if (encode_pieces(tokenizer, text) != tokens) {
+      std::fprintf(stderr, "tokenize_file: pieces have other tokens than the whole\n");
       return 1;
     }
   }
