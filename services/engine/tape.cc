@@ -67,9 +67,17 @@ void Tape::plan_calls(const std::vector<bool>& inside) {
   }
   for (size_t i = count; i-- > 0;) {
     Recorded& recorded = operations_[i];
-    for (const ValueId value : recorded.operation.outputs) recorded.again |= needed[value];
+    const Operation& operation = recorded.operation;
+    const auto is_input = [&](ValueId value) {
+      return std::find(operation.inputs.begin(), operation.inputs.end(), value) !=
+             operation.inputs.end();
+    };
+    for (const ValueId value : operation.outputs) recorded.again |= needed[value];
+    for (const ValueId value : operation.kept) {
+      recorded.again |= needed[value] && !is_input(value);
+    }
     if (!recorded.again) continue;
-    for (const ValueId value : recorded.operation.inputs) needed[value] = inside[value];
+    for (const ValueId value : operation.inputs) needed[value] = inside[value];
   }
   for (size_t i = 0; i < count; ++i) calls_.push_back({i, Phase::kForward});
   for (size_t i = count; i-- > 0;) {
@@ -149,9 +157,7 @@ void Tape::plan_memory(size_t largest_rows, const std::vector<bool>& inside) {
         }
       }
     }
-    for (const ValueId value : operation.kept) {
-      if (phase != Phase::kAgain) data_at(value, phase).include(time);
-    }
+    for (const ValueId value : operation.kept) data_at(value, phase).include(time);
   }
   for (size_t i = 0; i < all.size(); ++i) {
     all[i].elements = uint64_t{largest_rows} * values_[i % count].columns;

@@ -43,7 +43,7 @@ struct Pass {
 struct Operation {
   std::vector<ValueId> inputs;
   std::vector<ValueId> outputs;
-  std::vector<ValueId> kept;       // values that backward reads
+  std::vector<ValueId> kept;       // values that backward reads: inputs, outputs, or only for it
   std::vector<size_t> parameters;  // tensors of the layout that are read, and get gradients
   std::function<void(Pass&)> forward;
   // accumulate[i]: the gradient of input i has contributions already; add to it.
