@@ -139,7 +139,7 @@ void microbatch(benchmark::State& state, const GptConfig& config, uint32_t seque
   double peak_seconds = 0;
   for (auto _ : state) {
     const double began = seconds_now();
-    benchmark::DoNotOptimize(model.forward(parameters, tokens, tokens));
+    benchmark::DoNotOptimize(model.forward(parameters, tokens, tokens, {}, DropoutKey{}));
     model.backward(gradients);
     const double middle = seconds_now();
     products.run();
@@ -154,6 +154,8 @@ void microbatch(benchmark::State& state, const GptConfig& config, uint32_t seque
   state.counters["tokens/s"] = runs * static_cast<double>(tokens.size()) / model_seconds;
   state.counters["products_Gflop/s"] = runs * products.flops() / product_seconds / 1e9;
   state.counters["of_products"] = product_seconds / model_seconds;
+  state.counters["activation_MiB"] =
+      static_cast<double>(model.memory().activations) / (1024.0 * 1024.0);
   const double flops = products.flops() + attention_flops(config, sequences);
   state.counters["of_peak"] = flops / model_seconds / (Peak::flops() / peak_seconds);
 }
@@ -162,6 +164,16 @@ BENCHMARK_CAPTURE(microbatch, quickstart, GptConfig{4, 4, 128, 64, 256}, 2)
     ->UseManualTime()
     ->Unit(benchmark::kMillisecond);
 BENCHMARK_CAPTURE(microbatch, medium, GptConfig{6, 6, 384, 256, 256}, 4)
+    ->UseManualTime()
+    ->Unit(benchmark::kMillisecond);
+
+// What dropout and recomputation cost beside the same model without.
+BENCHMARK_CAPTURE(microbatch, medium_dropout,
+                  GptConfig{6, 6, 384, 256, 256, Gelu::kTanh, 0.1, false}, 4)
+    ->UseManualTime()
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(microbatch, medium_recompute,
+                  GptConfig{6, 6, 384, 256, 256, Gelu::kTanh, 0, true}, 4)
     ->UseManualTime()
     ->Unit(benchmark::kMillisecond);
 
