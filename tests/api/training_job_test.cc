@@ -227,7 +227,8 @@ TEST(TrainingJob, NamesTheBrokenRule) {
        "spec.workers.maxReplicas: found 9; expected at most spec.training.microbatches, which is "
        "8"},
       {{"spec.workers.replicas=9"},
-       "spec.workers.replicas: found 9; expected minReplicas to maxReplicas, which are 1 and 8"},
+       "spec.workers.replicas: found 9; expected at most spec.training.microbatches, which is 8 (9 "
+       "workers need 16)"},
       {{"spec.workers.replicas=0"}, "spec.workers.replicas: found 0"},
       {{"spec.checkpoint.keep=0"}, "spec.checkpoint.keep: found 0"},
       {{"spec.suspend=1"}, "spec.suspend: found the number 1; expected true or false"},

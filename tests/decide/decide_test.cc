@@ -157,7 +157,8 @@ TEST(Decide, SuccessIsRecordedBeforeAnythingStops) {
 TEST(Decide, KillsWhatDoesNotEndInTime) {
   World world;
   world.run_to_training();
-  world.observed.stop_requested = true;
+  world.stop_is_asked_for();
+  world.reports(CoordinatorPhase::kSuspended, 3);
   world.settle();
   EXPECT_EQ(decide(world.observed).wake_at_ms, world.observed.now_ms + kStopGraceMs);
   world.observed.now_ms += kStopGraceMs;
@@ -167,9 +168,15 @@ TEST(Decide, KillsWhatDoesNotEndInTime) {
 TEST(Decide, ARequestedStopEndsInOrderWith130) {
   World world;
   world.run_to_training();
-  world.observed.stop_requested = true;
+  world.stop_is_asked_for();
+  EXPECT_THAT(world.settle(), ElementsAre("write plan 2", "plan 2"));
+  world.writes_checkpoint("/c/1");
+  EXPECT_THAT(world.settle(), ElementsAre("write checkpoint /c/1 step 0", "verify /c/1"));
+  world.observed.report->phase = CoordinatorPhase::kSuspended;
   EXPECT_THAT(world.settle(), ElementsAre("write Ready off Suspended StopRequested",
                                           "stop worker-0", "stop worker-1"));
+  world.checked("/c/1");
+  EXPECT_THAT(world.settle(), ElementsAre("write checkpoint /c/1 whole"));
   world.exits("worker-0", 130);
   world.exits("worker-1", 130);
   EXPECT_THAT(world.settle(), ElementsAre("stop ps-0", "stop ps-1"));
@@ -180,8 +187,26 @@ TEST(Decide, ARequestedStopEndsInOrderWith130) {
 
 TEST(Decide, AStopBeforeAnythingStartedFinishesAtOnce) {
   World world;
-  world.observed.stop_requested = true;
-  EXPECT_THAT(world.settle(), ElementsAre("write Suspended StopRequested", "finish 130"));
+  world.stop_is_asked_for();
+  EXPECT_THAT(world.settle(), ElementsAre("write plan 1 Suspended StopRequested", "finish 130"));
+}
+
+TEST(Decide, AStopWaitsForItsCheckpointOnlySoLong) {
+  for (const bool disk_is_full : {false, true}) {
+    World world;
+    world.run_to_training();
+    world.stop_is_asked_for();
+    world.reports(CoordinatorPhase::kWorking, 3);
+    world.settle();
+    EXPECT_EQ(decide(world.observed).wake_at_ms, world.observed.now_ms + kStopPatienceMs);
+    if (disk_is_full) {
+      world.observed.report->checkpoint_failure = "No space left";
+    } else {
+      world.observed.now_ms += kStopPatienceMs;
+      world.observed.coordinator_heard_ms = world.observed.now_ms;
+    }
+    EXPECT_THAT(world.settle(), Contains("stop worker-0")) << disk_is_full;
+  }
 }
 
 TEST(Decide, WhatTheCoordinatorCallsFailedIsFailed) {
@@ -475,8 +500,81 @@ TEST(Decide, ASuspendedSpecStopsAndResumes) {
   World world;
   world.run_to_training();
   world.observed.job.spec.suspend = true;
+  EXPECT_THAT(world.settle(), ElementsAre("write plan 2", "plan 2"));
+  world.writes_checkpoint("/c/1");
+  world.observed.report->phase = CoordinatorPhase::kSuspended;
   EXPECT_THAT(world.settle().front(), HasSubstr("Suspended SuspendedBySpec"));
   EXPECT_EQ(find_process(world.observed, "ps-0")->stopping_since_ms, std::nullopt);
+  for (const char* name : {"worker-0", "worker-1", "ps-0", "ps-1"}) {
+    world.settle();
+    world.exits(name, 130);
+  }
+  EXPECT_THAT(world.settle(), IsEmpty()) << "it is parked";
+  world.observed.job.spec.suspend = false;
+  EXPECT_THAT(world.settle(), ElementsAre("write plan 3")) << "not before it is known";
+  world.checked("/c/1");
+  const auto log = world.settle();
+  EXPECT_THAT(log, ElementsAre(HasSubstr("Suspended off"), "start ps-0 #2", "start ps-1 #2"));
+  EXPECT_THAT(log.front(), HasSubstr("back"));
+  world.ready_all();
+  EXPECT_THAT(world.settle().front(), HasSubstr("restore /c/1"));
+}
+
+TEST(Decide, AServerThatIsNotWantedLeavesWhenItHasGivenAllAway) {
+  World world(3, 1, 2);
+  world.run_to_training();
+  world.replicas(true);
+  world.observed.job.spec.servers.replicas = 2;
+  EXPECT_THAT(world.settle(), ElementsAre("write plan 2", "plan 2")) << "it holds segments";
+  world.observed.remove_requests.push_back({1, "ps-2", 102, "given away", true});
+  EXPECT_THAT(world.settle(),
+              ElementsAre("write members 2: ps-0/100 ps-1/101", "members 2", "stop ps-2"));
+  EXPECT_FALSE(is_true(world.observed.status, api::ConditionType::kDegraded));
+  world.exits("ps-2", 1);
+  world.settle();
+  EXPECT_EQ(world.observed.status.restarts["ps-2"].failures, 0);
+}
+
+TEST(Decide, AServerThatIsWantedAgainStays) {
+  World world(3, 1, 2);
+  world.run_to_training();
+  world.observed.job.spec.servers.replicas = 2;
+  world.settle();
+  world.observed.job.spec.servers.replicas = 3;
+  world.observed.remove_requests.push_back({1, "ps-2", 102, "given away", true});
+  EXPECT_THAT(world.settle(), ElementsAre("write plan 3", "plan 3"));
+}
+
+TEST(Decide, ACoordinatorThatIsNotWantedHandsItsRoleOverWhenAllIsWhole) {
+  World world(3, 1, 2);
+  world.run_to_training();
+  world.exits("ps-0", 0, 9);  // ps-1 coordinates
+  world.settle();
+  world.exits("ps-1", 0, 9);
+  world.settle();
+  ASSERT_EQ(world.observed.status.coordinator, "ps-2");
+  world.observed.now_ms += 2 * kFirstBackoffMs;
+  world.settle();
+  world.ready_all();
+  world.settle();
+  world.connect();
+  world.observed.job.spec.servers.replicas = 2;
+  world.settle();
+  EXPECT_EQ(world.observed.status.coordinator, "ps-2") << "a loss is being mended";
+  world.replicas(true);
+  world.settle();
+  EXPECT_NE(world.observed.status.coordinator, "ps-2");
+  EXPECT_EQ(world.observed.status.start, api::StartMode::kContinue);
+}
+
+TEST(Decide, WorkersComeAndGoByThePlan) {
+  World world;
+  world.run_to_training();
+  world.observed.job.spec.workers.replicas = 3;
+  EXPECT_THAT(world.settle(), ElementsAre("write plan 2 Ready off", "plan 2", "start worker-2 #1"));
+  world.observed.job.spec.workers.replicas = 1;
+  EXPECT_THAT(world.settle(),
+              ElementsAre(HasSubstr("write plan 3"), "plan 3", "stop worker-1", "stop worker-2"));
 }
 
 }  // namespace

@@ -201,6 +201,11 @@ void World::exits(const std::string& name, int code, int signal) {
   if (observed.session && observed.session->name == name) observed.session.reset();
 }
 
+void World::stop_is_asked_for() {
+  observed.stop_requested = true;
+  observed.stop_requested_ms = observed.now_ms;
+}
+
 void World::connect() {
   observed.session = CoordinatorSession{};
   observed.session->name = observed.status.coordinator;

@@ -26,6 +26,7 @@ struct World {
   void ready(const std::string& name);
   void ready_all();
   void exits(const std::string& name, int code, int signal = 0);
+  void stop_is_asked_for();
   void connect();  // a session with the coordinator that status names
   void origin_asked();
   void reports(CoordinatorPhase phase, int64_t step);

@@ -1,0 +1,187 @@
+// What is wished of a running job: taken between two steps, servers that leave, suspension.
+#include "tests/core/coordinator_fixture.h"
+
+namespace ballast {
+namespace {
+
+using namespace core_test;
+using Table = Coordinator;
+constexpr Term kTerm = Coordinator::kTerm;
+
+PlanChanged plan(PlanNumber number, std::vector<ProcessId> leaving = {}, bool suspend = false,
+                 TrainingSettings settings = training(2)) {
+  return {kTerm, number, std::move(leaving), suspend, std::move(settings)};
+}
+
+void know_the_map(Table& table) {
+  for (const auto& [id, server] : std::map(table.state().servers)) {
+    table.hear(id, Applied{kTerm, table.state().map.version, table.state().step});
+  }
+}
+
+// Everything that joins says that it holds the root of the step.
+void catch_up(Table& table) {
+  const SegmentMap map = table.state().map;
+  for (SegmentId segment = 0; segment < map.segments.size(); ++segment) {
+    for (const ServerIndex server : map.segments[segment].joining) {
+      table.hear(map.servers[server].id,
+                 CaughtUp{kTerm, map.version, segment, table.state().step, true});
+    }
+  }
+}
+
+TEST(CoordinatorPlan, IsTakenBetweenTwoStepsTheHighestNumberLast) {
+  Table table({kPs0}, training(2));
+  table.begin();
+  table.hear(kOperator, plan(3));
+  table.hear(kOperator, plan(2));
+  EXPECT_EQ(table.state().plan, 0u);
+  table.commit();
+  EXPECT_EQ(table.state().plan, 3u);
+  EXPECT_EQ(table.state().last->plan, 0u) << "the step had begun before";
+  table.hear(kOperator, plan(3, {kPs0}));
+  table.commit();
+  EXPECT_TRUE(table.state().leaving.empty());
+  EXPECT_EQ(table.state().last->plan, 3u);
+}
+
+TEST(CoordinatorPlan, StepsGrowAndNeverShrink) {
+  Table table({kPs0}, training(1));
+  TrainingSettings more = training(1);
+  more.steps += 5;
+  more.checkpoint_every = 7;
+  more.microbatches = 64;  // not to be changed
+  table.begin();
+  table.hear(kOperator, plan(2, {}, false, more));
+  table.commit();
+  EXPECT_EQ(table.state().training().steps, more.steps);
+  EXPECT_EQ(table.state().training().checkpoint_every, 7u);
+  EXPECT_EQ(table.state().training().microbatches, training(1).microbatches);
+  more.steps = 1;
+  table.hear(kOperator, plan(3, {}, false, more));
+  table.commit();
+  EXPECT_EQ(table.state().training().steps, training(1).steps + 5);
+}
+
+TEST(CoordinatorPlan, StepsThatGrowAfterTheLastOneAreMade) {
+  TrainingSettings settings = training(1);
+  settings.steps = 1;
+  settings.evaluation_batches = 2;
+  Table table({kPs0}, settings);
+  table.begin();
+  table.commit();
+  ASSERT_EQ(table.state().phase, JobPhase::kFinalEvaluation);
+  settings.steps = 2;
+  const auto given = table.assignments(table.hear(kOperator, plan(2, {}, false, settings)));
+  EXPECT_EQ(table.state().phase, JobPhase::kTraining);
+  EXPECT_EQ(given.at(kWorker0).microbatches.size(), settings.microbatches);
+}
+
+TEST(CoordinatorPlan, AServerThatLeavesGivesItsSegmentsAwayAndIsThenAskedToBeRemoved) {
+  Table table({kPs0, kPs1, kPs2}, training(2));
+  table.begin({kWorker0}, 3);  // 0+1 1+2 2+0
+  know_the_map(table);
+  table.hear(kOperator, plan(2, {kPs2}));
+  EXPECT_EQ(table.state().map.segments[1], (Placement{1, {2}, {}}))
+      << "not in the middle of a step";
+  table.commit();
+  EXPECT_EQ(table.state().map.segments[1], (Placement{1, {2}, {0}}));
+  EXPECT_EQ(table.state().map.segments[2], (Placement{2, {0}, {1}}));
+  know_the_map(table);
+  catch_up(table);
+  table.commit();
+  EXPECT_EQ(table.state().map.segments[1], (Placement{1, {2, 0}, {}})) << "not dropped yet";
+  EXPECT_TRUE(sent<AskRemove>(table.tick_after(300)).empty());
+  know_the_map(table);
+  table.commit();
+  EXPECT_EQ(table.state().map.segments[1], (Placement{1, {0}, {}}));
+  EXPECT_EQ(table.state().map.segments[2], (Placement{0, {1}, {}}));
+  EXPECT_TRUE(sent<AskRemove>(table.tick_after(300)).empty()) << "not everybody knows";
+  know_the_map(table);
+  const AskRemove ask = only<AskRemove>(table.tick_after(300));
+  EXPECT_EQ(ask.member, kPs2);
+  EXPECT_TRUE(ask.left);
+  // It goes; nothing is degraded meanwhile.
+  table.members_are(2, {kPs0, kPs1});
+  know_the_map(table);
+  EXPECT_FALSE(only<Progress>(table.tick_after(1000)).degraded);
+  EXPECT_TRUE(sent<AskRemove>(table.tick_after(300)).empty());
+}
+
+TEST(CoordinatorPlan, OneThatLeavesIsTheLastToHoldRecords) {
+  Table table({kPs0, kPs1, kPs2}, training(2));
+  table.begin({kWorker0}, 3);
+  know_the_map(table);
+  table.hear(kOperator, plan(2, {kPs1}));
+  table.commit();
+  EXPECT_EQ(receivers<OfferRecord>(table.prepare_all()), (std::vector<ProcessId>{kPs0, kPs2}));
+  table.hear(kPs0, RecordHeld{kTerm, table.state().step});
+  const Step step = table.state().step;
+  table.hear(kPs1, RecordHeld{kTerm, step});
+  EXPECT_EQ(table.state().step, step);
+  table.hear(kPs2, RecordHeld{kTerm, step});
+  EXPECT_EQ(table.state().step, step + 1);
+}
+
+TEST(CoordinatorPlan, SuspendedAfterACheckpointOfTheNextVersionAndGoesOnWhenWished) {
+  TrainingSettings settings = training(1);
+  settings.checkpoint_path = "/c";
+  Table table({kPs0}, settings);
+  table.begin();
+  table.hear(kOperator, plan(2, {}, true, settings));
+  EXPECT_EQ(table.state().phase, JobPhase::kTraining);
+  const Effects effects = table.commit();
+  EXPECT_TRUE(table.assignments(effects).at(kWorker0).microbatches.empty());
+  const WriteCheckpoint order = only<WriteCheckpoint>(effects);
+  EXPECT_EQ(order.version, 1u);
+  CheckpointPart part{0, order.segments, "ps-0", 1, "sum"};
+  table.hear(kPs0, CheckpointWritten{kTerm, 1, order.attempt, part, ""});
+  table.machine_.step(ManifestWritten{order.directory, ""}, table.now_);
+  EXPECT_EQ(table.state().phase, JobPhase::kSuspended);
+  EXPECT_EQ(only<Progress>(table.tick_after(1000)).checkpoint, order.directory);
+  const auto given = table.assignments(table.hear(kOperator, plan(3, {}, false, settings)));
+  EXPECT_EQ(table.state().phase, JobPhase::kTraining);
+  EXPECT_EQ(given.at(kWorker0).microbatches.size(), settings.microbatches);
+}
+
+TEST(CoordinatorPlan, ASuspensionThatCannotBeWrittenIsTriedAgainLater) {
+  TrainingSettings settings = training(1);
+  settings.checkpoint_path = "/c";
+  Table table({kPs0}, settings);
+  table.begin();
+  table.hear(kOperator, plan(2, {}, true, settings));
+  WriteCheckpoint order = only<WriteCheckpoint>(table.commit());
+  Effects last;
+  for (uint32_t attempt = 1; attempt <= 3; ++attempt) {
+    last = table.hear(kPs0, CheckpointWritten{kTerm, 1, attempt, {}, "No space left"});
+  }
+  EXPECT_TRUE(sent<WriteCheckpoint>(last).empty());
+  EXPECT_EQ(table.state().phase, JobPhase::kCheckpointing);
+  EXPECT_TRUE(sent<WriteCheckpoint>(table.tick_after(4000)).empty());
+  EXPECT_EQ(only<WriteCheckpoint>(table.tick_after(1000)).attempt, 4u);
+}
+
+TEST(CoordinatorPlan, CheckpointsByTime) {
+  TrainingSettings settings = training(1);
+  settings.checkpoint_path = "/c";
+  settings.checkpoint_every_ms = 10'000;
+  Table table({kPs0}, settings);
+  table.begin();
+  EXPECT_TRUE(sent<WriteCheckpoint>(table.commit()).empty());
+  table.now_ += 9'999;
+  table.hear(kWorker0, WorkerHeartbeat{kTerm, 1, 1, {}, false});
+  EXPECT_TRUE(sent<WriteCheckpoint>(table.commit()).empty());
+  table.now_ += 1;
+  EXPECT_EQ(only<WriteCheckpoint>(table.commit()).version, 3u);
+}
+
+TEST(CoordinatorPlan, ACoordinatorThatIsReplacedSendsItsWorkersOn) {
+  Table table({kPs0, kPs1}, training(2));
+  table.begin();
+  const Redirect redirect = only<Redirect>(table.hear(kPs1, Seal{kTerm + 1, kPs1, 1}));
+  EXPECT_EQ(redirect.term, kTerm + 1);
+  EXPECT_EQ(redirect.coordinator->id, kPs1);
+}
+
+}  // namespace
+}  // namespace ballast
