@@ -68,11 +68,13 @@ void sweep(const std::string& mark) {
   }
 }
 
-// The guard's whole life. Nothing of the parent stays open, so that nobody waits for the guard.
-[[noreturn]] void guard_main(int pipe, const std::string& mark) {
+// The guard's whole life, which begins with all signals blocked: what comes before they are ignored
+// is not to end it. Nothing of the parent stays open, so that nobody waits for the guard.
+[[noreturn]] void guard_main(int pipe, const std::string& mark, const sigset_t& signals_before) {
+  for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGTSTP}) ::signal(signal, SIG_IGN);
+  ::sigprocmask(SIG_SETMASK, &signals_before, nullptr);
   ::setsid();
   ::prctl(PR_SET_NAME, "ballast-guard");
-  for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGTSTP}) ::signal(signal, SIG_IGN);
   const int null = ::open("/dev/null", O_RDWR);
   for (int fd : {0, 1, 2}) ::dup2(null, fd);
   if (pipe != 3) ::dup2(pipe, 3);
@@ -95,16 +97,22 @@ Result<OrphanGuard> OrphanGuard::start() {
     return tl::unexpected(file_error(errno, "make a pipe for", "the guard"));
   // Orphans of our children come to us and not to init: they are reaped, and found by their parent.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
   const pid_t pid = ::fork();
+  if (pid == 0) {
+    ::close(ends[1]);
+    guard_main(ends[0], mark, before);
+  }
+  const int failure = errno;
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (pid < 0) {
-    const Error error = file_error(errno, "start", "the guard");
+    const Error error = file_error(failure, "start", "the guard");
     ::close(ends[0]);
     ::close(ends[1]);
     return tl::unexpected(error);
-  }
-  if (pid == 0) {
-    ::close(ends[1]);
-    guard_main(ends[0], mark);
   }
   ::close(ends[0]);
   return OrphanGuard(mark, pid, ends[1]);
