@@ -116,21 +116,6 @@ class Servers(Elastic):
                      == ["whole"])
         self.check(run, "kills while segments move", losses=2)
 
-    def test_the_coordinator_leaves(self):
-        """ps-0 coordinates at first and never leaves: it is killed, so that another one coordinates."""
-        run = self.run_job(*self.job(servers__replicas=3))
-        run.wait_for_step(20)
-        run.kill("ps-0")
-        run.wait_for("a whole job", lambda e: e["event"] == "whole")
-        if run.last("appointed")["coordinator"] != "ps-2":
-            run.kill("ps-1")
-            run.wait_for("a whole job", lambda e: e["event"] == "whole")
-        self.assertEqual(run.last("appointed")["coordinator"], "ps-2")
-        self.scale(run, "--servers", "2")
-        self.left(run, "ps-2")
-        self.assertNotEqual(run.last("appointed")["coordinator"], "ps-2")
-        self.check(run, "the coordinator leaves", losses=2)
-
 
 class Suspension(Elastic):
     def suspend(self, run):
@@ -193,22 +178,24 @@ class Wishes(Elastic):
         self.assertIn("no run of a job named no-such-job", said)
         self.assertEqual(run.end(), 0)
 
-    def test_steps_grow_and_checkpoints_by_time(self):
-        run = self.run_job(*self.set(training__evaluation__everySteps=0, training__steps=1000000))
+    def test_steps_grow_and_checkpoints_come_by_time(self):
+        schedule = "    schedule: {name: warmupCosine, lengthSteps: 3000}\n  servers"
+        def job(steps, checkpoint=""):
+            return lambda text: (text.replace("steps: 40", f"steps: {steps}").replace("  servers", schedule)
+                                 .replace("everySteps: 20", "everySteps: 0")
+                                 .replace("checkpoint: {", "checkpoint: {" + checkpoint))
+        self.write_job(job(2000))
+        run = self.run_job()
         run.wait_for_step(20)
-        self.write_job(lambda text: text.replace("steps: 40", "steps: 30"))
-        # --set stands before the file: nothing of it changes
-        self.write_job(lambda text: text.replace("checkpoint: {", "checkpoint: {everySeconds: 1, keep: 2, "))
+        self.write_job(job(1999))
+        refused = run.wait_for("a refusal", lambda e: e["event"] == "warning")
+        self.assertIn("the steps of a running job only grow", refused["message"])
+        self.write_job(job(2500, "everySeconds: 1, keep: 2, "))
         run.wait_for("a change", lambda e: e["event"] == "changed")
-        for _ in range(3):
-            run.wait_for("a checkpoint", lambda e: e["event"] == "checkpoint")
-        run.process.send_signal(signal.SIGTERM)
-        self.assertEqual(run.end(), 130)
-
-    def test_steps_grow(self):
-        run = self.run_job(*self.job(training__steps=300))
-        run.wait_for_step(20)
-        self.assertEqual(self.sha256(run), self.sha256(self.run_job(*self.job(training__steps=300))))
+        run.wait_for("checkpoints", lambda _: len([e for e in run.events if e["event"] == "checkpoint"]) == 2)
+        grown = self.sha256(run)
+        self.assertEqual(run.last("end")["steps"], 2500)
+        self.assertEqual(grown, self.sha256(self.run_job()))
 
 
 if __name__ == "__main__":
