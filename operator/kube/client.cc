@@ -1,0 +1,133 @@
+#include "operator/kube/client.h"
+
+#include <optional>
+
+namespace ballast::kube {
+namespace {
+
+using nlohmann::json;
+
+// The server ends a watch after this; it must not be forever, or dead ends pile up at it.
+constexpr const char* kWatchSeconds = "590";
+
+ApiError error_of(Error error) { return {0, std::move(error), std::nullopt}; }
+
+// Bytes that are no UTF-8 (of messages and paths) are replaced: a request is never lost for them.
+std::string text_of(const json& body) {
+  return body.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+}  // namespace
+
+KubeClient::KubeClient(std::shared_ptr<HttpTransport> transport, std::string manager)
+    : transport_(std::move(transport)), manager_(std::move(manager)) {}
+
+ApiResult<std::string> KubeClient::ask(const HttpRequest& request, const std::stop_token& stop) {
+  auto answer = transport_->send(request, stop);
+  if (!answer) return tl::unexpected(error_of(std::move(answer.error())));
+  if (answer->status < 200 || answer->status > 299) {
+    return tl::unexpected(kube::error_of(*answer));
+  }
+  return std::move(answer->body);
+}
+
+ApiResult<Object> KubeClient::ask_for_object(const HttpRequest& request,
+                                             const std::stop_token& stop) {
+  const auto body = ask(request, stop);
+  if (!body) return tl::unexpected(body.error());
+  auto object = parse_object(*body);
+  if (!object) return tl::unexpected(error_of(std::move(object.error())));
+  return std::move(*object);
+}
+
+ApiResult<Object> KubeClient::get(const Resource& kind, const ObjectName& object,
+                                  std::stop_token stop) {
+  return ask_for_object({"GET", path_of(kind, object.name_space, object.name), "", ""}, stop);
+}
+
+ApiResult<ListAnswer> KubeClient::list(const Resource& kind, const std::string& name_space,
+                                       const ListOptions& options, std::stop_token stop) {
+  std::string path = path_of(kind, name_space);
+  add_query(path, "labelSelector", options.label_selector);
+  if (options.limit > 0) add_query(path, "limit", std::to_string(options.limit));
+  add_query(path, "continue", options.next);
+  const auto body = ask({"GET", path, "", ""}, stop);
+  if (!body) return tl::unexpected(body.error());
+  auto list = parse_list(*body);
+  if (!list) return tl::unexpected(error_of(std::move(list.error())));
+  return std::move(*list);
+}
+
+ApiResult<Object> KubeClient::create(const Resource& kind, const std::string& name_space,
+                                     const json& body, std::stop_token stop) {
+  std::string path = path_of(kind, name_space);
+  add_query(path, "fieldManager", manager_);
+  return ask_for_object({"POST", path, text_of(body)}, stop);
+}
+
+ApiResult<Object> KubeClient::apply(const Resource& kind, const ObjectName& object,
+                                    const json& body, bool force, std::stop_token stop) {
+  std::string path = path_of(kind, object.name_space, object.name);
+  add_query(path, "fieldManager", manager_);
+  add_query(path, "force", force ? "true" : "false");
+  // JSON is YAML.
+  return ask_for_object({"PATCH", path, text_of(body), "application/apply-patch+yaml"}, stop);
+}
+
+ApiResult<Object> KubeClient::replace(const Resource& kind, const ObjectName& object,
+                                      const json& body, const std::string& subresource,
+                                      std::stop_token stop) {
+  std::string path = path_of(kind, object.name_space, object.name, subresource);
+  add_query(path, "fieldManager", manager_);
+  return ask_for_object({"PUT", path, text_of(body)}, stop);
+}
+
+ApiResult<Object> KubeClient::merge(const Resource& kind, const ObjectName& object,
+                                    const json& patch, const std::string& subresource,
+                                    std::stop_token stop) {
+  std::string path = path_of(kind, object.name_space, object.name, subresource);
+  add_query(path, "fieldManager", manager_);
+  return ask_for_object({"PATCH", path, text_of(patch), "application/merge-patch+json"}, stop);
+}
+
+ApiResult<void> KubeClient::remove(const Resource& kind, const ObjectName& object,
+                                   const Preconditions& only_if, std::stop_token stop) {
+  json options = {
+      {"apiVersion", "v1"}, {"kind", "DeleteOptions"}, {"propagationPolicy", "Background"}};
+  if (!only_if.uid.empty()) options["preconditions"]["uid"] = only_if.uid;
+  if (!only_if.resource_version.empty()) {
+    options["preconditions"]["resourceVersion"] = only_if.resource_version;
+  }
+  const auto done =
+      ask({"DELETE", path_of(kind, object.name_space, object.name), text_of(options)}, stop);
+  if (!done) return tl::unexpected(done.error());
+  return {};
+}
+
+ApiResult<void> KubeClient::watch(const Resource& kind, const std::string& name_space,
+                                  const std::string& label_selector, const std::string& version,
+                                  const std::function<bool(WatchFrame)>& frame,
+                                  std::stop_token stop) {
+  std::string path = path_of(kind, name_space);
+  add_query(path, "watch", "true");
+  add_query(path, "allowWatchBookmarks", "true");
+  add_query(path, "timeoutSeconds", kWatchSeconds);
+  add_query(path, "resourceVersion", version);
+  add_query(path, "labelSelector", label_selector);
+  std::optional<Error> unreadable;
+  const auto on_line = [&](std::string_view line) {
+    auto parsed = parse_frame(line);
+    if (!parsed) {
+      unreadable = std::move(parsed.error());
+      return false;
+    }
+    return frame(std::move(*parsed));
+  };
+  auto answer = transport_->stream({"GET", path, "", ""}, on_line, stop);
+  if (unreadable) return tl::unexpected(error_of(std::move(*unreadable)));
+  if (!answer) return tl::unexpected(error_of(std::move(answer.error())));
+  if (answer->status != 200) return tl::unexpected(kube::error_of(*answer));
+  return {};
+}
+
+}  // namespace ballast::kube

@@ -1,0 +1,336 @@
+// The client and the informer against a real API server (KUBECONFIG), directly and through a proxy
+// that breaks what it is told to break (BALLAST_PROXY, tests/cluster/fault_proxy.py). Where
+// BALLAST_CLUSTER names a test cluster, its API server is killed, too.
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <set>
+#include <thread>
+
+#include <gmock/gmock.h>
+
+#include "common/random_id.h"
+#include "operator/kube/client.h"
+#include "operator/kube/config.h"
+#include "operator/kube/cpprest_transport.h"
+#include "operator/kube/informer.h"
+
+namespace ballast::kube {
+namespace {
+
+using nlohmann::json;
+using ::testing::HasSubstr;
+
+constexpr auto kPatience = std::chrono::seconds(60);
+
+ClientConfig direct_config() {
+  const auto config = load_config("");
+  if (!config) throw std::runtime_error(config.error().message);
+  return *config;
+}
+
+std::shared_ptr<HttpTransport> transport_to(const ClientConfig& config) {
+  auto transport = make_cpprest_transport(config);
+  if (!transport) throw std::runtime_error(transport.error().message);
+  return std::move(*transport);
+}
+
+// One request to the test cluster: "kill kube-apiserver".
+void ask_cluster(const std::string& request) {
+  const std::string path = std::string(std::getenv("BALLAST_CLUSTER")) + "/control";
+  const int socket_fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
+  ASSERT_EQ(connect(socket_fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0) << path;
+  const std::string line = request + "\n";
+  ASSERT_EQ(write(socket_fd, line.data(), line.size()), static_cast<ssize_t>(line.size()));
+  std::string answer(256, '\0');
+  const ssize_t bytes = read(socket_fd, answer.data(), answer.size());
+  close(socket_fd);
+  ASSERT_GT(bytes, 0);
+  ASSERT_EQ(answer.substr(0, static_cast<size_t>(bytes)), "ok\n");
+}
+
+// Waits for what other threads and the server bring about.
+template <typename Condition>
+bool becomes_true(Condition condition) {
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // sleeps: between two looks
+  }
+  return true;
+}
+
+class ApiServer : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    const auto made = client_.create(
+        kNamespaces, "",
+        {{"apiVersion", "v1"}, {"kind", "Namespace"}, {"metadata", {{"name", name_space_}}}});
+    ASSERT_TRUE(made) << made.error().error.message;
+  }
+  void TearDown() override {
+    faults(json::array());
+    client_.remove(kNamespaces, {"", name_space_});
+  }
+
+  ApiResult<Object> make(KubeClient& client, const std::string& name, const std::string& value) {
+    return client.create(kConfigMaps, name_space_, config_map(name, value));
+  }
+  json config_map(const std::string& name, const std::string& value) const {
+    return {
+        {"apiVersion", "v1"},
+        {"kind", "ConfigMap"},
+        {"metadata", {{"name", name}, {"namespace", name_space_}, {"labels", {{"test", "yes"}}}}},
+        {"data", {{"value", value}}}};
+  }
+
+  void faults(const json& list) {
+    const auto done = proxied_transport_->send({"POST", "/faults", list.dump()}, {});
+    ASSERT_TRUE(done) << done.error().message;
+  }
+  static ClientConfig proxied_config() {
+    ClientConfig config;
+    config.server = std::getenv("BALLAST_PROXY");
+    return config;
+  }
+
+  // Of config maps with our label: name -> version, as the server has them.
+  std::map<std::string, std::string> on_server() {
+    std::map<std::string, std::string> versions;
+    const auto list = client_.list(kConfigMaps, name_space_, {"test=yes", 0, ""});
+    if (!list) return versions;
+    for (const Object& object : list->objects) versions[object.key()] = object.resource_version;
+    return versions;
+  }
+  static std::map<std::string, std::string> in_memory(const Informer& informer) {
+    std::map<std::string, std::string> versions;
+    for (const Object& object : informer.all()) versions[object.key()] = object.resource_version;
+    return versions;
+  }
+  std::unique_ptr<Informer> follow(std::shared_ptr<KubeClient> client) {
+    return std::make_unique<Informer>(std::move(client), std::make_shared<SteadyClock>(),
+                                      InformerOptions{kConfigMaps, name_space_, "test=yes", 1,
+                                                      nullptr, [this](const WatchTrouble& trouble) {
+                                                        ++troubles_;
+                                                        if (trouble.code == 410) ++expired_;
+                                                      }});
+  }
+
+  const std::string name_space_ = "ballast-kube-test-" + random_uuid();
+  std::shared_ptr<HttpTransport> transport_ = transport_to(direct_config());
+  std::shared_ptr<HttpTransport> proxied_transport_ = transport_to(proxied_config());
+  KubeClient client_{transport_, "ballast-test"};
+  std::shared_ptr<KubeClient> proxied_ =
+      std::make_shared<KubeClient>(proxied_transport_, "ballast-test");
+  std::atomic<int> troubles_ = 0;
+  std::atomic<int> expired_ = 0;
+};
+
+TEST_F(ApiServer, KeepsWhatIsMade) {
+  const auto made = make(client_, "a", "1");
+  ASSERT_TRUE(made) << made.error().error.message;
+  const auto again = make(client_, "a", "1");
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().error.code, ErrorCode::kAlreadyExists);
+  const auto found = client_.get(kConfigMaps, {name_space_, "a"});
+  ASSERT_TRUE(found);
+  EXPECT_EQ(found->uid, made->uid);
+  EXPECT_EQ(found->body->at("data").at("value"), "1");
+  const auto nobody = client_.get(kConfigMaps, {name_space_, "nobody"});
+  ASSERT_FALSE(nobody);
+  EXPECT_EQ(nobody.error().error.code, ErrorCode::kNotFound);
+  EXPECT_THAT(nobody.error().error.message, HasSubstr("nobody"));
+}
+
+TEST_F(ApiServer, AReplaceIsCompareAndSwap) {
+  const auto made = make(client_, "a", "1");
+  ASSERT_TRUE(made);
+  json body = *made->body;
+  body["data"]["value"] = "2";
+  ASSERT_TRUE(client_.replace(kConfigMaps, {name_space_, "a"}, body));
+  const auto late = client_.replace(kConfigMaps, {name_space_, "a"}, body);
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().error.code, ErrorCode::kConflict);
+}
+
+TEST_F(ApiServer, ApplyMakesOurFieldsSoAndNoOthers) {
+  ASSERT_TRUE(client_.apply(kConfigMaps, {name_space_, "a"}, config_map("a", "1"), false));
+  KubeClient other(transport_, "somebody-else");
+  const json theirs = {{"apiVersion", "v1"},
+                       {"kind", "ConfigMap"},
+                       {"metadata", {{"name", "a"}}},
+                       {"data", {{"theirs", "kept"}}}};
+  ASSERT_TRUE(other.apply(kConfigMaps, {name_space_, "a"}, theirs, false));
+  const auto both = client_.apply(kConfigMaps, {name_space_, "a"}, config_map("a", "2"), false);
+  ASSERT_TRUE(both) << both.error().error.message;
+  EXPECT_EQ(both->body->at("data"), json({{"value", "2"}, {"theirs", "kept"}}));
+  json contested = theirs;
+  contested["data"] = {{"value", "3"}};
+  const auto refused = other.apply(kConfigMaps, {name_space_, "a"}, contested, false);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().error.code, ErrorCode::kConflict);
+  // What changes nothing makes no new version.
+  const auto same = client_.apply(kConfigMaps, {name_space_, "a"}, config_map("a", "2"), false);
+  ASSERT_TRUE(same);
+  EXPECT_EQ(same->resource_version, both->resource_version);
+}
+
+TEST_F(ApiServer, DeletesOnlyTheOneThatIsMeant) {
+  const auto first = make(client_, "a", "1");
+  ASSERT_TRUE(first);
+  ASSERT_TRUE(client_.remove(kConfigMaps, {name_space_, "a"}, {first->uid, ""}));
+  const auto second = make(client_, "a", "1");
+  ASSERT_TRUE(second);
+  const auto refused = client_.remove(kConfigMaps, {name_space_, "a"}, {first->uid, ""});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().error.code, ErrorCode::kConflict);
+  EXPECT_TRUE(client_.get(kConfigMaps, {name_space_, "a"}));
+}
+
+TEST_F(ApiServer, ListsInPages) {
+  for (int i = 0; i < 7; ++i) ASSERT_TRUE(make(client_, "a" + std::to_string(i), "1"));
+  std::set<std::string> names;
+  ListOptions options{"test=yes", 3, ""};
+  int pages = 0;
+  do {
+    const auto page = client_.list(kConfigMaps, name_space_, options);
+    ASSERT_TRUE(page) << page.error().error.message;
+    EXPECT_LE(page->objects.size(), 3U);
+    for (const Object& object : page->objects) names.insert(object.name);
+    options.next = page->next;
+    ++pages;
+  } while (!options.next.empty());
+  EXPECT_EQ(pages, 3);
+  EXPECT_EQ(names.size(), 7U);
+}
+
+TEST_F(ApiServer, AStrangerIsRefused) {
+  ClientConfig config = direct_config();
+  config.certificate_pem.clear();
+  config.key_pem.clear();
+  config.token = "made-up";
+  KubeClient stranger(transport_to(config), "ballast-test");
+  const auto refused = stranger.get(kConfigMaps, {name_space_, "a"});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().error.code, ErrorCode::kDenied);
+}
+
+TEST_F(ApiServer, AServerThatOurAuthorityDoesNotKnowIsRefused) {
+  ClientConfig config = direct_config();
+  config.ca_pem = config.certificate_pem;  // a certificate, but no authority of the server
+  KubeClient client(transport_to(config), "ballast-test");
+  const auto refused = client.get(kNamespaces, {"", "default"});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().status, 0);
+}
+
+TEST_F(ApiServer, AnInformerFollowsWhatHappens) {
+  ASSERT_TRUE(make(client_, "before", "1"));
+  const auto informer = follow(std::make_shared<KubeClient>(transport_, "ballast-test"));
+  ASSERT_TRUE(becomes_true([&] { return informer->synced(); }));
+  EXPECT_TRUE(informer->find(name_space_ + "/before"));
+  ASSERT_TRUE(make(client_, "after", "1"));
+  ASSERT_TRUE(client_.remove(kConfigMaps, {name_space_, "before"}));
+  EXPECT_TRUE(becomes_true([&] { return in_memory(*informer) == on_server(); }));
+  EXPECT_EQ(in_memory(*informer).size(), 1U);
+  EXPECT_EQ(troubles_, 0);
+}
+
+TEST_F(ApiServer, AnInformerEndsAtOnceWhenItIsToldTo) {
+  auto informer = follow(std::make_shared<KubeClient>(transport_, "ballast-test"));
+  ASSERT_TRUE(becomes_true([&] { return informer->synced(); }));
+  const auto before = std::chrono::steady_clock::now();
+  informer.reset();
+  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(30));
+}
+
+TEST_F(ApiServer, FaultsOfAnAnswerAreErrorsThatSayWhatTheyAre) {
+  ASSERT_TRUE(make(client_, "a", "1"));
+  const auto with = [&](const json& fault) {
+    faults(json::array({fault}));
+    return proxied_->get(kConfigMaps, {name_space_, "a"});
+  };
+  const auto slow = with(
+      {{"match", "GET"}, {"count", 1}, {"fault", "status"}, {"status", 429}, {"retryAfter", 2}});
+  ASSERT_FALSE(slow);
+  EXPECT_EQ(slow.error().status, 429);
+  EXPECT_EQ(slow.error().retry_after_ms, 2000);
+  for (const char* fault : {"cut", "half", "garbage"}) {
+    // Often: a request over a kept connection that is closed without an answer is sent again.
+    const auto broken = with({{"match", "GET"}, {"count", 100}, {"fault", fault}});
+    faults(json::array());
+    ASSERT_FALSE(broken) << fault;
+    EXPECT_EQ(broken.error().status, 0) << fault << ": " << broken.error().error.message;
+    EXPECT_TRUE(proxied_->get(kConfigMaps, {name_space_, "a"})) << "after " << fault;
+  }
+}
+
+TEST_F(ApiServer, AnInformerConvergesWhateverBreaks) {
+  const auto informer = follow(proxied_);
+  ASSERT_TRUE(becomes_true([&] { return informer->synced(); }));
+  const auto status = [](const char* match, int code, int count) -> json {
+    return {{"match", match}, {"count", count}, {"fault", "status"}, {"status", code}};
+  };
+  const auto other = [](const char* match, const char* fault, int count) -> json {
+    return {{"match", match}, {"count", count}, {"fault", fault}};
+  };
+  const std::vector<json> rounds = {
+      {other("watch=true", "garbage", 1)},
+      {other("watch=true", "half", 2)},
+      {other("watch=true", "cut", 2)},
+      {other("watch=true", "garbage", 1), status("watch=true", 410, 1)},
+      {other("watch=true", "garbage", 1), status("watch=true", 410, 1),
+       status("limit=500", 429, 2)},
+      {other("watch=true", "garbage", 1), status("watch=true", 410, 1),
+       other("limit=500", "half", 2)},
+      {other("watch=true", "garbage", 1), status("watch=true", 500, 2),
+       status("watch=true", 503, 1)},
+  };
+  int number = 0;
+  for (const json& round : rounds) {
+    const int troubles_before = troubles_;
+    faults(round);
+    // The stream that is open ends with a new one: that is when the first fault bites.
+    const auto extra = follow(proxied_);
+    ++number;
+    for (int i = 0; i < 4; ++i) {
+      ASSERT_TRUE(make(client_, "r" + std::to_string(number) + "-" + std::to_string(i), "1"));
+    }
+    ASSERT_TRUE(client_.remove(kConfigMaps, {name_space_, "r" + std::to_string(number) + "-0"}));
+    ASSERT_TRUE(becomes_true([&] {
+      return extra->synced() && in_memory(*extra) == on_server() &&
+             in_memory(*informer) == on_server() && troubles_ > troubles_before;
+    })) << round.dump();
+  }
+  EXPECT_GT(expired_, 0);
+}
+
+TEST_F(ApiServer, AnInformerOutlivesTheServer) {
+  if (std::getenv("BALLAST_CLUSTER") == nullptr) GTEST_SKIP() << "not a test cluster of ours";
+  const auto informer = follow(std::make_shared<KubeClient>(transport_, "ballast-test"));
+  ASSERT_TRUE(make(client_, "before", "1"));
+  ASSERT_TRUE(becomes_true([&] { return in_memory(*informer).size() == 1; }));
+  ask_cluster("kill kube-apiserver");
+  const auto away = client_.get(kConfigMaps, {name_space_, "before"});
+  ASSERT_FALSE(away);
+  EXPECT_EQ(away.error().status, 0);
+  ASSERT_TRUE(becomes_true([&] { return troubles_ > 0; }));
+  EXPECT_EQ(in_memory(*informer).size(), 1U) << "what was known stays known";
+  ask_cluster("start kube-apiserver");
+  ASSERT_TRUE(becomes_true([&] { return bool(make(client_, "after", "1")); }));
+  ASSERT_TRUE(client_.remove(kConfigMaps, {name_space_, "before"}));
+  EXPECT_TRUE(becomes_true([&] { return in_memory(*informer) == on_server(); }));
+  EXPECT_EQ(in_memory(*informer).size(), 1U);
+}
+
+}  // namespace
+}  // namespace ballast::kube
