@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "operator/local/metrics_text.h"
+#include "operator/scrape/exposition.h"
 
 namespace ballast::cmd {
 
@@ -36,7 +36,7 @@ struct Figures {
   double tokenized_bytes = 0;
 };
 
-Figures figures_of(const std::vector<local::Sample>& samples);
+Figures figures_of(const std::vector<scrape::Answer>& answers);
 
 PartSeconds operator-(const PartSeconds& a, const PartSeconds& b);
 

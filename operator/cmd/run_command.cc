@@ -185,7 +185,7 @@ class RunCommand {
       folder.remove();
       return failed(job.error());
     }
-    view.watch([&] { return figures_of((*job)->scraper().samples()); });
+    view.watch([&] { return figures_of((*job)->scraper().answers()); });
     auto outcome = (*job)->run();
     console_.clear_live();
     if (!outcome) return failed(outcome.error());

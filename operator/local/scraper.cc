@@ -12,6 +12,7 @@
 
 #include "common/address.h"
 #include "common/clock.h"
+#include "operator/scrape/parse.h"
 
 namespace ballast::local {
 namespace {
@@ -133,10 +134,11 @@ void Scraper::scrape_now() {
   for (const auto& [process, address] : targets()) {
     const auto text = http_get(address, "/metrics", kDeadlineMs);
     if (!text) continue;  // the last answer stands
-    std::vector<Sample> samples = parse_metrics(*text);
-    for (Sample& sample : samples) sample.labels["process"] = process;
+    auto read = scrape::parse(*text, scrape::Format::kPrometheus);
+    if (!read) continue;
+    auto exposition = std::make_shared<const scrape::Exposition>(std::move(*read));
     const std::lock_guard lock(mutex_);
-    last_answers_[process] = std::move(samples);
+    last_answers_[process] = std::move(exposition);
     if (targets_.contains(process)) answered_ms_[process] = SteadyClock().now_ms();
   }
 }
@@ -146,11 +148,10 @@ std::map<std::string, int64_t> Scraper::answered_ms() const {
   return answered_ms_;
 }
 
-std::vector<Sample> Scraper::samples() const {
+std::vector<scrape::Answer> Scraper::answers() const {
   const std::lock_guard lock(mutex_);
-  std::vector<Sample> all;
-  for (const auto& [process, samples] : last_answers_)
-    all.insert(all.end(), samples.begin(), samples.end());
+  std::vector<scrape::Answer> all;
+  for (const auto& [process, exposition] : last_answers_) all.push_back({process, exposition});
   return all;
 }
 

@@ -6,13 +6,14 @@
 #include <condition_variable>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "common/error.h"
-#include "operator/local/metrics_text.h"
+#include "operator/scrape/exposition.h"
 
 namespace ballast::local {
 
@@ -31,8 +32,8 @@ class Scraper {
   // When each process that is watched answered last, in milliseconds of SteadyClock.
   std::map<std::string, int64_t> answered_ms() const;
 
-  // All samples of all processes; each carries the label "process".
-  std::vector<Sample> samples() const;
+  // The last answer that could be read, of every process.
+  std::vector<scrape::Answer> answers() const;
 
  private:
   void run(const std::stop_token& stop, int every_ms);
@@ -40,9 +41,10 @@ class Scraper {
 
   mutable std::mutex mutex_;
   std::condition_variable_any wake_;
-  std::map<std::string, std::string> targets_;               // guarded by mutex_
-  std::map<std::string, std::vector<Sample>> last_answers_;  // guarded by mutex_
-  std::map<std::string, int64_t> answered_ms_;               // guarded by mutex_
+  std::map<std::string, std::string> targets_;  // guarded by mutex_
+  std::map<std::string, std::shared_ptr<const scrape::Exposition>>
+      last_answers_;                            // guarded by mutex_
+  std::map<std::string, int64_t> answered_ms_;  // guarded by mutex_
   std::jthread thread_;
 };
 

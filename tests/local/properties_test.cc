@@ -1,19 +1,11 @@
-// Text from other programs never does harm; a status survives its file.
+// A status survives its file.
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
 #include "operator/api/status_json.h"
-#include "operator/local/metrics_text.h"
 
 namespace ballast::local {
 namespace {
-
-RC_GTEST_PROP(LocalProperties, AnyMetricsTextIsRead, (const std::string& noise)) {
-  const auto samples =
-      parse_metrics("a{x=\"" + noise + "\n" + noise + "\nb_bucket{le=\"" + noise + "\"} 3\n");
-  sum_of(samples, "a");
-  quantile_of(samples, "b", 0.5);
-}
 
 RC_GTEST_PROP(LocalProperties, AnyDamageOfAStatusIsFoundOrHarmless,
               (uint32_t at, char byte, bool cut)) {
