@@ -2,6 +2,7 @@
 
 Shares of time, health and readiness of every process while it trains, too."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -32,6 +33,25 @@ class Metrics(EndToEnd):
         self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
         run.process.send_signal(signal.SIGINT)
         self.assertEqual(run.end(), 130, run.describe())
+
+    def planned_activations(self, recompute):
+        """In bytes, as a worker's metrics and its log tell them."""
+        run = self.run_job(*self.set(training__steps=1_000_000, training__schedule__name="constant", model__layers=6,
+                                     training__recompute=recompute))
+        run.wait_for_step(1)
+        with urllib.request.urlopen(f"http://{run.ready('worker-0')['metricsAddress']}/metrics", timeout=60) as answer:
+            lines = [line.split() for line in answer.read().decode().splitlines()]
+        told = [float(line[1]) for line in lines if line[0] == 'ballast_worker_planned_bytes{holds="activations"}']
+        logs = (Path(run.events[0]["runFolder"]) / "logs").glob("worker-0*")
+        plans = [json.loads(line) for log in logs for line in log.read_text().splitlines() if '"memory plan"' in line]
+        self.assertEqual([(plan["activations_bytes"], plan["recompute"]) for plan in plans],
+                         [(told[0], recompute == "true")])  # fmt: skip
+        run.process.send_signal(signal.SIGINT)
+        self.assertEqual(run.end(), 130, run.describe())
+        return told[0]
+
+    def test_the_memory_plan_is_told_and_recomputing_needs_less(self):
+        self.assertLess(self.planned_activations("true"), 0.5 * self.planned_activations("false"))
 
 
 if __name__ == "__main__":
