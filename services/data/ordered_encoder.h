@@ -23,7 +23,7 @@ struct EncodedPiece {
   size_t file = 0;      // of the corpus
   uint64_t offset = 0;  // in the file
   std::string text = {};
-  std::vector<Token> tokens = {};
+  std::vector<Token> tokens = {};   // what is there already comes first
   std::optional<Error> error = {};  // of the tokenizer
 };
 

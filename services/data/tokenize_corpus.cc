@@ -1,17 +1,20 @@
 #include "services/data/tokenize_corpus.h"
 
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include "services/data/ordered_encoder.h"
+#include "services/data/pretokenizer.h"
 #include "services/data/text_reader.h"
 
 namespace ballast {
 namespace {
 
-// Text in which no cut was found is encoded as it comes, here, one chunk after the other.
-constexpr size_t kLongestUncutBytes = size_t{2} << 20;
+// Text in which no cut was found is encoded as it comes, here, one chunk after the other. More than
+// the longest word, so that each time something is encoded.
+constexpr size_t kLongestUncutBytes = kLongestWordBytes + (size_t{256} << 10);
 
 class CorpusTokenizer {
  public:
@@ -25,14 +28,10 @@ class CorpusTokenizer {
   }
 
   Result<void> run() {
-    const Token separator = tokenizer_.document_separator();
     for (size_t i = 0; i < corpus_.files.size(); ++i) {
       file_ = i;
       offset_ = 0;
-      if (i > 0) {
-        if (auto done = encoder_.add_encoded({.file = i, .tokens = {separator}}); !done)
-          return done;
-      }
+      if (i > 0) before_ = {tokenizer_.document_separator()};
       auto done =
           read_corpus_file(corpus_.files[i], options_.stop,
                            [this](std::string_view text, bool last) { return take(text, last); });
@@ -45,14 +44,20 @@ class CorpusTokenizer {
   // What it leaves comes again with more behind it.
   Result<size_t> take(std::string_view text, bool last) {
     const size_t cut = last ? text.size() : tokenizer_.last_cut(text);
-    if (cut > 0)
-      return added(encoder_.add({file_, offset_, std::string(text.substr(0, cut))}), cut);
+    if (cut > 0) return added(encoder_.add(piece_of(text.substr(0, cut))), cut);
     if (text.size() < kLongestUncutBytes) return size_t{0};
-    EncodedPiece piece{.file = file_, .offset = offset_};
+    EncodedPiece piece = piece_of("");
     const auto taken = tokenizer_.encode(text, false, piece.tokens);
     piece.text = text.substr(0, taken.value_or(0));
     if (!taken) piece.error = taken.error();
     return added(encoder_.add_encoded(std::move(piece)), taken.value_or(0));
+  }
+
+  EncodedPiece piece_of(std::string_view text) {
+    return {.file = file_,
+            .offset = offset_,
+            .text = std::string(text),
+            .tokens = std::exchange(before_, {})};
   }
 
   Result<size_t> added(Result<void> done, size_t bytes) {
@@ -79,7 +84,8 @@ class CorpusTokenizer {
   TokenFileWriter& writer_;
   const TokenizeOptions& options_;
   size_t file_ = 0;
-  uint64_t offset_ = 0;  // in the file, of the text that comes next
+  uint64_t offset_ = 0;        // in the file, of the text that comes next
+  std::vector<Token> before_;  // the separator, until the file's first piece takes it
   uint64_t written_bytes_ = 0;
   OrderedEncoder encoder_;
 };
