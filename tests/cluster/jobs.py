@@ -212,6 +212,7 @@ CHANGES = {
     "the schedule": ({}, {f"{S}.warmupSteps": 5}, S, ["immutable"]),
     "the clip": ({}, {f"{T}.gradientClip": "2"}, f"{T}.gradientClip", ["immutable"]),
     "the evaluation": ({}, {f"{T}.evaluation.batches": 5}, f"{T}.evaluation", ["immutable"]),
+    "the recomputation": ({}, {f"{T}.recompute": True}, f"{T}.recompute", ["immutable"]),
     "the reproducibility": ({}, {f"{T}.reproducible": False}, f"{T}.reproducible", ["immutable"]),
     "the replication": ({"spec.servers.replicas": 3}, {"spec.servers.replication": 2}, "spec.servers.replication",
                         ["immutable"]),
