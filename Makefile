@@ -83,6 +83,7 @@ bench-peers: dependencies-test
 sim: dependencies
 	$(call build,release,test_sim)
 	build/release/bin/test_sim --seeds=$(SEEDS)
+	build/release/bin/test_sim --weather=moves --seeds=$(SEEDS)
 
 chaos: dependencies-test
 	$(call build,release,programs)

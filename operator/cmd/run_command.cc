@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -80,6 +81,24 @@ Result<api::TrainingJob> read_runnable_job(const RunOptions& options) {
                 options.file + ": spec.suspend is true: there is nothing to run");
   }
   return job;
+}
+
+// What lower terms began, or this one before the complete one: nobody goes on writing it.
+std::vector<std::string> abandoned_before(const fs::path& complete) {
+  std::vector<std::string> abandoned;
+  const auto entries = list_checkpoints(complete.parent_path());
+  if (!entries) return abandoned;
+  const auto order = [](const CheckpointId& id) {
+    return std::tuple{id.term, id.step, id.attempt};
+  };
+  const auto found =
+      std::find_if(entries->begin(), entries->end(),
+                   [&](const CheckpointEntry& entry) { return entry.directory == complete; });
+  for (const CheckpointEntry& entry : *entries) {
+    if (found != entries->end() && !entry.complete && order(entry.id) < order(found->id))
+      abandoned.push_back(entry.directory.string());
+  }
+  return abandoned;
 }
 
 class RunCommand {
@@ -172,6 +191,7 @@ class RunCommand {
     local_options.resume = resume_;
     local_options.file = local::JobFile{absolute(options_.file), options_.overrides, as_read_};
     local_options.verify_checkpoint = verify_checkpoint;
+    local_options.abandoned_before = abandoned_before;
     local_options.remove_checkpoint = [](const fs::path& directory) {
       RealFileSystem files;
       auto removed = remove_checkpoint(files, directory);

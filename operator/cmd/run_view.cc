@@ -1,5 +1,8 @@
 #include "operator/cmd/run_view.h"
 
+#include <algorithm>
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "common/human.h"
@@ -124,6 +127,7 @@ void RunView::progress(const local::Progress& news_of_it) {
   const int64_t before = line_.last() ? line_.last()->report.step : 0;
   line_.progress(progress, now);
   if (progress.report.step > before) {
+    if (first_step_ms_ > 0) longest_gap_ms_ = std::max(longest_gap_ms_, now - last_step_ms_);
     last_step_ms_ = now;
     stalls_.committed(progress.report.step, now);
     for (const Loss& loss : stalls_.take()) {
@@ -157,7 +161,9 @@ void RunView::progress(const local::Progress& news_of_it) {
   last_phase_ = progress.phase;
   if (console_.json() && (news || now - last_plain_ms_ >= kJsonEveryMs)) {
     last_plain_ms_ = now;
-    console_.event(line_.json());
+    nlohmann::json event = line_.json();
+    event["longestGapMs"] = std::exchange(longest_gap_ms_, 0);
+    console_.event(event);
   }
 }
 

@@ -285,6 +285,12 @@ class Advance {
       next_.deletable.push_back(entry.directory);
       return true;
     });
+    for (const std::string& directory : observed_.abandoned) {
+      const bool listed = std::find(next_.deletable.begin(), next_.deletable.end(), directory) !=
+                          next_.deletable.end();
+      if (!listed && known(directory) == next_.checkpoints.end())
+        next_.deletable.push_back(directory);
+    }
     for (const std::string& directory : observed_.deleted) std::erase(next_.deletable, directory);
   }
 

@@ -111,9 +111,10 @@ struct Observed {
   std::vector<RemoveRequest> remove_requests;
   std::optional<OriginRequest> origin_request;
   std::vector<CheckpointCheck> checked;
-  std::vector<std::string> deleted;  // checkpoint folders that are there no more
-  std::vector<std::string> in_hand;  // checkpoint folders being read back or deleted
-  bool stop_requested = false;       // a person asked for the end
+  std::vector<std::string> abandoned;  // checkpoint folders that will never be complete
+  std::vector<std::string> deleted;    // checkpoint folders that are there no more
+  std::vector<std::string> in_hand;    // checkpoint folders being read back or deleted
+  bool stop_requested = false;         // a person asked for the end
   TimeMs stop_requested_ms = 0;
   TimeMs now_ms = 0;
 };

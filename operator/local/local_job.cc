@@ -214,6 +214,8 @@ class LocalJobImpl final : public LocalJob {
       } else {
         if (!done.error.empty()) listener_.checkpoint_damaged(done.error);
         observed_.checked.push_back({done.directory, done.error});
+        if (done.error.empty() && options_.abandoned_before)
+          observed_.abandoned = options_.abandoned_before(done.directory);
       }
     }
   }
@@ -312,6 +314,7 @@ class LocalJobImpl final : public LocalJob {
     if (!written) return written;
     observed_.status = store_.status();
     observed_.checked.clear();
+    observed_.abandoned.clear();
     observed_.deleted.clear();
     if (observed_.status.term > before.term) observed_.coordinator_heard_ms = observed_.now_ms;
     tell_changes(before, observed_.status);

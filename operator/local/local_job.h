@@ -48,6 +48,9 @@ struct LocalJobOptions {
   // Reads a checkpoint back; deletes one. Called on a thread of their own. Empty: not done.
   std::function<Result<void>(const std::filesystem::path&)> verify_checkpoint;
   std::function<Result<void>(const std::filesystem::path&)> remove_checkpoint;
+  // Folders beside a complete checkpoint that were begun before it and never completed. Empty:
+  // none.
+  std::function<std::vector<std::string>(const std::filesystem::path&)> abandoned_before;
   std::optional<ResumePoint> resume;
   std::optional<JobFile> file;
 };

@@ -163,6 +163,8 @@ void on_redirect(Run& run, const Redirect& message) {
     state.joined = false;
     state.join_wait_ms = kFirstJoinWaitMs;
     state.join_sent_ms = 0;
+  } else if (message.term == state.term && message.coordinator->id == state.coordinator) {
+    return;  // whom it has just lost: whoever says so has not heard of another yet
   }
   state.hint = message.coordinator->id;
   if (state.join_sent_ms == 0 || run.now - state.join_sent_ms >= kFirstJoinWaitMs / 2) {
@@ -244,7 +246,10 @@ void tick_join(Run& run) {
       send_heartbeat(run);
     }
   } else if (run.now - state.join_sent_ms >= state.join_wait_ms) {
-    state.join_wait_ms = std::min(2 * state.join_wait_ms, state.options.resend_after_ms);
+    const bool all_asked = state.servers.empty() || state.next_server % state.servers.size() == 0;
+    if (all_asked) {
+      state.join_wait_ms = std::min(2 * state.join_wait_ms, state.options.resend_after_ms);
+    }
     send_join(run);
   }
 }

@@ -42,8 +42,10 @@ TEST_F(Worker, AsksOneServerAfterTheOtherWithGrowingWaits) {
   EXPECT_EQ(receivers<Join>(start()), (std::vector<ProcessId>{{"ps-0", 0}}));
   EXPECT_TRUE(tick_after(25).empty());
   EXPECT_EQ(receivers<Join>(tick_after(25)), (std::vector<ProcessId>{{"ps-1", 0}}));
-  EXPECT_TRUE(tick_after(50).empty());
+  // Everybody was asked once: from now on ever more slowly.
   EXPECT_EQ(receivers<Join>(tick_after(50)), (std::vector<ProcessId>{{"ps-0", 0}}));
+  EXPECT_TRUE(tick_after(50).empty());
+  EXPECT_EQ(receivers<Join>(tick_after(50)), (std::vector<ProcessId>{{"ps-1", 0}}));
   for (int i = 0; i < 20; ++i) {
     tick_after(1000);
   }
@@ -74,6 +76,16 @@ TEST_F(Worker, LostConnectionToTheCoordinatorAloneMakesItJoinAgain) {
   hear(kPs1, JoinAccepted{kTerm, kTerm});
   EXPECT_TRUE(machine_.step(PeerLost{kPs0}, now_).empty());
   EXPECT_EQ(sent<Join>(machine_.step(PeerLost{kPs1}, now_)).size(), 1u);
+}
+
+TEST_F(Worker, WhoSendsItBackToTheCoordinatorItHasLostIsNotBelieved) {
+  start();
+  hear(kPs1, JoinAccepted{kTerm, kTerm});
+  machine_.step(PeerLost{kPs1}, now_);
+  hear(kPs0, Redirect{kTerm, Member{kPs1, "", ""}});
+  EXPECT_FALSE(machine_.state().hint);
+  hear(kPs0, Redirect{kTerm + 1, Member{kPs0, "", ""}});
+  EXPECT_EQ(machine_.state().hint, kPs0);
 }
 
 TEST_F(Worker, HigherTermInAnAnswerMakesItJoinAgain) {

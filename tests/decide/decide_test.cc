@@ -535,6 +535,17 @@ TEST(Decide, AServerThatIsNotWantedLeavesWhenItHasGivenAllAway) {
   EXPECT_EQ(world.observed.status.restarts["ps-2"].failures, 0);
 }
 
+TEST(Decide, WhatWasBegunAndNeverCompletedIsListedAndThenDeleted) {
+  World world;
+  world.run_to_training();
+  world.writes_checkpoint("/c/2");
+  world.settle();
+  world.checked("/c/2");
+  world.observed.abandoned = {"/c/1", "/c/2"};
+  EXPECT_THAT(world.settle(),
+              ElementsAre("write checkpoint /c/2 whole deletable /c/1", "delete /c/1"));
+}
+
 TEST(Decide, AServerThatIsWantedAgainStays) {
   World world(3, 1, 2);
   world.run_to_training();

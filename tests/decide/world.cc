@@ -125,6 +125,7 @@ bool World::round() {
       if (write->next.term > observed.status.term) observed.coordinator_heard_ms = observed.now_ms;
       observed.status = write->next;
       observed.checked.clear();
+      observed.abandoned.clear();
       observed.deleted.clear();
     } else if (const auto* start = std::get_if<StartProcess>(&action)) {
       const std::string name = process_name(start->role, start->index);

@@ -93,7 +93,9 @@ class Faults(EndToEnd):
         run.wait_for_step(step + 20)
         subprocess.run(["mount", "-o", "remount,size=64m", str(folder)], check=True)
         self.sha256(run)
-        self.assertGreater(len(list(folder.rglob("manifest.json"))), 0)
+        whole = {manifest.parent for manifest in folder.rglob("manifest.json")}
+        self.assertGreater(len(whole), 0)
+        self.assertEqual(set(folder.glob("run-*/step-*")) - whole, set(), "what was never completed is deleted")
 
     def mount_small(self, name):
         """A file system of 32 KiB, when we may mount one."""
