@@ -7,6 +7,7 @@
 #   make bench          print the benchmarks
 #   make bench-peers    print the engine's speed beside PyTorch's (a large download)
 #   make sim SEEDS=N    run the simulator with N seeds
+#   make mutations      break the cores on purpose, in many ways, and show that the tests see each
 #   make chaos SEED=N   kill and pause processes of a real run by a seeded schedule, and compare the parameters
 #   make demo           watch a run lose a server and a worker, and compare the parameters
 #   make same-bits      train in every way there is, and show one SHA-256
@@ -30,7 +31,7 @@ export CTEST_OUTPUT_ON_FAILURE := 1
 configure = cmake --preset $(1) --log-level=WARNING
 build = $(call configure,$(1)) && ninja -C build/$(1) -j $(JOBS) $(2)
 
-.PHONY: help quickstart test test-cluster sanitize check bench bench-peers sim chaos demo same-bits format clean
+.PHONY: help quickstart test test-cluster sanitize check bench bench-peers sim mutations chaos demo same-bits format clean
 .PHONY: dependencies dependencies-test dependencies-cluster dependencies-check
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -82,8 +83,12 @@ bench-peers: dependencies-test
 
 sim: dependencies
 	$(call build,release,test_sim)
-	build/release/bin/test_sim --seeds=$(SEEDS)
-	build/release/bin/test_sim --weather=moves --seeds=$(SEEDS)
+	build/release/bin/test_sim --seeds=$(SEEDS) --jobs=$(JOBS)
+	build/release/bin/test_sim --weather=moves --seeds=$(SEEDS) --jobs=$(JOBS)
+
+mutations: dependencies-test
+	$(call build,release,test_sim test_decide test_decide_properties)
+	python3 -B tests/mutations/mutations.py --jobs $(JOBS)
 
 chaos: dependencies-test
 	$(call build,release,programs)

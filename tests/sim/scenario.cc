@@ -78,8 +78,11 @@ void draw_poison(Random& random, Scenario& scenario) {
 void draw_times(Random& random, Scenario& scenario) {
   scenario.compute_ms = random.between(1, 60);
   scenario.tick_ms = random.between(10, 50);
-  scenario.server_options.resend_after_ms = random.between(50, 250);
-  scenario.coordinator_options.resend_after_ms = random.between(50, 250);
+  scenario.observed_after_ms = random.between(0, 150);
+  // Where messages are sent again late, a lost one matters for long.
+  const TimeMs longest_resend_ms = random.chance(250) ? 2000 : 250;
+  scenario.server_options.resend_after_ms = random.between(50, longest_resend_ms);
+  scenario.coordinator_options.resend_after_ms = random.between(50, longest_resend_ms);
   scenario.coordinator_options.worker_silence_ms = random.between(600, 3000);
   scenario.coordinator_options.server_silence_ms = random.between(600, 2000);
   scenario.worker_options.resend_after_ms = random.between(100, 1000);
@@ -89,11 +92,13 @@ void draw_times(Random& random, Scenario& scenario) {
 void draw_network(Random& random, NetworkScenario& network) {
   network.delay_max_ms = random.between(1, 10);
   if (random.chance(700)) {
-    network.late_per_mille = static_cast<uint32_t>(random.between(1, 50));
+    network.late_per_mille =
+        static_cast<uint32_t>(random.between(1, random.chance(200) ? 300 : 50));
     network.late_ms = random.between(20, 600);
   }
   if (random.chance(700)) {
-    network.lost_per_mille = static_cast<uint32_t>(random.between(1, 40));
+    network.lost_per_mille =
+        static_cast<uint32_t>(random.between(1, random.chance(200) ? 200 : 40));
   }
   if (random.chance(700)) {
     network.doubled_per_mille = static_cast<uint32_t>(random.between(1, 60));
@@ -120,6 +125,7 @@ void draw_faults(Random& random, Scenario& scenario) {
   }
   faults.cut_link = weight(5);
   faults.cut_process = weight(5);
+  faults.clog_link = weight(8);
   faults.operator_down = weight(3);
   faults.appoint = weight(4);
   faults.plan = weight(3);
@@ -130,6 +136,15 @@ void draw_faults(Random& random, Scenario& scenario) {
     faults.kill_coordinator = weight(20);
     faults.kill_when_whole_per_mille =
         random.chance(300) ? static_cast<uint32_t>(random.between(100, 900)) : 0;
+    faults.kill_at_commit_per_mille =
+        random.chance(400) ? static_cast<uint32_t>(random.between(50, 500)) : 0;
+  }
+  faults.clock_drift_per_mille =
+      random.chance(300) ? static_cast<uint32_t>(random.between(1, 200)) : 0;
+  faults.stale_status_per_mille = random.chance(500) ? 500 : 0;
+  if (random.chance(400)) {
+    scenario.disk = {static_cast<uint32_t>(random.between(0, 300)),
+                     static_cast<uint32_t>(random.between(0, 500)), random.between(30, 3000)};
   }
 }
 

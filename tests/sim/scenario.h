@@ -5,8 +5,9 @@
 // The faults that we promise to survive; only these are made:
 //
 // - Network: any message may be late, doubled, overtaken or lost. Links between two processes, or
-//   all links of one, may be cut in one direction or both. A process may be told that a connection
-//   closed although the peer lives, and may hear nothing of a peer that died.
+//   all links of one, may be cut in one direction or both, or clogged: what is sent comes all at
+//   once when the clog is over. A process may be told that a connection closed although the peer
+//   lives, and may hear nothing of a peer that died.
 // - Workers: any number may die or leave at any moment, even all; new incarnations come back.
 // - Servers, with replication 2: one is lost at a time, coordinator or not: killed between any two
 //   effects of a list, or cut off or paused until it is removed. The next loss comes when Degraded
@@ -17,13 +18,19 @@
 // - All replicas of a segment, in some worlds (loses_all): servers are killed whenever it pleases.
 // The
 //   job returns to its last complete checkpoint, or to the beginning, under a new term and origin.
-// - Processes: any may be paused, so that all its timers and messages come late, or slow.
+// - Processes: any may be paused, so that all its timers and messages come late, or slow. Clocks
+// run
+//   at different speeds.
 // - Operator: may be down for a while, dies between any two writes and sends, appoints for no
-// reason.
+//   reason. When it comes back it may see an older status for a while.
+// - Disk: a part or a manifest may take long or fail (twice at most for one version: a job that can
+//   never write its last checkpoint fails). What was written may turn out damaged when it is read
+//   back: a lost or torn write, a flipped byte.
 // - Gradients: a few steps have a value that is not finite.
 //
-// Not made: bits that change in memory or on the way, clocks that differ.
-// After `heal_at_ms` nothing fails any more, and the job must end within kLivenessMs.
+// Not made: bits that change in memory or on the way.
+// After `heal_at_ms` nothing fails any more, no coordinator is replaced for standing still, and the
+// job must end within kLivenessMs.
 #pragma once
 
 #include <cstdint>
@@ -70,6 +77,7 @@ struct FaultScenario {
   uint32_t slow = 0;
   uint32_t cut_link = 0;
   uint32_t cut_process = 0;
+  uint32_t clog_link = 0;
   uint32_t false_alarm = 0;  // PeerLost of a living peer
   uint32_t operator_down = 0;
   uint32_t appoint = 0;  // without need
@@ -77,6 +85,16 @@ struct FaultScenario {
   uint32_t leave = 0;  // a worker is asked to go
   // The next server goes as soon as the world is whole again.
   uint32_t kill_when_whole_per_mille = 0;
+  // A server goes while the others hear of a commit.
+  uint32_t kill_at_commit_per_mille = 0;
+  uint32_t clock_drift_per_mille = 0;   // at most, of each process's clock
+  uint32_t stale_status_per_mille = 0;  // of the operator's returns
+};
+
+struct DiskScenario {
+  uint32_t fails_per_mille = 0;
+  uint32_t damages_per_mille = 0;  // of complete checkpoints
+  TimeMs slow_ms = 30;
 };
 
 struct Scenario {
@@ -92,9 +110,11 @@ struct Scenario {
   bool fails = false;      // as many poisoned steps in a row as make the job fail
   TimeMs compute_ms = 10;  // of one microbatch
   TimeMs tick_ms = 25;
+  TimeMs observed_after_ms = 150;  // the operator knows of a death
   TimeMs heal_at_ms = 0;
   NetworkScenario network;
   FaultScenario faults;
+  DiskScenario disk;
   ServerOptions server_options;
   CoordinatorOptions coordinator_options;
   WorkerOptions worker_options;

@@ -8,19 +8,21 @@ namespace ballast::sim {
 // should follow is then not done.
 void StatusOperator::write(std::function<void(Status&)> change, std::function<void()> then) {
   writing_ = true;
-  const uint64_t expected = status_.resource_version;
+  const uint64_t expected = seen_.resource_version;
   const uint64_t life = life_;
   const auto delay = random_.between(1, 30);
   view_.later(delay,
               [this, expected, life, change = std::move(change), then = std::move(then)]() mutable {
                 const bool fits = status_.resource_version == expected;
                 if (fits) {
+                  before_.push_back(status_);
                   change(status_);
                   ++status_.resource_version;
                 }
                 view_.later(random_.between(0, 10), [this, fits, life, then = std::move(then)] {
                   if (up_ && life_ == life) {
                     writing_ = false;
+                    seen_ = status_;
                     if (fits) {
                       then();
                     }
@@ -30,17 +32,17 @@ void StatusOperator::write(std::function<void(Status&)> change, std::function<vo
 }
 
 void StatusOperator::tick(TimeMs now) {
-  if (up_ && status_.term > 0) {
+  if (up_ && seen_.term > 0) {
     for (const Member& server : view_.live_servers()) {
-      if (!wanted(server.id) && status_.members.find(server.id) == nullptr) {
+      if (!wanted(server.id) && seen_.members.find(server.id) == nullptr) {
         view_.left(server.id);
       }
     }
   }
-  if (!up_ || writing_ || status_.finished) {
+  if (!up_ || writing_ || seen_.finished) {
     return;
   }
-  if (status_.term == 0) {
+  if (seen_.term == 0) {
     start_job();
     return;
   }
@@ -48,11 +50,11 @@ void StatusOperator::tick(TimeMs now) {
     go_back(now);
     return;
   }
-  const bool leaves = status_.members.find(status_.coordinator) != nullptr &&
-                      !wanted(status_.coordinator) && heard_term_ == status_.term &&
+  const bool leaves = seen_.members.find(seen_.coordinator) != nullptr &&
+                      !wanted(seen_.coordinator) && heard_term_ == seen_.term &&
                       phase_ >= JobPhase::kTraining && random_.chance(300);
-  const bool stalled = phase_ == JobPhase::kTraining && now - commit_at_ms_ > stall_ms_;
-  if (view_.known_gone(status_.coordinator) || now - heard_at_ms_ > kSilenceMs || stalled ||
+  const bool stalled = replaces_stalled_ && phase_ == JobPhase::kTraining && now - commit_at_ms_ > stall_ms_;
+  if (view_.known_gone(seen_.coordinator) || now - heard_at_ms_ > kSilenceMs || stalled ||
       leaves) {
     if (stalled) {
       stall_ms_ *= 2;
@@ -62,10 +64,10 @@ void StatusOperator::tick(TimeMs now) {
   }
   if (now >= repeat_at_ms_) {
     repeat_at_ms_ = now + kRepeatMs;
-    if (heard_term_ != status_.term) {
+    if (heard_term_ != seen_.term) {
       send_appointment();
     } else {
-      view_.send(status_.coordinator, MembersChanged{status_.term, status_.members});
+      view_.send(seen_.coordinator, MembersChanged{seen_.term, seen_.members});
       send_plan();
     }
   }
@@ -73,7 +75,7 @@ void StatusOperator::tick(TimeMs now) {
 }
 
 bool StatusOperator::wanted(const ProcessId& server) const {
-  return view_.number_of(server) < status_.wanted_servers;
+  return view_.number_of(server) < seen_.wanted_servers;
 }
 
 std::vector<Member> StatusOperator::wanted_live_servers() const {
@@ -84,7 +86,7 @@ std::vector<Member> StatusOperator::wanted_live_servers() const {
 
 std::vector<ProcessId> StatusOperator::leaving() const {
   std::vector<ProcessId> servers;
-  for (const Member& member : status_.members.members) {
+  for (const Member& member : seen_.members.members) {
     if (!wanted(member.id)) {
       servers.push_back(member.id);
     }
@@ -94,7 +96,7 @@ std::vector<ProcessId> StatusOperator::leaving() const {
 
 TrainingSettings StatusOperator::training() const {
   TrainingSettings training = training_;
-  training.checkpoint_every = status_.checkpoint_every;
+  training.checkpoint_every = seen_.checkpoint_every;
   return training;
 }
 
@@ -112,7 +114,7 @@ void StatusOperator::start_job() {
         status.coordinator = coordinator;
       },
       [this] {
-        view_.appointed(status_.term, status_.coordinator);
+        view_.appointed(seen_.term, seen_.coordinator);
         send_appointment();
       });
 }
@@ -120,7 +122,7 @@ void StatusOperator::start_job() {
 // Some segment has no replica any more, as far as can be seen.
 bool StatusOperator::parts_are_lost() {
   const auto gone = [&](const Member& member) { return view_.known_gone(member.id); };
-  const auto& members = status_.members.members;
+  const auto& members = seen_.members.members;
   return phase_ == JobPhase::kLost || std::all_of(members.begin(), members.end(), gone) ||
          (training_.replication < 2 && std::any_of(members.begin(), members.end(), gone));
 }
@@ -128,12 +130,12 @@ bool StatusOperator::parts_are_lost() {
 // With as many servers as at the beginning, in one write.
 void StatusOperator::go_back(TimeMs now) {
   std::vector<Member> servers = wanted_live_servers();
-  if (servers.size() < std::min(servers_, status_.wanted_servers)) {
+  if (servers.size() < std::min(servers_, seen_.wanted_servers)) {
     return;
   }
   heard_at_ms_ = commit_at_ms_ = now;
   const ProcessId coordinator = random_.pick(servers).id;
-  std::erase_if(servers, [&](const Member& m) { return status_.removed.contains(m.id); });
+  std::erase_if(servers, [&](const Member& m) { return seen_.removed.contains(m.id); });
   write(
       [this, servers, coordinator](Status& status) {
         status.members = {status.members.number + 1, servers};
@@ -147,7 +149,7 @@ void StatusOperator::go_back(TimeMs now) {
       },
       [this] {
         phase_ = JobPhase::kSealing;
-        view_.appointed(status_.term, status_.coordinator);
+        view_.appointed(seen_.term, seen_.coordinator);
         send_appointment();
       });
 }
@@ -156,7 +158,7 @@ void StatusOperator::appoint(TimeMs now) {
   heard_at_ms_ = commit_at_ms_ = now;
   std::vector<ProcessId> candidates;
   for (const Member& member : view_.live_servers()) {
-    if (status_.members.find(member.id) != nullptr) {
+    if (seen_.members.find(member.id) != nullptr) {
       candidates.push_back(member.id);
     }
   }
@@ -165,7 +167,7 @@ void StatusOperator::appoint(TimeMs now) {
     std::erase_if(candidates, [&](const auto& id) { return !wanted(id); });
   }
   if (candidates.size() > 1) {
-    std::erase(candidates, status_.coordinator);
+    std::erase(candidates, seen_.coordinator);
   }
   if (candidates.empty()) {
     return;
@@ -178,39 +180,39 @@ void StatusOperator::appoint(TimeMs now) {
       },
       [this] {
         phase_ = JobPhase::kSealing;
-        view_.appointed(status_.term, status_.coordinator);
+        view_.appointed(seen_.term, seen_.coordinator);
         send_appointment();
       });
 }
 
 void StatusOperator::send_appointment() {
   Appoint appoint;
-  appoint.term = status_.term;
-  appoint.members = status_.members;
-  appoint.plan = status_.plan;
-  appoint.start = status_.origin != 0            ? StartKind::kContinue
-                  : status_.restore_from.empty() ? StartKind::kInitialise
+  appoint.term = seen_.term;
+  appoint.members = seen_.members;
+  appoint.plan = seen_.plan;
+  appoint.start = seen_.origin != 0            ? StartKind::kContinue
+                  : seen_.restore_from.empty() ? StartKind::kInitialise
                                                  : StartKind::kRestore;
-  appoint.restore_from = status_.restore_from;
-  appoint.origin = status_.origin;
+  appoint.restore_from = seen_.restore_from;
+  appoint.origin = seen_.origin;
   appoint.training = training();
   appoint.leaving = leaving();
-  view_.send(status_.coordinator, appoint);
+  view_.send(seen_.coordinator, appoint);
 }
 
 // A server that lives and is no member becomes one; its name's earlier incarnation must be removed
 // first.
 void StatusOperator::add_members() {
-  MemberList list = status_.members;
+  MemberList list = seen_.members;
   for (const Member& server : wanted_live_servers()) {
     const bool name_taken =
         std::any_of(list.members.begin(), list.members.end(),
                     [&](const Member& m) { return m.id.name == server.id.name; });
-    if (!name_taken && !status_.removed.contains(server.id)) {
+    if (!name_taken && !seen_.removed.contains(server.id)) {
       list.members.push_back(server);
     }
   }
-  if (list.members.size() == status_.members.members.size()) {
+  if (list.members.size() == seen_.members.members.size()) {
     return;
   }
   std::sort(list.members.begin(), list.members.end(),
@@ -218,25 +220,25 @@ void StatusOperator::add_members() {
   ++list.number;
   write([list](Status& status) { status.members = list; },
         [this] {
-          view_.send(status_.coordinator, MembersChanged{status_.term, status_.members});
+          view_.send(seen_.coordinator, MembersChanged{seen_.term, seen_.members});
         });
 }
 
 void StatusOperator::remove(const AskRemove& ask) {
-  if (writing_ || ask.term != status_.term) {
+  if (writing_ || ask.term != seen_.term) {
     return;
   }
-  const Member* member = status_.members.find(ask.member);
+  const Member* member = seen_.members.find(ask.member);
   if (member == nullptr) {
-    view_.send(status_.coordinator, MembersChanged{status_.term, status_.members});
+    view_.send(seen_.coordinator, MembersChanged{seen_.term, seen_.members});
     return;
   }
   if (ask.left) {
     leave(ask);
     return;
   }
-  if (status_.members.members.size() < 2 ||
-      (!view_.known_gone(ask.member) && !view_.may_remove_living(ask.member, status_.members))) {
+  if (seen_.members.members.size() < 2 ||
+      (!view_.known_gone(ask.member) && !view_.may_remove_living(ask.member, seen_.members))) {
     return;
   }
   write(
@@ -246,7 +248,7 @@ void StatusOperator::remove(const AskRemove& ask) {
         status.removed.insert(id);
       },
       [this] {
-        view_.send(status_.coordinator, MembersChanged{status_.term, status_.members});
+        view_.send(seen_.coordinator, MembersChanged{seen_.term, seen_.members});
       });
 }
 
@@ -262,13 +264,13 @@ void StatusOperator::leave(const AskRemove& ask) {
         status.removed.insert(id);
       },
       [this] {
-        view_.send(status_.coordinator, MembersChanged{status_.term, status_.members});
+        view_.send(seen_.coordinator, MembersChanged{seen_.term, seen_.members});
       });
 }
 
 void StatusOperator::on_progress(const Progress& progress, TimeMs now) {
   const std::pair order{progress.term, progress.number};
-  if (progress.term != status_.term || status_.finished || order <= latest_progress_) {
+  if (progress.term != seen_.term || seen_.finished || order <= latest_progress_) {
     return;
   }
   latest_progress_ = order;
@@ -279,9 +281,7 @@ void StatusOperator::on_progress(const Progress& progress, TimeMs now) {
     step_ = std::max(step_, progress.step);
     commit_at_ms_ = now;
   }
-  if (!progress.checkpoint.empty()) {
-    status_.checkpoint = progress.checkpoint;
-  }
+  verify(progress);
   view_.heard(progress, status_);
   if ((progress.phase == JobPhase::kDone || progress.phase == JobPhase::kFailed) && !writing_) {
     write(
@@ -302,15 +302,15 @@ void StatusOperator::receive(const Envelope& envelope, TimeMs now) {
   } else if (const auto* ask = std::get_if<AskRemove>(&envelope.message)) {
     remove(*ask);
   } else if (const auto* origin = std::get_if<AskOrigin>(&envelope.message)) {
-    if (origin->term != status_.term) {
+    if (origin->term != seen_.term) {
       return;
     }
-    if (status_.origin == origin->origin) {
-      view_.send(envelope.from, OriginComplete{status_.term, status_.origin});
-    } else if (status_.origin == 0 && !writing_) {
+    if (seen_.origin == origin->origin) {
+      view_.send(envelope.from, OriginComplete{seen_.term, seen_.origin});
+    } else if (seen_.origin == 0 && !writing_) {
       write([complete = origin->origin](Status& status) { status.origin = complete; },
             [this, to = envelope.from] {
-              view_.send(to, OriginComplete{status_.term, status_.origin});
+              view_.send(to, OriginComplete{seen_.term, seen_.origin});
             });
     }
   }
@@ -329,22 +329,45 @@ void StatusOperator::restart(TimeMs now) {
   repeat_at_ms_ = now;
   stall_ms_ = kStallMs;
   phase_ = JobPhase::kSealing;
+  verifying_.clear();
+  seen_ = status_;
+  if (!before_.empty() && random_.chance(stale_per_mille_)) {
+    seen_ = random_.pick(before_);
+    view_.later(random_.between(50, 3000), [this, life = life_] {
+      if (up_ && life_ == life && !writing_) {
+        seen_ = status_;
+      }
+    });
+  }
+}
+
+// What is complete is read back before anybody relies on it.
+void StatusOperator::verify(const Progress& progress) {
+  if (progress.checkpoint.empty() || progress.checkpoint == verifying_) {
+    return;
+  }
+  verifying_ = progress.checkpoint;
+  view_.later(kVerifyMs, [this, life = life_, term = progress.term, directory = verifying_] {
+    if (up_ && life_ == life && status_.term == term && view_.is_whole(directory)) {
+      status_.checkpoint = seen_.checkpoint = directory;
+    }
+  });
 }
 
 void StatusOperator::appoint_without_need(TimeMs now) {
-  if (up_ && !writing_ && !status_.finished && status_.term > 0) {
+  if (up_ && !writing_ && !seen_.finished && seen_.term > 0) {
     appoint(now);
   }
 }
 
 void StatusOperator::send_plan() {
-  view_.send(status_.coordinator,
-             PlanChanged{status_.term, status_.plan, leaving(), false, training()});
+  view_.send(seen_.coordinator,
+             PlanChanged{seen_.term, seen_.plan, leaving(), false, training()});
 }
 
 // Another number of servers, and checkpoints at another pace.
 void StatusOperator::change_plan() {
-  if (!up_ || writing_ || status_.finished || status_.term == 0) {
+  if (!up_ || writing_ || seen_.finished || seen_.term == 0) {
     return;
   }
   const uint32_t fewest = std::min(training_.replication, most_);

@@ -44,6 +44,7 @@ class OperatorView {
   virtual void send(const ProcessId& to, Message message) = 0;
   virtual void later(TimeMs delay, std::function<void()> action) = 0;
   virtual void appointed(Term term, const ProcessId& coordinator) = 0;
+  virtual bool is_whole(const std::string& checkpoint) = 0;
   virtual void went_back(Origin abandoned, const std::string& checkpoint) = 0;
   virtual void heard(const Progress& progress, const Status& status) = 0;
 };
@@ -52,15 +53,20 @@ class StatusOperator {
  public:
   static constexpr TimeMs kTickMs = 100;
   static constexpr TimeMs kSilenceMs = 4000;  // no Progress for so long: another coordinator
-  static constexpr TimeMs kStallMs = 8000;    // training, but nothing committed; doubled each time
-  static constexpr TimeMs kRepeatMs = 700;    // of Appoint and MembersChanged
+  // Training, but nothing committed; doubled each time. Only while there are faults: in a world
+  // without any the machines must go on by themselves.
+  static constexpr TimeMs kStallMs = 8000;
+  static constexpr TimeMs kRepeatMs = 700;  // of Appoint and MembersChanged
+  static constexpr TimeMs kVerifyMs = 60;   // to read a checkpoint back
 
   // `servers`: that the job begins with; `most`: that it may have.
   StatusOperator(OperatorView& view, Random& random, uint32_t servers, uint32_t most,
-                 const TrainingSettings& training)
-      : view_(view), random_(random), servers_(servers), most_(most), training_(training) {
+                 const TrainingSettings& training, uint32_t stale_per_mille)
+      : view_(view), random_(random), servers_(servers), most_(most), training_(training),
+        stale_per_mille_(stale_per_mille) {
     status_.wanted_servers = most;
     status_.checkpoint_every = training.checkpoint_every;
+    seen_ = status_;
   }
 
   void tick(TimeMs now);
@@ -69,6 +75,7 @@ class StatusOperator {
   void restart(TimeMs now);
   void appoint_without_need(TimeMs now);
   void change_plan();
+  void heal() { replaces_stalled_ = false; }
 
   bool up() const { return up_; }
   const Status& status() const { return status_; }
@@ -82,6 +89,7 @@ class StatusOperator {
   void send_appointment();
   void add_members();
   void remove(const AskRemove& ask);
+  void verify(const Progress& progress);
   void on_progress(const Progress& progress, TimeMs now);
 
   OperatorView& view_;
@@ -96,19 +104,24 @@ class StatusOperator {
   const uint32_t servers_;
   const uint32_t most_;
   const TrainingSettings& training_;
+  const uint32_t stale_per_mille_;
 
   Status status_;                              // outlives the process
+  std::vector<Status> before_;                 // what it was
   std::pair<Term, uint64_t> latest_progress_;  // likewise: connections keep the order of messages
 
   bool up_ = true;
   uint64_t life_ = 1;
+  Status seen_;  // what every decision is made on; maybe an older one
   bool writing_ = false;
   Term heard_term_ = 0;  // of the latest Progress; status's term: the appointment has arrived
   TimeMs heard_at_ms_ = 0;
   TimeMs commit_at_ms_ = 0;
   TimeMs repeat_at_ms_ = 0;
   TimeMs stall_ms_ = kStallMs;
+  bool replaces_stalled_ = true;
   Step step_ = 0;
+  std::string verifying_;  // the latest checkpoint that was read back or is
   JobPhase phase_ = JobPhase::kSealing;
 };
 

@@ -9,21 +9,24 @@
 
 namespace ballast::sim {
 
-World::World(const Scenario& scenario, Mutation mutation, TraceSink trace)
+World::World(const Scenario& scenario, TraceSink trace)
     : scenario_(scenario),
-      mutation_(mutation),
       trace_(std::move(trace)),
       reference_(run_reference(scenario)),
       random_(mix(scenario.seed)),
       checker_(scenario_, reference_),
       operator_(*this, random_, scenario_.servers - scenario_.late_servers, scenario_.servers,
-                scenario_.training) {
+                scenario_.training, scenario_.faults.stale_status_per_mille) {
   for (uint32_t i = 0; i < kProcesses; ++i) {
     processes_[i].id.name = i == kOperator     ? "operator"
                             : i < kFirstWorker ? fmt::format("ps-{}", i)
                                                : fmt::format("worker-{}", i - kFirstWorker);
   }
   processes_[kOperator].alive = true;
+}
+
+TimeMs World::clock(const Process& process) const {
+  return process.clock_ms + now_ms_ * process.clock_per_mille / 1000;
 }
 
 void World::trace(const std::string& line) const {
@@ -76,6 +79,9 @@ void World::start_process(uint32_t index) {
   Process fresh;
   fresh.id = {process.id.name, next_incarnation_++};
   fresh.alive = true;
+  const auto drift = static_cast<int64_t>(scenario_.faults.clock_drift_per_mille);
+  fresh.clock_ms = drift == 0 ? 0 : random_.between(0, 1000000);
+  fresh.clock_per_mille = random_.between(1000 - drift, 1000 + drift);
   process = std::move(fresh);
   trace(fmt::format("{} starts", describe(process.id)));
   if (is_server(index)) {
@@ -89,7 +95,7 @@ void World::start_process(uint32_t index) {
     process.worker = std::make_unique<WorkerMachine>(
         process.id, std::move(servers), scenario_.identity, scenario_.training.microbatches,
         scenario_.training.segment_elements, "build", scenario_.worker_options);
-    perform(index, process.worker->start(now_ms_), Tick{}, nullptr);
+    perform(index, process.worker->start(clock(process)), Tick{}, nullptr);
   }
   happen(random_.between(0, scenario_.tick_ms), index, Tick{});
 }

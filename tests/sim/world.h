@@ -19,7 +19,6 @@
 #include "services/core/server_machine.h"
 #include "services/core/worker_machine.h"
 #include "tests/sim/checker.h"
-#include "tests/sim/mutation.h"
 #include "tests/sim/random.h"
 #include "tests/sim/status_operator.h"
 #include "tests/sim/store.h"
@@ -56,9 +55,11 @@ struct Process {
   bool alive = false;
   bool paused = false;
   TimeMs died_at_ms = 0;
-  TimeMs slow_ms = 0;             // added to whatever it sends
-  int64_t effects_to_death = -1;  // killed when so many more effects are done; -1: not
-  std::vector<uint32_t> held;     // slots of events that came while paused
+  TimeMs slow_ms = 0;              // added to whatever it sends
+  TimeMs clock_ms = 0;             // of its clock when it started
+  int64_t clock_per_mille = 1000;  // its speed
+  int64_t effects_to_death = -1;   // killed when so many more effects are done; -1: not
+  std::vector<uint32_t> held;      // slots of events that came while paused
   // server
   std::unique_ptr<ServerMachine> server;
   std::unique_ptr<CoordinatorMachine> coordinator;
@@ -73,7 +74,7 @@ struct Process {
 
 class World final : public OperatorView {
  public:
-  World(const Scenario& scenario, Mutation mutation, TraceSink trace);
+  World(const Scenario& scenario, TraceSink trace);
   Outcome run();
 
  private:
@@ -110,6 +111,7 @@ class World final : public OperatorView {
   bool is_server(uint32_t process) const { return process < kFirstWorker; }
   uint32_t index_of(const ProcessId& id) const;  // kProcesses: no such name
   bool lives(const ProcessId& id) const;
+  TimeMs clock(const Process& process) const;  // what it takes the time to be
   void trace(const std::string& line) const;
 
   // world_shells.cc: what the shells of the processes do
@@ -121,6 +123,7 @@ class World final : public OperatorView {
   std::string send_effect(uint32_t process, Send& send);
   void check_commit(const Process& process, const Record& record);
   void check_store(const Process& process);
+  bool disk_fails(Step version);
   std::string save_part(uint32_t process, const SaveCheckpointPart& effect);
   void save_manifest(uint32_t process, const SaveManifest& effect);
   void read_manifest(uint32_t process, const ReadManifest& effect);
@@ -134,16 +137,12 @@ class World final : public OperatorView {
   void compute(uint32_t process);
   void end_worker(Process& process, const WorkerEnd& effect);
 
-  // world_mutations.cc
-  bool mutate_arrival(Process& process, Event& event);
-  bool mutate_loss(Process& process, const Event& event);
-  void mutate_effect(Process& process, Effect& effect, const Values& payload);
-
   // world_network.cc
   void transmit(uint32_t from, const ProcessId& to, Message message, Values payload);
   void announce_death(uint32_t process);
   void cut(uint32_t from, uint32_t to, TimeMs duration_ms);
   void cut_link();
+  void clog_link();
   void cut_process();
 
   // world_faults.cc
@@ -173,9 +172,9 @@ class World final : public OperatorView {
   void appointed(Term term, const ProcessId& coordinator) override;
   void heard(const Progress& progress, const Status& status) override;
   void went_back(Origin abandoned, const std::string& checkpoint) override;
+  bool is_whole(const std::string& checkpoint) override;
 
   const Scenario& scenario_;
-  const Mutation mutation_;
   const TraceSink trace_;
   const Reference reference_;
   Random random_;
@@ -191,7 +190,9 @@ class World final : public OperatorView {
 
   std::array<Process, kProcesses> processes_;
   uint64_t next_incarnation_ = 1;
-  std::array<std::array<TimeMs, kProcesses>, kProcesses> cut_until_ms_ = {};  // [from][to]
+  using Links = std::array<std::array<TimeMs, kProcesses>, kProcesses>;  // [from][to]
+  Links cut_until_ms_ = {};
+  Links clogged_until_ms_ = {};
   bool healed_ = false;
   std::optional<TimeMs> done_at_ms_;
 
@@ -202,8 +203,10 @@ class World final : public OperatorView {
     std::set<SegmentId> segments;
     bool manifest = false;
     Step version = 0;
+    bool damaged = false;
   };
   std::map<std::string, Directory> disk_;
+  std::map<Step, uint32_t> disk_failures_;
   Outcome outcome_;
 };
 

@@ -33,6 +33,7 @@ void World::make_fault() {
       {faults.slow, [this] { slow(live_process()); }},
       {faults.cut_link, [this] { cut_link(); }},
       {faults.cut_process, [this] { cut_process(); }},
+      {faults.clog_link, [this] { clog_link(); }},
       {faults.false_alarm, [this] { false_alarm(); }},
       {faults.operator_down, [this] { operator_down(); }},
       {faults.appoint, [this] { operator_.appoint_without_need(now_ms_); }},
@@ -185,9 +186,9 @@ void World::operator_down() {
 void World::heal() {
   trace("the world heals");
   healed_ = true;
-  for (auto& row : cut_until_ms_) {
-    row.fill(0);
-  }
+  operator_.heal();
+  cut_until_ms_ = {};
+  clogged_until_ms_ = {};
   if (!operator_.up()) {
     operator_.restart(now_ms_);
   }
@@ -203,8 +204,5 @@ void World::heal() {
     }
   }
 }
-
-// ---- what the operator sees and does
-// ---------------------------------------------------------------
 
 }  // namespace ballast::sim

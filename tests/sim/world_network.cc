@@ -1,4 +1,6 @@
 // The network of a world: what it does to messages, and where it is cut.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "tests/sim/describe.h"
@@ -33,7 +35,7 @@ void World::transmit(uint32_t from, const ProcessId& to, Message message, Values
     if (!healed_ && random_.chance(network.late_per_mille)) {
       time += random_.between(0, network.late_ms);
     }
-    return time;
+    return std::max(time, clogged_until_ms_[from][target] - now_ms_);
   };
   if (!healed_ && random_.chance(network.doubled_per_mille)) {
     schedule(delay(), slot);
@@ -72,6 +74,19 @@ void World::cut_link() {
   if (random_.chance(500)) {
     cut(to, from, duration);
   }
+}
+
+// One direction of a link stands still for a while, and loses nothing.
+void World::clog_link() {
+  const uint32_t from = live_process();
+  const uint32_t to = live_process();
+  if (from == kProcesses || from == to) {
+    return;
+  }
+  const auto duration = random_.between(50, 3000);
+  trace(fmt::format("link {} -> {} is clogged for {} ms", processes_[from].id.name,
+                    processes_[to].id.name, duration));
+  clogged_until_ms_[from][to] = now_ms_ + duration;
 }
 
 // All links of one process, in one direction or both; sometimes with the operator's.

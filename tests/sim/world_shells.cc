@@ -36,9 +36,6 @@ void World::deliver(uint32_t index, Event event, const Values& payload) {
 }
 
 void World::deliver_to_server(Process& process, Event& event, const Values& payload) {
-  if (mutation_ != Mutation::kNone && mutate_arrival(process, event)) {
-    return;
-  }
   const uint32_t index = index_of(process.id);
   const auto* received = std::get_if<Received>(&event);
   if (received != nullptr && std::holds_alternative<Appoint>(received->envelope.message)) {
@@ -49,7 +46,7 @@ void World::deliver_to_server(Process& process, Event& event, const Values& payl
       process.members = appoint.members;
       process.coordinator = std::make_unique<CoordinatorMachine>(
           process.id, received->envelope.from, appoint, scenario_.coordinator_options);
-      perform(index, process.coordinator->start(now_ms_), event, nullptr);
+      perform(index, process.coordinator->start(clock(process)), event, nullptr);
     }
     return;
   }
@@ -61,10 +58,10 @@ void World::deliver_to_server(Process& process, Event& event, const Values& payl
         process.members = changed->members;
       }
     }
-    perform(index, process.coordinator->step(event, now_ms_), event, payload);
+    perform(index, process.coordinator->step(event, clock(process)), event, payload);
   }
   if (process.alive) {
-    perform(index, process.server->step(event, now_ms_), event, payload);
+    perform(index, process.server->step(event, clock(process)), event, payload);
   }
   if (process.alive && std::holds_alternative<Tick>(event)) {
     check_store(process);
@@ -88,9 +85,6 @@ void World::perform(uint32_t index, Effects effects, const Event& event, const V
       if (!text.empty()) {
         trace(fmt::format("{}    {}", describe(process.id), text));
       }
-    }
-    if (mutation_ != Mutation::kNone) {
-      mutate_effect(process, effect, payload);
     }
     const std::string error = perform_one(index, effect, event, payload);
     if (!error.empty()) {
@@ -179,6 +173,10 @@ std::string World::perform_one(uint32_t index, Effect& effect, const Event& even
     end_worker(process, *end);
   } else if (auto* committed = std::get_if<FactCommitted>(&effect)) {
     check_commit(process, committed->record);
+    if (!healed_ && random_.chance(scenario_.faults.kill_at_commit_per_mille)) {
+      begin(random_.between(0, 80),
+            [this] { kill_server(static_cast<uint32_t>(random_.below(scenario_.servers))); });
+    }
   }
   return "";
 }
@@ -233,6 +231,16 @@ std::string World::send_effect(uint32_t index, Send& send) {
   return "";
 }
 
+bool World::disk_fails(Step version) {
+  constexpr uint32_t kFailuresOfAVersion = 2;
+  if (healed_ || !random_.chance(scenario_.disk.fails_per_mille) ||
+      disk_failures_[version] >= kFailuresOfAVersion) {
+    return false;
+  }
+  ++disk_failures_[version];
+  return true;
+}
+
 std::string World::save_part(uint32_t index, const SaveCheckpointPart& effect) {
   Process& process = processes_[index];
   const WriteCheckpoint& order = effect.order;
@@ -242,12 +250,15 @@ std::string World::save_part(uint32_t index, const SaveCheckpointPart& effect) {
       return fmt::format("checkpoint of version {}, which segment {} does not have", order.version,
                          segment);
     }
-    disk_[order.directory].segments.insert(segment);
   }
-  const SegmentId first = order.segments.empty() ? 0 : order.segments.front();
-  CheckpointPart part{first, order.segments, process.id.name, 1, "checksum"};
-  happen(random_.between(1, 30), index,
-         CheckpointWrittenLocally{{order.term, order.version, order.attempt, part, ""}});
+  CheckpointWritten written{order.term, order.version, order.attempt, {}, "No space left"};
+  if (!disk_fails(order.version)) {
+    disk_[order.directory].segments.insert(order.segments.begin(), order.segments.end());
+    const SegmentId first = order.segments.empty() ? 0 : order.segments.front();
+    written.part = CheckpointPart{first, order.segments, process.id.name, 1, "checksum"};
+    written.error.clear();
+  }
+  happen(random_.between(1, scenario_.disk.slow_ms), index, CheckpointWrittenLocally{written});
   return "";
 }
 
@@ -260,19 +271,23 @@ void World::save_manifest(uint32_t index, const SaveManifest& effect) {
              effect.version > reference_.steps) {
     checker_.fail(fmt::format("manifest of version {} over {} segments", effect.version,
                               directory.segments.size()));
+  } else if (disk_fails(effect.version)) {
+    error = "No space left";
   } else {
     directory.manifest = true;
     directory.version = effect.version;
+    directory.damaged = !healed_ && random_.chance(scenario_.disk.damages_per_mille);
   }
-  happen(random_.between(1, 30), index, ManifestWritten{effect.directory, error});
+  happen(random_.between(1, scenario_.disk.slow_ms), index,
+         ManifestWritten{effect.directory, error});
 }
 
 void World::read_manifest(uint32_t index, const ReadManifest& effect) {
   const Directory& directory = disk_[effect.directory];
   ManifestRead answer;
   answer.directory = effect.directory;
-  if (!directory.manifest) {
-    checker_.fail(fmt::format("'{}' is to be restored, and is not complete", effect.directory));
+  if (!directory.manifest || directory.damaged) {
+    checker_.fail(fmt::format("'{}' is to be restored, and is not whole", effect.directory));
     return;
   }
   const Record& last = reference_.records[directory.version - 1];

@@ -18,12 +18,12 @@ std::vector<Member> World::live_servers() {
 
 // A list of processes is read with some delay.
 bool World::known_gone(const ProcessId& id) {
-  constexpr TimeMs kObservedAfterMs = 150;
   const uint32_t index = index_of(id);
   if (index == kProcesses || processes_[index].id.incarnation > id.incarnation) {
     return true;
   }
-  return !processes_[index].alive && now_ms_ - processes_[index].died_at_ms > kObservedAfterMs;
+  return !processes_[index].alive &&
+         now_ms_ - processes_[index].died_at_ms > scenario_.observed_after_ms;
 }
 
 bool World::may_remove_living(const ProcessId& id, const MemberList& members) {
@@ -86,7 +86,9 @@ void World::appointed(Term term, const ProcessId& coordinator) {
 }
 
 void World::heard(const Progress& progress, const Status& status) {
-  checker_.progress(progress);
+  if (progress.term == status.term) {  // the operator may not have seen yet that this term is over
+    checker_.progress(progress);
+  }
   if (!lost_server_ || progress.phase < JobPhase::kTraining ||
       status.members.find(*lost_server_) != nullptr || progress.members != status.members.number) {
     return;
@@ -99,6 +101,11 @@ void World::heard(const Progress& progress, const Status& status) {
             [this] { kill_server(static_cast<uint32_t>(random_.below(scenario_.servers))); });
     }
   }
+}
+
+bool World::is_whole(const std::string& checkpoint) {
+  const Directory& directory = disk_[checkpoint];
+  return directory.manifest && !directory.damaged;
 }
 
 void World::went_back(Origin abandoned, const std::string& checkpoint) {

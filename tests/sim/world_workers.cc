@@ -21,7 +21,7 @@ void World::deliver_to_worker(Process& process, const Event& event, const Values
       ready != nullptr && ready->version < process.toy.discarded_below) {
     return;
   }
-  perform(index_of(process.id), process.worker->step(event, now_ms_), event, payload);
+  perform(index_of(process.id), process.worker->step(event, clock(process)), event, payload);
 }
 
 std::string World::accept_parameters(Process& process, const AcceptParameters& effect,
