@@ -53,6 +53,8 @@ struct SegmentProgress {
   LossSum sum;
   double sum_squares = 0;
   bool finite = true;
+  uint64_t checksum = 0;  // of the first replica that was prepared
+  std::string first;      // its server
   std::vector<CaughtUpReplica> caught_up;
 };
 

@@ -238,6 +238,14 @@ void on_prepared(Run& run, const ProcessId& from, const Prepared& message) {
     segment.sum = message.sum;
     segment.sum_squares = message.sum_squares;
     segment.finite = message.finite;
+    segment.checksum = message.checksum;
+    segment.first = from.name;
+  } else if (segment.checksum != message.checksum) {
+    fail_job(run, fmt::format("replicas of segment {} differ at version {}: {} has checksum "
+                              "{:016x}, {} has {:016x}",
+                              message.segment, state.step, segment.first, segment.checksum,
+                              from.name, message.checksum));
+    return;
   } else if (!same_root(segment, message)) {
     fail_job(run, fmt::format("replicas of segment {} disagree about step {}: {} differs",
                               message.segment, state.step, from.name));

@@ -68,11 +68,13 @@ struct Release {
   BufferId buffer = 0;
 };
 // Answered by event Summarised: sum of squares (fp64, 64 lanes by index modulo 64, then a fixed
-// tree) and whether every element is finite.
+// tree) and whether every element is finite; with `checksum` also one over the replica's parameters
+// and states as they are now.
 struct Summarise {
   SegmentId segment = 0;
   Step step = 0;
   BufferId buffer = 0;
+  bool checksum = false;
 };
 struct InitialiseSegment {
   SegmentId segment = 0;
@@ -198,6 +200,7 @@ struct Summarised {
   BufferId buffer = 0;
   double sum_squares = 0;
   bool finite = true;
+  uint64_t checksum = 0;  // where it was asked for
 };
 struct CheckpointWrittenLocally {
   CheckpointWritten result;

@@ -192,6 +192,7 @@ struct Prepared {
   LossSum sum;             // token count and loss sum of the whole tree
   double sum_squares = 0;  // of the root's elements, fp64 in the fixed order
   bool finite = true;
+  uint64_t checksum = 0;  // of the replica's values of version `step`, where checksum_due says so
 };
 struct OfferRecord {
   Term term = 0;

@@ -116,7 +116,7 @@ void on_copy(Run& run, const ProcessId& from, const Copy& copy) {
     replica.filled = true;
     replica.version = copy.version;
     if (replica.root != 0) {
-      run.out.push_back(Summarise{copy.segment, replica.version, replica.root});
+      run.out.push_back(summarise_order(state, copy.segment, replica));
     }
     send_caught_up(run, copy.segment, replica);
   }

@@ -37,7 +37,7 @@ DataStatus judge(const ServerState& state, const Push& push) {
 // The root lies in replica.root: every replica sums it up for itself.
 void begin_root(Run& run, SegmentId segment, Replica& replica) {
   replica.summarised = false;
-  run.out.push_back(Summarise{segment, replica.version, replica.root});
+  run.out.push_back(summarise_order(run.state, segment, replica));
 }
 
 void add_contribution(Run& run, const Push& push, Replica& replica) {
@@ -179,6 +179,13 @@ void on_root_ack(Run& run, const ProcessId& from, const RootAck& ack) {
   }
 }
 
+Summarise summarise_order(const ServerState& state, SegmentId segment, const Replica& replica) {
+  return {.segment = segment,
+          .step = replica.version,
+          .buffer = replica.root,
+          .checksum = checksum_due(state.training, replica.version, segment)};
+}
+
 void on_summarised(Run& run, const Summarised& event) {
   if (event.segment >= run.state.replicas.size()) {
     return;
@@ -190,6 +197,7 @@ void on_summarised(Run& run, const Summarised& event) {
   replica.summarised = true;
   replica.sum_squares = event.sum_squares;
   replica.finite = event.finite;
+  replica.checksum = event.checksum;
   if (replica.role != ReplicaRole::kJoining) {
     send_prepared(run, event.segment, replica);
   }
@@ -207,7 +215,8 @@ void send_prepared(Run& run, SegmentId segment, Replica& replica) {
                                        .segment = segment,
                                        .sum = replica.root_sum,
                                        .sum_squares = replica.sum_squares,
-                                       .finite = replica.finite});
+                                       .finite = replica.finite,
+                                       .checksum = replica.checksum});
 }
 
 void release_step(Run& run, Replica& replica) {

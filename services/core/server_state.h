@@ -47,6 +47,7 @@ struct Replica {
   bool summarised = false;
   double sum_squares = 0;
   bool finite = true;
+  uint64_t checksum = 0;  // of the values of `version`, where it is due
   TimeMs prepared_sent_ms = 0;
   std::vector<ReplicaPeer> peers;  // primary: backups, then joining
   std::vector<ParkedPull> parked;  // primary: pulls of version + 1

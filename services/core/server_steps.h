@@ -34,6 +34,7 @@ void on_push_initial_ack(Run& run, const ProcessId& from, const PushInitialAck& 
 void on_root(Run& run, const ProcessId& from, const Root& message);
 void on_root_ack(Run& run, const ProcessId& from, const RootAck& ack);
 void on_summarised(Run& run, const Summarised& event);
+Summarise summarise_order(const ServerState& state, SegmentId segment, const Replica& replica);
 void send_root(Run& run, SegmentId segment, Replica& replica, ReplicaPeer& peer);
 void send_prepared(Run& run, SegmentId segment, Replica& replica);
 void send_initialised(Run& run);

@@ -12,6 +12,10 @@ bool evaluation_due(const TrainingSettings& settings, Step step) {
          (settings.evaluation_every > 0 && step % settings.evaluation_every == 0);
 }
 
+bool checksum_due(const TrainingSettings& settings, Step step, SegmentId segment) {
+  return settings.replication > 1 && (step + segment) % kChecksumEvery == 0;
+}
+
 bool checkpoint_due(const TrainingSettings& settings, Step step) {
   return !settings.checkpoint_path.empty() && settings.checkpoint_every > 0 && step > 0 &&
          step < settings.steps && step % settings.checkpoint_every == 0;

@@ -66,6 +66,11 @@ struct Record {
 // Whether version `step` is evaluated: at multiples of evaluation_every, and the last one; never 0.
 bool evaluation_due(const TrainingSettings& settings, Step step);
 
+// Whether the replicas of a segment compare all their values of version `step`: each segment once
+// in kChecksumEvery steps, some in every step. With one replica there is nothing to compare.
+inline constexpr uint64_t kChecksumEvery = 32;
+bool checksum_due(const TrainingSettings& settings, Step step, SegmentId segment);
+
 // Whether version `step` is to be written to a checkpoint while training goes on; the last version
 // always is, when it has.
 bool checkpoint_due(const TrainingSettings& settings, Step step);

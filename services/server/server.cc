@@ -257,10 +257,12 @@ void Server::summarise(const Summarise& effect) {
   auto answer = std::make_shared<Summarised>(
       Summarised{.segment = effect.segment, .step = effect.step, .buffer = effect.buffer});
   compute_.submit(
-      [answer, task = store_.summarise(effect.buffer)] {
+      [answer, task = store_.summarise(effect.buffer),
+       checksum = effect.checksum ? store_.checksum(effect.segment) : nullptr] {
         const Summary summary = task();
         answer->sum_squares = summary.sum_squares;
         answer->finite = summary.finite;
+        if (checksum) answer->checksum = checksum();
       },
       [this, answer] { push_event(*answer); });
 }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/checksum.h"
 #include "services/server/optimizer.h"
 
 namespace ballast {
@@ -143,6 +144,14 @@ std::vector<OutgoingPayload> TensorStore::capture(SegmentId segment) const {
     all.push_back({.values = {block.get(), segments_.size(segment)}, .owner = block});
   }
   return all;
+}
+
+std::function<uint64_t()> TensorStore::checksum(SegmentId segment) const {
+  return [arrays = capture(segment)] {
+    Xxh3 sum;
+    for (const OutgoingPayload& array : arrays) sum.update(std::as_bytes(array.values));
+    return sum.digest_64();
+  };
 }
 
 size_t TensorStore::held_segments() const {

@@ -51,6 +51,9 @@ class TensorStore {
   // hand); empty where the segment is not here.
   std::vector<OutgoingPayload> capture(SegmentId segment) const;
 
+  // XXH3 over what capture() gives, to be called where it suits.
+  std::function<uint64_t()> checksum(SegmentId segment) const;
+
   const Segments& segments() const { return segments_; }
   const JobIdentity& identity() const { return identity_; }
   const TrainingSettings& training() const { return training_; }

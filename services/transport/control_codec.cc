@@ -219,6 +219,7 @@ void encode(const Prepared& from, v1::Prepared& to) {
   encode(from.sum, *to.mutable_sum());
   to.set_sum_squares(from.sum_squares);
   to.set_finite(from.finite);
+  to.set_checksum(from.checksum);
 }
 void decode(const v1::Prepared& from, Prepared& to, Problems& problems) {
   to.term = from.term();
@@ -228,6 +229,7 @@ void decode(const v1::Prepared& from, Prepared& to, Problems& problems) {
   decode(from.sum(), to.sum, problems);
   to.sum_squares = from.sum_squares();
   to.finite = from.finite();
+  to.checksum = from.checksum();
 }
 
 void encode(const OfferRecord& from, v1::OfferRecord& to) {

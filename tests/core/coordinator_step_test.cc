@@ -67,6 +67,17 @@ TEST(CoordinatorStep, ReplicasThatDisagreeEndTheJob) {
   EXPECT_TRUE(only<Finish>(effects).failed);
 }
 
+TEST(CoordinatorStep, ReplicasWithOtherValuesEndTheJobAndAreNamed) {
+  Table table({kPs0, kPs1}, training(2));
+  table.begin();
+  table.hear(kPs0, table.prepared(0));
+  Prepared other = table.prepared(0);
+  other.checksum = 0xab;
+  EXPECT_EQ(sent<Progress>(table.hear(kPs1, other)).back().failure,
+            "replicas of segment 0 differ at version 0: ps-0 has checksum 0000000000000000, ps-1 "
+            "has 00000000000000ab");
+}
+
 TEST(CoordinatorStep, SegmentsThatCountedDifferentlyEndTheJob) {
   Table table({kPs0});
   table.begin();

@@ -135,6 +135,31 @@ TEST(ServerRoot, GoesToTheBackupsAndEachReplicaReportsForItself) {
   EXPECT_TRUE(backup.hear(kPs2, root).empty());
 }
 
+Summarise summarised(const Effects& effects) {
+  for (const Effect& effect : effects) {
+    if (const auto* found = std::get_if<Summarise>(&effect)) {
+      return *found;
+    }
+  }
+  ADD_FAILURE() << "nothing is summarised";
+  return {};
+}
+
+TEST(ServerRoot, ValuesAreComparedWhereTheyAreDue) {
+  Server primary({kWithBackup}, training(2));
+  EXPECT_TRUE(summarised(primary.hear(kWorker0, primary.push(1))).checksum);
+  EXPECT_EQ(only<Prepared>(primary.step(Summarised{0, 0, 1, 2.5, true, 77})).checksum, 77u);
+  Server alone({kAlone});
+  EXPECT_FALSE(summarised(alone.hear(kWorker0, alone.push(1))).checksum);
+
+  uint64_t due = 0;
+  for (Step step = 1000; step < 1000 + kChecksumEvery; ++step) {
+    due += checksum_due(training(2), step, 3) ? 1 : 0;
+    EXPECT_EQ(checksum_due(training(2), step, 3), checksum_due(training(2), step - 3, 6));
+  }
+  EXPECT_EQ(due, 1u);
+}
+
 TEST(ServerRoot, IsSentAgainUntilAcknowledgedAndPreparedUntilCommitted) {
   Server server({kWithBackup}, training(2));
   server.hear(kPs1, PushInitialAck{kTerm, kTerm, 0, DataStatus::kOk});

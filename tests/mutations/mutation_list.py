@@ -133,6 +133,9 @@ MUTATIONS = [
     Mutation("record-forgotten-in-seal", "a server does not report its records when it is sealed",
              CORE + "server_membership.cc",
              ((".replicas = {}, .records = state.records, .map = {}", ".replicas = {}, .records = {}, .map = {}"),)),
+    Mutation("checksum-not-compared", "replicas that differ are not noticed",
+             CORE + "coordinator_step.cc",
+             (("} else if (segment.checksum != message.checksum) {", "} else if (false) {"),)),
     # ---- checkpoints
     Mutation("manifest-first", "the manifest is written before its parts are",
              CORE + "coordinator_finish.cc",

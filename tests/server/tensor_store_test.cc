@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
+
 namespace ballast {
 namespace {
 
@@ -29,7 +31,8 @@ class Store : public testing::Test {
                           .value();
     TrainingSettings training;
     training.segment_elements = kSegment;
-    training.optimizer.kind = OptimizerKind::kSgd;
+    training.optimizer.kind = OptimizerKind::kMomentum;
+    training.optimizer.momentum = 0;
     store.configure(identity, training);
   }
   Record record(bool apply = true) {
@@ -53,6 +56,24 @@ TEST_F(Store, AppliesARootAndReleasesIt) {
   apply(9, record());
   EXPECT_EQ(store.buffers(), 0u);
   EXPECT_EQ(values_of(store.payload(FromParameters{0})), std::vector<float>(64, 2.0f));
+}
+
+TEST_F(Store, AChecksumSeesEachBitOfParametersAndStates) {
+  store.initialise(0, payload_of(std::vector<float>(64, 3.0f)));
+  const uint64_t whole = store.checksum(0)();
+  EXPECT_EQ(store.checksum(0)(), whole);
+  for (uint8_t part = 0; part < 2; ++part) {
+    std::vector<float> values(64, part == 0 ? 3.0f : 0.0f);
+    store.store_copy_part(0, part, payload_of(values));
+    EXPECT_EQ(store.checksum(0)(), whole);
+    for (const uint32_t bit : {0u, 13u, 31u}) {
+      std::vector<float> flipped = values;
+      flipped[17] = std::bit_cast<float>(std::bit_cast<uint32_t>(flipped[17]) ^ (1u << bit));
+      store.store_copy_part(0, part, payload_of(flipped));
+      EXPECT_NE(store.checksum(0)(), whole) << "part " << int{part} << " bit " << bit;
+    }
+    store.store_copy_part(0, part, payload_of(values));
+  }
 }
 
 TEST_F(Store, ASkippedStepChangesNothingButReleasesTheRoot) {

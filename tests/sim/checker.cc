@@ -24,7 +24,8 @@ void Checker::coordinator_acts(Term term, const ProcessId& process) {
 
 void Checker::check_payload(const std::string& what, SegmentId segment, const Values& expected,
                             const Values& payload) {
-  if (!payload || !same_bits(*payload, *expected)) {
+  const bool may_differ = flipped_ && flipped_->second == segment;
+  if (!payload || (!may_differ && !same_bits(*payload, *expected))) {
     fail(fmt::format("{} of segment {} has other bits than the reference", what, segment));
   }
 }
@@ -203,13 +204,26 @@ void Checker::progress(const Progress& progress) {
   if (progress.step > committed_.size()) {
     fail(fmt::format("progress says step {}, committed are {}", progress.step, committed_.size()));
   }
-  if (progress.phase == JobPhase::kFailed &&
+  if (progress.phase == JobPhase::kFailed && !flipped_ &&
       !(scenario_.fails && committed_.size() == reference_.steps)) {
     fail(fmt::format("the job failed: {}", progress.failure));
   }
 }
 
+void Checker::failed_by_flip(const std::string& reason) {
+  const auto& [server, segment] = *flipped_;
+  if (reason.find(fmt::format("segment {} ", segment)) == std::string::npos ||
+      reason.find(server.name + " ") == std::string::npos) {
+    fail(fmt::format("a bit of segment {} at {} has changed, and the job fails by '{}'", segment,
+                     describe(server), reason));
+  }
+}
+
 void Checker::done(const Progress& progress) {
+  if (flipped_) {
+    fail(fmt::format("done, though a bit of segment {} at {} has changed", flipped_->second,
+                     describe(flipped_->first)));
+  }
   if (scenario_.fails) {
     fail("the job is done, though a run of skipped steps should have failed it");
   } else if (committed_.size() != reference_.steps) {

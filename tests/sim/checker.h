@@ -1,17 +1,21 @@
 // Watches a world and says what broke a promise. Everything that computes is held against the
 // reference, at the moment at which it happens; the first failure is kept.
 //
-//   each microbatch counts exactly once in a committed step      record and root equal the
-//   reference's a record is made once; no step is skipped, repeated, undone  committed records per
-//   step, in order no step commits before status calls its origin complete      FactCommitted
-//   against status no step commits before every replica in sync is prepared     Prepared messages
-//   under the record's map a record is held by enough members before it is committed    RecordHeld
-//   and Sealed messages a replica applies only what is committed                     Apply replicas
-//   of a version have equal bits                        Apply, PullReply, Root, Copy at most one
-//   coordinator acts per term                        appointments that were accepted
+// - Each microbatch counts exactly once in a committed step: record and root equal the reference's.
+// - A record is made once; no step is skipped, repeated or undone: committed records in order.
+// - No step commits before status calls its origin complete: FactCommitted against status.
+// - No step commits before every replica in sync is prepared: Prepared under the record's map.
+// - Enough members hold a record before it is committed: RecordHeld and Sealed.
+// - A replica applies only what is committed: Apply.
+// - Replicas of a version have equal bits: Apply, PullReply, Root, Copy.
+// - At most one coordinator acts per term: appointments that were accepted.
+// - A job goes back only to a checkpoint that is whole.
+// - A flipped bit ends the job, which names the segment and the server.
+// - The final evaluation equals the reference's; after healing the job ends in time (world.cc).
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <tuple>
@@ -41,6 +45,10 @@ class Checker {
   // Status has given up an origin; the job stands at this version again.
   void went_back(Origin abandoned, Step version);
   void done(const Progress& progress);
+  // From here on this replica may hold and serve anything, and the job must fail.
+  void flipped(const ProcessId& server, SegmentId segment) { flipped_ = {server, segment}; }
+  void failed_by_flip(const std::string& reason);
+  bool flips() const { return flipped_.has_value(); }
 
   Step next_step() const { return committed_.size(); }
 
@@ -59,6 +67,7 @@ class Checker {
   std::set<std::tuple<MapVersion, Step, SegmentId, ProcessId>> prepared_;
   std::vector<Record> committed_;  // by step
   std::set<Origin> abandoned_;
+  std::optional<std::pair<ProcessId, SegmentId>> flipped_;
 };
 
 }  // namespace ballast::sim

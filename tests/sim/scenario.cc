@@ -148,6 +148,21 @@ void draw_faults(Random& random, Scenario& scenario) {
   }
 }
 
+// Long enough that every segment is compared once after the flip.
+void draw_flip(Random& random, Scenario& scenario) {
+  scenario.servers = std::max(scenario.servers, 2u);
+  scenario.late_servers = 0;
+  scenario.training.replication = 2;
+  scenario.fails = false;
+  scenario.toy.poison.clear();
+  scenario.training.steps = 2 * kChecksumEvery + 20;
+  scenario.flip_at_step = static_cast<Step>(random.between(1, kChecksumEvery));
+  scenario.network = {};
+  scenario.faults = {};
+  scenario.disk = {};
+  scenario.faults.every_max_ms = scenario.heal_at_ms = 0;
+}
+
 }  // namespace
 
 Scenario make_scenario(uint64_t seed, Weather weather) {
@@ -178,6 +193,9 @@ Scenario make_scenario(uint64_t seed, Weather weather) {
   }
   if (weather == Weather::kMoves) {
     scenario.faults.plan = static_cast<uint32_t>(random.between(5, 20));
+  }
+  if (weather == Weather::kAll && random.chance(20)) {
+    draw_flip(random, scenario);
   }
   return scenario;
 }

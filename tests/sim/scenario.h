@@ -28,7 +28,11 @@
 //   back: a lost or torn write, a flipped byte.
 // - Gradients: a few steps have a value that is not finite.
 //
-// Not made: bits that change in memory or on the way.
+// - Memory, in some worlds and then nothing else: one bit of one replica's parameters changes. The
+// job
+//   must fail, and name the segment and both servers.
+//
+// Not made: bits that change on the way.
 // After `heal_at_ms` nothing fails any more, no coordinator is replaced for standing still, and the
 // job must end within kLivenessMs.
 #pragma once
@@ -108,6 +112,7 @@ struct Scenario {
   Segments segments;
   Toy toy;
   bool fails = false;      // as many poisoned steps in a row as make the job fail
+  Step flip_at_step = 0;   // a bit of one replica's parameters changes; 0: never
   TimeMs compute_ms = 10;  // of one microbatch
   TimeMs tick_ms = 25;
   TimeMs observed_after_ms = 150;  // the operator knows of a death

@@ -34,7 +34,9 @@ void StatusOperator::write(std::function<void(Status&)> change, std::function<vo
 void StatusOperator::tick(TimeMs now) {
   if (up_ && seen_.term > 0) {
     for (const Member& server : view_.live_servers()) {
-      if (!wanted(server.id) && seen_.members.find(server.id) == nullptr) {
+      // Whoever ends a process has read the status itself: by an older one it may be a member.
+      if (!wanted(server.id) && seen_.members.find(server.id) == nullptr &&
+          seen_.resource_version == status_.resource_version) {
         view_.left(server.id);
       }
     }
@@ -53,9 +55,9 @@ void StatusOperator::tick(TimeMs now) {
   const bool leaves = seen_.members.find(seen_.coordinator) != nullptr &&
                       !wanted(seen_.coordinator) && heard_term_ == seen_.term &&
                       phase_ >= JobPhase::kTraining && random_.chance(300);
-  const bool stalled = replaces_stalled_ && phase_ == JobPhase::kTraining && now - commit_at_ms_ > stall_ms_;
-  if (view_.known_gone(seen_.coordinator) || now - heard_at_ms_ > kSilenceMs || stalled ||
-      leaves) {
+  const bool stalled =
+      replaces_stalled_ && phase_ == JobPhase::kTraining && now - commit_at_ms_ > stall_ms_;
+  if (view_.known_gone(seen_.coordinator) || now - heard_at_ms_ > kSilenceMs || stalled || leaves) {
     if (stalled) {
       stall_ms_ *= 2;
     }
@@ -192,7 +194,7 @@ void StatusOperator::send_appointment() {
   appoint.plan = seen_.plan;
   appoint.start = seen_.origin != 0            ? StartKind::kContinue
                   : seen_.restore_from.empty() ? StartKind::kInitialise
-                                                 : StartKind::kRestore;
+                                               : StartKind::kRestore;
   appoint.restore_from = seen_.restore_from;
   appoint.origin = seen_.origin;
   appoint.training = training();
@@ -361,8 +363,7 @@ void StatusOperator::appoint_without_need(TimeMs now) {
 }
 
 void StatusOperator::send_plan() {
-  view_.send(seen_.coordinator,
-             PlanChanged{seen_.term, seen_.plan, leaving(), false, training()});
+  view_.send(seen_.coordinator, PlanChanged{seen_.term, seen_.plan, leaving(), false, training()});
 }
 
 // Another number of servers, and checkpoints at another pace.

@@ -62,7 +62,11 @@ class StatusOperator {
   // `servers`: that the job begins with; `most`: that it may have.
   StatusOperator(OperatorView& view, Random& random, uint32_t servers, uint32_t most,
                  const TrainingSettings& training, uint32_t stale_per_mille)
-      : view_(view), random_(random), servers_(servers), most_(most), training_(training),
+      : view_(view),
+        random_(random),
+        servers_(servers),
+        most_(most),
+        training_(training),
         stale_per_mille_(stale_per_mille) {
     status_.wanted_servers = most;
     status_.checkpoint_every = training.checkpoint_every;

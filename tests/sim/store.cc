@@ -1,9 +1,12 @@
 #include "tests/sim/store.h"
 
 #include <algorithm>
+#include <bit>
+#include <span>
 
 #include <fmt/format.h>
 
+#include "common/checksum.h"
 #include "services/server/optimizer.h"
 #include "services/server/reduction.h"
 
@@ -89,7 +92,10 @@ std::string SimStore::summarise_root(const Summarise& effect, Summarised& answer
     return fmt::format("buffer {} summarised, which is not there", effect.buffer);
   }
   const Summary summary = summarise(*found->second);
-  answer = {effect.segment, effect.step, effect.buffer, summary.sum_squares, summary.finite};
+  answer = {effect.segment, effect.step, effect.buffer, summary.sum_squares, summary.finite, 0};
+  if (effect.checksum) {
+    answer.checksum = checksum(effect.segment);
+  }
   return "";
 }
 
@@ -194,6 +200,23 @@ Values SimStore::read(const PayloadSource& source) const {
     return found == nullptr || from->index >= 2 ? nullptr : found->states[from->index];
   }
   return nullptr;
+}
+
+uint64_t SimStore::checksum(SegmentId segment) const {
+  Xxh3 sum;
+  if (const Replica* found = replica(segment); found != nullptr) {
+    sum.update(std::as_bytes(std::span<const float>(*found->parameters)));
+    for (uint32_t i = 0; i < state_count(training_.optimizer); ++i) {
+      sum.update(std::as_bytes(std::span<const float>(*found->states[i])));
+    }
+  }
+  return sum.digest_64();
+}
+
+void SimStore::flip_bit(SegmentId segment, uint64_t element, uint32_t bit) {
+  std::vector<float>& values = own(replicas_[segment]->parameters);
+  float& value = values[element % values.size()];
+  value = std::bit_cast<float>(std::bit_cast<uint32_t>(value) ^ (1u << bit));
 }
 
 const Replica* SimStore::replica(SegmentId segment) const {

@@ -40,9 +40,11 @@ class SimStore {
   Values read(const PayloadSource& source) const;
 
   const Replica* replica(SegmentId segment) const;
+  void flip_bit(SegmentId segment, uint64_t element, uint32_t bit);
   size_t buffers() const { return buffers_.size(); }
 
  private:
+  uint64_t checksum(SegmentId segment) const;
   std::string check_size(SegmentId segment, const Values& payload) const;
 
   Segments segments_;

@@ -173,6 +173,8 @@ bool World::finished() {
         checker_.fail(
             fmt::format("done, but checkpoint '{}' has no manifest", status.outcome.checkpoint));
       }
+    } else if (checker_.flips()) {
+      checker_.failed_by_flip(status.outcome.failure);
     } else if (!scenario_.fails) {
       checker_.fail("the job failed: " + status.outcome.failure);
     }

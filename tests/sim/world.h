@@ -154,6 +154,7 @@ class World final : public OperatorView {
   void kill_any_server();
   void kill_worker();
   void ask_to_leave();
+  void flip_bit();
   void pause(uint32_t process);
   void resume(uint32_t process);
   void slow(uint32_t process);

@@ -123,6 +123,20 @@ void World::ask_to_leave() {
   }
 }
 
+// In one replica that is in sync; the sign or a high bit, so that no rounding takes it back.
+void World::flip_bit() {
+  const auto index = static_cast<uint32_t>(random_.below(scenario_.servers));
+  const auto segment = static_cast<SegmentId>(random_.below(scenario_.segments.count()));
+  Process& process = processes_[index];
+  const Replica* held = process.alive ? process.store.replica(segment) : nullptr;
+  if (held == nullptr || !held->version || checker_.flips()) {
+    return;
+  }
+  trace(fmt::format("a bit of segment {} changes at {}", segment, describe(process.id)));
+  process.store.flip_bit(segment, random_.next(), 20 + static_cast<uint32_t>(random_.below(12)));
+  checker_.flipped(process.id, segment);
+}
+
 void World::pause(uint32_t index) {
   if (index == kProcesses || processes_[index].paused) {
     return;

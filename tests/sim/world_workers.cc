@@ -30,7 +30,8 @@ std::string World::accept_parameters(Process& process, const AcceptParameters& e
       !payload) {
     return fmt::format("accepts version {} of segment {}", effect.version, effect.segment);
   }
-  if (!same_bits(*payload, *reference_.parameters_of(effect.version, effect.segment))) {
+  if (!checker_.flips() &&
+      !same_bits(*payload, *reference_.parameters_of(effect.version, effect.segment))) {
     return fmt::format("takes other bits for version {} of segment {}", effect.version,
                        effect.segment);
   }
@@ -95,7 +96,8 @@ void World::end_worker(Process& process, const WorkerEnd& effect) {
     checker_.fail(fmt::format("{} was refused: {}", describe(process.id), effect.reason));
   }
   const uint32_t index = index_of(process.id);
-  if (over && (scenario_.fails || !effect.failed || effect.refused)) {
+  const bool fails = scenario_.fails || checker_.flips();
+  if ((over || checker_.flips()) && (fails || !effect.failed || effect.refused)) {
     process.ended = true;
     // Where status does not know of the end by then, workers are wanted again.
     begin(random_.between(500, 3000), [this, index, id = process.id] {

@@ -102,7 +102,7 @@ std::vector<Message> every_control_message() {
       MapUpdate{1, 2, a_map(), an_identity(), training(), Restore{"/from", 3, a_record()}},
       MapAck{1, {2, 3}},
       InitialisedReport{1, 2, {3, 4}, {0, 5, 9}},
-      Prepared{1, {2, 3}, 4, 5, {6, 7}, 8.5, false},
+      Prepared{1, {2, 3}, 4, 5, {6, 7}, 8.5, false, 0xfedcba9876543210},
       OfferRecord{1, a_record()},
       RecordHeld{1, 2},
       Commit{1, a_record()},
