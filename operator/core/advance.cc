@@ -219,6 +219,11 @@ class Advance {
            observed_.now_ms - *observed_.coordinator_heard_ms >= kCoordinatorSilenceMs;
   }
 
+  bool coordinator_stands() const {
+    return next_.term > 0 && !next_.coordinator.empty() && observed_.standing_since_ms &&
+           observed_.now_ms - *observed_.standing_since_ms >= kStandingMs;
+  }
+
   // If nobody answers, the fault may be ours.
   bool another_answers(const MemberStatus& than) const {
     return std::any_of(next_.members.begin(), next_.members.end(), [&](const MemberStatus& member) {
@@ -364,8 +369,8 @@ class Advance {
 
   // It may live and be cut off, or hang: whoever is appointed finds out.
   void replace_silent_coordinator() {
-    if (!coordinator_is_silent() || next_.term != observed_.status.term ||
-        observed_.job.spec.servers.replication < 2) {
+    if ((!coordinator_is_silent() && !coordinator_stands()) ||
+        next_.term != observed_.status.term || observed_.job.spec.servers.replication < 2) {
       return;
     }
     for (const MemberStatus& member : next_.members) {

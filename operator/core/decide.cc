@@ -101,12 +101,18 @@ class Decision {
         end_removed(process, removed->at_ms + kRemovedGraceMs);
       } else if (process.state == ProcessState::kStarting) {
         watch_start(process);
+      } else if (worker) {
+        watch_worker(process);
       }
     }
     if (observed_.stop_requested) wake_up_.at(observed_.stop_requested_ms + kStopPatienceMs);
     if (observed_.coordinator_heard_ms && spec.servers.replication >= 2) {
       const TimeMs silent_ms = *observed_.coordinator_heard_ms + kCoordinatorSilenceMs;
       if (silent_ms > observed_.now_ms) wake_up_.at(silent_ms);
+    }
+    if (observed_.standing_since_ms && spec.servers.replication >= 2) {
+      const TimeMs replaced_ms = *observed_.standing_since_ms + kStandingMs;
+      if (replaced_ms > observed_.now_ms) wake_up_.at(replaced_ms);
     }
     if (spec.active_deadline_seconds > 0)
       wake_up_.at(status_.start_ms + spec.active_deadline_seconds * 1000);
@@ -187,6 +193,21 @@ class Decision {
     } else {
       wake_up_.at(deadline);
     }
+  }
+
+  // Its work went to others long ago; only an end gives its place to another life.
+  void watch_worker(const Process& process) {
+    if (process.killed || process.heard_ms == 0) return;
+    const TimeMs deadline = process.heard_ms + kSilentWorkerMs;
+    if (observed_.now_ms < deadline) return wake_up_.at(deadline);
+    // If nobody answers, the fault may be ours.
+    const bool others_answer =
+        std::any_of(processes_.begin(), processes_.end(), [&](const Process& other) {
+          return other.state == ProcessState::kReady &&
+                 observed_.now_ms - other.heard_ms < kSilenceToAgreeMs;
+        });
+    if (others_answer)
+      add(StopProcess{process_name(process.role, process.index), process.instance, true});
   }
 
   void watch_start(const Process& process) {

@@ -30,6 +30,12 @@ inline constexpr TimeMs kHealthyLifeMs =
 inline constexpr TimeMs kProgressEveryMs = 5'000;
 // A coordinator speaks every second. One that has said nothing for so long is replaced.
 inline constexpr TimeMs kCoordinatorSilenceMs = 4'000;
+// One that speaks, has workers, and commits nothing for so long is replaced, too. A longer step
+// loses nothing by it: workers keep what they have computed for the next coordinator.
+inline constexpr TimeMs kStandingMs = 60'000;
+// A worker that is ready and has not answered us for so long hangs or is paused: it is ended, and
+// started again.
+inline constexpr TimeMs kSilentWorkerMs = 30'000;
 // A living server that others call silent is removed when it has not answered us for so long,
 // either.
 inline constexpr TimeMs kSilenceToAgreeMs = 2'000;

@@ -108,6 +108,9 @@ struct Observed {
   std::optional<CoordinatorReport> report;
   // The coordinator of the status in force was last heard of then, or appointed.
   std::optional<TimeMs> coordinator_heard_ms;
+  // Since then it has workers and has committed nothing. Nothing: it waits for something, or no
+  // step is under way.
+  std::optional<TimeMs> standing_since_ms;
   std::vector<RemoveRequest> remove_requests;
   std::optional<OriginRequest> origin_request;
   std::vector<CheckpointCheck> checked;

@@ -76,6 +76,7 @@ Progress progress_of(const v1::Progress& from) {
   to.report.failure = from.failure();
   to.report.checkpoint_failure = from.checkpoint_failure();
   to.phase = phase_name(from.phase());
+  to.training = from.phase() == v1::JOB_TRAINING;
   if (from.has_last()) {
     to.report.loss = mean(from.last().training());
     to.learning_rate = static_cast<double>(from.last().learning_rate());

@@ -24,7 +24,8 @@ namespace ballast::local {
 // What a coordinator says of its work, for people.
 struct Progress {
   decide::CoordinatorReport report;
-  std::string phase;  // "sealing", "training", ...
+  std::string phase;      // "sealing", "training", ...
+  bool training = false;  // it has workers, and commits steps
   double learning_rate = 0;
   double gradient_norm = 0;
   uint64_t step_tokens = 0;               // of the last step's batch; 0: no step yet

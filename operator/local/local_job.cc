@@ -268,8 +268,7 @@ class LocalJobImpl final : public LocalJob {
     } else if (auto* progress = std::get_if<Progress>(&event)) {
       if (!observed_.report || observed_.report->term <= progress->report.term)
         observed_.report = progress->report;
-      if (progress->report.term == observed_.status.term)
-        observed_.coordinator_heard_ms = observed_.now_ms;
+      if (progress->report.term == observed_.status.term) watch_commits(*progress);
       listener_.progress(*progress);
     } else if (auto* origin = std::get_if<decide::OriginRequest>(&event)) {
       observed_.origin_request = *origin;
@@ -279,6 +278,17 @@ class LocalJobImpl final : public LocalJob {
           std::find(requests.begin(), requests.end(), *remove) == requests.end())
         requests.push_back(*remove);
     }
+  }
+
+  // Of the term in force.
+  void watch_commits(const Progress& progress) {
+    observed_.coordinator_heard_ms = observed_.now_ms;
+    if (!progress.training) {
+      observed_.standing_since_ms.reset();
+    } else if (!observed_.standing_since_ms || progress.report.step != standing_at_) {
+      observed_.standing_since_ms = observed_.now_ms;
+    }
+    standing_at_ = progress.report.step;
   }
 
   void watch_session() {
@@ -316,7 +326,10 @@ class LocalJobImpl final : public LocalJob {
     observed_.checked.clear();
     observed_.abandoned.clear();
     observed_.deleted.clear();
-    if (observed_.status.term > before.term) observed_.coordinator_heard_ms = observed_.now_ms;
+    if (observed_.status.term > before.term) {
+      observed_.coordinator_heard_ms = observed_.now_ms;
+      observed_.standing_since_ms.reset();
+    }
     tell_changes(before, observed_.status);
     // Before anything is stopped: the last figures.
     if (!decide::has_outcome(before) && decide::has_outcome(observed_.status))
@@ -425,6 +438,7 @@ class LocalJobImpl final : public LocalJob {
   ProcessTable processes_;
   std::unique_ptr<ControlClient> client_;
   std::optional<decide::TimeMs> wake_at_ms_;
+  int64_t standing_at_ = 0;  // the step of standing_since_ms
   std::optional<decide::TimeMs> without_session_since_ms_;
   std::string last_failure_;  // why the last session ended
   std::optional<int> finished_;

@@ -2,8 +2,11 @@
 #include <malloc.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -92,6 +95,17 @@ Result<void> write_ready_file(const Flags& flags, uint64_t incarnation, const st
   return write_file_atomically(flags.ready_file, ready.dump() + "\n");
 }
 
+// "ps-1:40": this process, that step.
+std::optional<Step> flip_at_step(const std::string& self, const char* value) {
+  const std::string text = value == nullptr ? "" : value;
+  const size_t colon = text.find(':');
+  if (colon == std::string::npos || text.substr(0, colon) != self) return std::nullopt;
+  Step step = 0;
+  const char* end = text.data() + text.size();
+  const auto parsed = std::from_chars(text.data() + colon + 1, end, step);
+  return parsed.ec == std::errc{} && parsed.ptr == end ? std::optional(step) : std::nullopt;
+}
+
 ExitCode exit_code(const Error& error) {
   return error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kAlreadyExists ||
                  error.code == ErrorCode::kInternal
@@ -129,7 +143,11 @@ ExitCode run(const Flags& flags) {
   if (!transport) return end(transport.error());
   const std::string address = (*transport)->address();
 
-  Server server({.self = self, .job_uid = flags.job_uid, .server = {}, .coordinator = {}},
+  Server server({.self = self,
+                 .job_uid = flags.job_uid,
+                 .server = {},
+                 .coordinator = {},
+                 .flip_at_step = flip_at_step(flags.name, std::getenv("BALLAST_TEST_FLIP_BIT"))},
                 std::move(*transport), log);
   const SteadyClock clock;
   auto endpoint = MetricsEndpoint::start(
@@ -170,6 +188,9 @@ ExitCode run(const Flags& flags) {
 
 int main(int argc, char** argv) {
   CLI::App app("ballast-ps: a parameter server of a Ballast job");
+  app.footer(
+      "BALLAST_TEST_FLIP_BIT=ps-1:40 in the environment is for tests of faults: after step 40 one\n"
+      "bit of a parameter that ps-1 holds changes.");
   ballast::Flags flags;
   ballast::add_flags(app, flags);
   try {

@@ -239,18 +239,25 @@ void Server::apply(const Apply& effect) {
   finish_segment(effect.segment);
   std::function<void()> task = store_.apply(effect);
   if (!task) return;
-  const SegmentId segment = effect.segment;
-  applying_[segment];
+  applying_[effect.segment];
   compute_.submit(
       [this, task = std::move(task)] {
         const TimeMs start_us = now_us();
         task();
         metrics_.apply_seconds.Observe(seconds_since(start_us));
       },
-      [this, segment] {
-        const auto done = applying_.extract(segment);
+      [this, effect] {
+        applied(effect);
+        const auto done = applying_.extract(effect.segment);
         for (const Send& waiting : done.mapped()) transmit(waiting);
       });
+}
+
+void Server::applied(const Apply& effect) {
+  if (config_.flip_at_step != effect.record.step) return;
+  config_.flip_at_step.reset();
+  store_.flip_bit(effect.segment);
+  log_.warning("a bit was flipped", {{"segment", effect.segment}, {"step", effect.record.step}});
 }
 
 void Server::summarise(const Summarise& effect) {

@@ -32,6 +32,7 @@ struct ServerConfig {
   std::string job_uid;
   ServerOptions server;
   CoordinatorOptions coordinator;
+  std::optional<Step> flip_at_step = {};  // for tests of faults: a bit changes after this step
 };
 
 class Server {
@@ -65,6 +66,7 @@ class Server {
   void transmit(const Send& effect);
   void apply(const Apply& effect);
   void summarise(const Summarise& effect);
+  void applied(const Apply& effect);
   void save_part(const SaveCheckpointPart& effect);
   void open(const OpenCheckpoint& effect);
   void restore(const RestoreSegments& effect);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstring>
 #include <utility>
 
@@ -144,6 +145,11 @@ std::vector<OutgoingPayload> TensorStore::capture(SegmentId segment) const {
     all.push_back({.values = {block.get(), segments_.size(segment)}, .owner = block});
   }
   return all;
+}
+
+void TensorStore::flip_bit(SegmentId segment) {
+  const std::span<float> values = writable(held_.at(segment).arrays.at(0), segments_.size(segment));
+  values[0] = std::bit_cast<float>(std::bit_cast<uint32_t>(values[0]) ^ (1u << 21));
 }
 
 std::function<uint64_t()> TensorStore::checksum(SegmentId segment) const {

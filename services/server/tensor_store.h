@@ -51,6 +51,7 @@ class TensorStore {
   // hand); empty where the segment is not here.
   std::vector<OutgoingPayload> capture(SegmentId segment) const;
 
+  void flip_bit(SegmentId segment);  // for tests of faults: of its first parameter
   // XXH3 over what capture() gives, to be called where it suits.
   std::function<uint64_t()> checksum(SegmentId segment) const;
 

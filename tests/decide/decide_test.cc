@@ -450,6 +450,51 @@ TEST(Decide, ReplacesACoordinatorThatSaysNothing) {
       << "it does not answer us, either";
 }
 
+TEST(Decide, ReplacesACoordinatorThatSpeaksAndCommitsNothing) {
+  World world(3, 1, 2);
+  world.run_to_training();
+  world.observed.standing_since_ms = world.observed.now_ms;
+  const auto later = [&](TimeMs by) {
+    world.observed.now_ms += by;
+    world.observed.coordinator_heard_ms = world.observed.now_ms;
+    for (const char* name : {"ps-0", "ps-1", "ps-2", "worker-0"}) world.heard(name);
+    return world.settle();
+  };
+  EXPECT_EQ(decide(world.observed).wake_at_ms, world.observed.now_ms + kCoordinatorSilenceMs);
+  EXPECT_THAT(later(kStandingMs - 1), IsEmpty());
+  EXPECT_THAT(later(1), ElementsAre("write term 2 ps-1 continue"));
+}
+
+TEST(Decide, ACoordinatorThatStandsAloneIsNotReplaced) {
+  World world(2, 1, 2);
+  world.run_to_training();
+  world.observed.standing_since_ms = world.observed.now_ms;
+  world.observed.now_ms += kStandingMs;
+  world.observed.coordinator_heard_ms = world.observed.now_ms;
+  world.heard("ps-0");
+  EXPECT_THAT(world.settle(), IsEmpty()) << "nobody else answers";
+}
+
+TEST(Decide, EndsAWorkerThatAnswersNobody) {
+  World world(1, 2);
+  world.run_to_training();
+  world.observed.now_ms += kSilentWorkerMs - 1;
+  for (const char* name : {"ps-0", "worker-1"}) world.heard(name);
+  EXPECT_THAT(world.settle(), IsEmpty());
+  world.observed.now_ms += 1;
+  EXPECT_THAT(world.settle(), ElementsAre("kill worker-0"));
+  EXPECT_THAT(world.settle(), IsEmpty()) << "once";
+  world.exits("worker-0", 0, 9);
+  EXPECT_THAT(world.settle(), ElementsAre("write worker-0 failures 1 Ready off"));
+}
+
+TEST(Decide, EndsNoWorkerWhereNobodyAnswers) {
+  World world(1, 2);
+  world.run_to_training();
+  world.observed.now_ms += 10 * kSilentWorkerMs;
+  EXPECT_THAT(world.settle(), IsEmpty());
+}
+
 TEST(Decide, ACoordinatorThatAnswersUsStaysAMember) {
   World world(3, 1, 2);
   world.run_to_training();

@@ -164,6 +164,9 @@ MUTATIONS = [
              (("another_answers(member) && observed_.job.spec.servers.replication >= 2 &&\n"
                "           !is_true(next_, ConditionType::kDegraded);",
                "another_answers(member) && observed_.job.spec.servers.replication >= 2;"),), "test_decide"),
+    Mutation("standing-still-not-noticed", "a coordinator that speaks and commits nothing stays",
+             "operator/core/advance.cc",
+             (("observed_.now_ms - *observed_.standing_since_ms >= kStandingMs;", "false;"),), "test_decide"),
     Mutation("told-before-written", "processes hear of a change before the status says so",
              "operator/core/decide.cc",
              (("  if (changed) decision.write(observed.status.version);\n  decision.look_after_checkpoints();",
