@@ -471,8 +471,8 @@ TEST(Decide, ACoordinatorThatStandsAloneIsNotReplaced) {
   world.observed.standing_since_ms = world.observed.now_ms;
   world.observed.now_ms += kStandingMs;
   world.observed.coordinator_heard_ms = world.observed.now_ms;
-  world.heard("ps-0");
-  EXPECT_THAT(world.settle(), IsEmpty()) << "nobody else answers";
+  for (const char* name : {"ps-0", "worker-0"}) world.heard(name);
+  EXPECT_THAT(world.settle(), IsEmpty()) << "no other server answers";
 }
 
 TEST(Decide, EndsAWorkerThatAnswersNobody) {
@@ -523,8 +523,11 @@ TEST(Decide, EndsAtTheDeadline) {
   World world;
   world.observed.job.spec.active_deadline_seconds = 60;
   world.run_to_training();
-  EXPECT_EQ(decide(world.observed).wake_at_ms, world.observed.status.start_ms + 60'000);
-  world.observed.now_ms += 60'000;
+  const TimeMs deadline_ms = world.observed.status.start_ms + 60'000;
+  world.observed.now_ms = deadline_ms - 1;
+  for (Process& process : world.observed.processes) process.heard_ms = world.observed.now_ms;
+  EXPECT_EQ(decide(world.observed).wake_at_ms, deadline_ms);
+  world.observed.now_ms = deadline_ms;
   world.settle();
   EXPECT_THAT(failure(world),
               HasSubstr("DeadlineExceeded: spec.activeDeadlineSeconds, which is 60"));

@@ -122,7 +122,10 @@ bool World::round() {
     if (const auto* write = std::get_if<WriteStatus>(&action)) {
       CHECK(write->expected_version == observed.status.version);
       CHECK(write->next.version == observed.status.version + 1);
-      if (write->next.term > observed.status.term) observed.coordinator_heard_ms = observed.now_ms;
+      if (write->next.term > observed.status.term) {
+        observed.coordinator_heard_ms = observed.now_ms;
+        observed.standing_since_ms.reset();
+      }
       observed.status = write->next;
       observed.checked.clear();
       observed.abandoned.clear();
