@@ -59,10 +59,14 @@ test: dependencies-test
 	$(call ctest_over,test,release dev)
 
 test-cluster: dependencies-cluster
-	$(call build,release,ballast test_kube_api)
+	$(call build,release,programs test_kube_api)
 	python3 -B tests/cluster/cluster_test.py
 	python3 -B tests/cluster/cluster.py run python3 -B tests/cluster/crd_test.py
 	python3 -B tests/cluster/cluster.py run python3 -B tests/cluster/fault_proxy.py build/release/bin/test_kube_api
+	python3 -B tests/cluster/images.py build/ballast-image.tar localhost/ballast:test \
+	  build/release/bin/ballast-ps build/release/bin/ballast-worker
+	python3 -B tests/cluster/cluster.py run --nodes 1 --image build/ballast-image.tar -- \
+	  python3 -B tests/cluster/operator_test.py
 
 sanitize: dependencies-test
 	$(call build,dev,selected_tests)

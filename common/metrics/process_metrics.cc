@@ -100,7 +100,13 @@ MetricFamily one_value(std::string name, std::string help, MetricType type, doub
 
 class ProcessMetrics : public prometheus::Collectable {
  public:
-  explicit ProcessMetrics(const BuildInfo& build) {
+  ProcessMetrics(const BuildInfo& build, const std::string& process, uint64_t incarnation) {
+    if (!process.empty()) {
+      identity_ = one_value("ballast_process_info", "1, with the life of the process as labels.",
+                            MetricType::Gauge, 1);
+      identity_->metric[0].label = {{"process", process},
+                                    {"incarnation", std::to_string(incarnation)}};
+    }
     build_ = one_value("ballast_build_info", "1, with the build as labels.", MetricType::Gauge, 1);
     build_.metric[0].label = {{"version", build.version}, {"revision", build.revision}};
     const auto stat = read_stat();
@@ -112,6 +118,7 @@ class ProcessMetrics : public prometheus::Collectable {
 
   std::vector<MetricFamily> Collect() const override {
     std::vector<MetricFamily> families = {build_};
+    if (identity_) families.push_back(*identity_);
     families.push_back(one_value("process_cpu_seconds_total", "User and system CPU time spent.",
                                  MetricType::Counter, cpu_seconds()));
     const auto gauge = [&](const char* name, const char* help, std::optional<double> value) {
@@ -135,13 +142,16 @@ class ProcessMetrics : public prometheus::Collectable {
 
  private:
   MetricFamily build_;
+  std::optional<MetricFamily> identity_;
   std::optional<double> start_time_seconds_;
 };
 
 }  // namespace
 
-std::shared_ptr<prometheus::Collectable> process_metrics(const BuildInfo& build) {
-  return std::make_shared<ProcessMetrics>(build);
+std::shared_ptr<prometheus::Collectable> process_metrics(const BuildInfo& build,
+                                                         const std::string& process,
+                                                         uint64_t incarnation) {
+  return std::make_shared<ProcessMetrics>(build, process, incarnation);
 }
 
 }  // namespace ballast

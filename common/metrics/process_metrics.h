@@ -1,8 +1,12 @@
 // What every process exposes, read at each scrape: the standard process_* metrics of Prometheus'
-// client libraries and ballast_build_info{version,revision} = 1. Any thread.
+// client libraries, ballast_build_info{version,revision} = 1, and, of a process that belongs to a
+// job, ballast_process_info{process,incarnation} = 1: which life of which process answers. Any
+// thread.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <string>
 
 #include <prometheus/collectable.h>
 
@@ -10,6 +14,8 @@
 
 namespace ballast {
 
-std::shared_ptr<prometheus::Collectable> process_metrics(const BuildInfo& build);
+std::shared_ptr<prometheus::Collectable> process_metrics(const BuildInfo& build,
+                                                         const std::string& process = {},
+                                                         uint64_t incarnation = 0);
 
 }  // namespace ballast

@@ -152,7 +152,8 @@ ExitCode run(const Flags& flags) {
   const SteadyClock clock;
   auto endpoint = MetricsEndpoint::start(
       {.listen = flags.metrics_listen,
-       .collectables = {server.metrics().registry(), process_metrics(build)},
+       .collectables = {server.metrics().registry(),
+                        process_metrics(build, flags.name, self.incarnation)},
        .healthy = [&]() -> Result<void> {
          const int64_t since = clock.now_ms() - server.last_turn_ms();
          if (!server.ready() || since < kStuckMs) return {};

@@ -211,16 +211,16 @@ ExitCode run(const Flags& flags) {
   };
   const uint64_t incarnation = random_id();
   WorkerMetrics metrics(log);
-  auto endpoint =
-      MetricsEndpoint::start({.listen = flags.metrics_listen,
-                              .collectables = {metrics.registry(), process_metrics(build)},
-                              .healthy = {},
-                              .ready = [&]() -> Result<void> {
-                                if (metrics.joined.Value() == 1) {
-                                  return {};
-                                }
-                                return fail(ErrorCode::kUnavailable, "not joined yet");
-                              }});
+  auto endpoint = MetricsEndpoint::start(
+      {.listen = flags.metrics_listen,
+       .collectables = {metrics.registry(), process_metrics(build, flags.name, incarnation)},
+       .healthy = {},
+       .ready = [&]() -> Result<void> {
+         if (metrics.joined.Value() == 1) {
+           return {};
+         }
+         return fail(ErrorCode::kUnavailable, "not joined yet");
+       }});
   if (!endpoint) {
     return end(endpoint.error());
   }

@@ -23,8 +23,8 @@ with socket.socket(socket.AF_UNIX) as connection:
 def run(script, nodes=0, **options):
     environment = {**os.environ, "ASK": ASK}
     environment.pop("BALLAST_TEST_KUBECONFIG", None)
-    return subprocess.run([*RUN, f"--nodes={nodes}", "--", "bash", "-c", 'ask() { python3 -c "$ASK" "$@"; }\n' + script], capture_output=True,
-                          text=True, check=False, env=environment, **options)
+    command = [*RUN, f"--nodes={nodes}", "--", "bash", "-c", 'ask() { python3 -c "$ASK" "$@"; }\n' + script]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, **options)
 
 
 def processes_with(word):

@@ -8,6 +8,7 @@ import io
 import json
 import re
 import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -80,3 +81,13 @@ def write_pause_image(target, name, folder):
     program = folder / "pause"
     subprocess.run(["cc", "-O2", "-static", "-s", "-x", "c", "-", "-o", program], input=PAUSE, text=True, check=True)
     write_image(target, name, {"/pause": program}, ["/pause"])
+
+
+def main():
+    """images.py FILE NAME PROGRAM...: an image with programs of this machine."""
+    target, name, *programs = sys.argv[1:]
+    write_program_image(target, name, programs)
+
+
+if __name__ == "__main__":
+    main()

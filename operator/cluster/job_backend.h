@@ -1,0 +1,71 @@
+// One TrainingJob of a cluster: sees its pods, its status and its coordinator, asks decide(), and
+// does what it says through the API server. Each turn works from what is there now, so that missed
+// and merged events do not matter; what it remembers is only what would be found again.
+// One turn of a job at a time.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "common/log.h"
+#include "operator/cluster/session.h"
+#include "operator/core/decide.h"
+#include "operator/core/pod_template.h"
+#include "operator/kube/client.h"
+#include "operator/kube/informer.h"
+#include "operator/local/scraper.h"
+
+namespace ballast::cluster {
+
+struct JobBackendOptions {
+  std::shared_ptr<kube::KubeClient> client;
+  std::shared_ptr<const kube::Informer> pods;
+  std::shared_ptr<local::Scraper> scraper;
+  kube::PodSettings settings;
+  int64_t unix_offset_ms = 0;    // what the clock of this process lacks to the time since 1970
+  std::function<void()> notify;  // another turn is worth it; any thread
+  Logger log;
+};
+
+class JobBackend {
+ public:
+  explicit JobBackend(JobBackendOptions options);
+
+  // When to come again at the latest; nothing: when something changes. `job` as the informer has
+  // it.
+  Result<std::optional<decide::TimeMs>> turn(const kube::Object& job, decide::TimeMs now_ms);
+
+ private:
+  Result<void> observe(const kube::Object& job, decide::TimeMs now_ms);
+  void observe_pods();
+  void look_for_life(const kube::Object& pod, decide::Process& process);
+  Result<bool> act();  // whether the status was written, so that there may be more to do
+
+  Result<void> perform(const decide::WriteStatus& write);
+  Result<void> perform(const decide::StartProcess& start);
+  Result<void> perform(const decide::StopProcess& stop);
+  Result<void> perform(const decide::VerifyCheckpoint& verify);
+  Result<void> perform(const decide::DeleteCheckpoint& remove);
+  Result<void> perform(const decide::Finish& finish);
+  template <typename Message>
+  Result<void> perform(const Message& message) {
+    session_.send(message, observed_);
+    return {};
+  }
+
+  Result<void> make_config();
+  std::optional<kube::Object> find_pod(const std::string& name) const;
+
+  const JobBackendOptions options_;
+  decide::Observed observed_;
+  Session session_;
+  std::optional<kube::Object> newest_;            // of the job: read, or written by us
+  std::map<std::string, uint64_t> incarnations_;  // by uid of the pod
+  std::optional<decide::TimeMs> wake_at_ms_;
+  bool has_config_ = false;
+  bool finished_ = false;
+};
+
+}  // namespace ballast::cluster
