@@ -6,7 +6,7 @@
 #   make check          format, lint, layering and house style
 #   make bench          print the benchmarks
 #   make bench-peers    print the engine's speed beside PyTorch's (a large download)
-#   make sim SEEDS=N    run the simulator with N seeds
+#   make sim SEEDS=N    run the simulators with N seeds
 #   make mutations      break the cores on purpose, in many ways, and show that the tests see each
 #   make chaos SEED=N   kill and pause processes of a real run by a seeded schedule, and compare the parameters
 #   make demo           watch a run lose a server and a worker, and compare the parameters
@@ -86,9 +86,11 @@ bench-peers: dependencies-test
 	python3 -B tests/bench_engine/bench_peers.py
 
 sim: dependencies
-	$(call build,release,test_sim)
+	$(call build,release,test_sim test_watch_sim test_lease_sim)
 	build/release/bin/test_sim --seeds=$(SEEDS) --jobs=$(JOBS)
 	build/release/bin/test_sim --weather=moves --seeds=$(SEEDS) --jobs=$(JOBS)
+	BALLAST_SEEDS=$(SEEDS) build/release/bin/test_watch_sim
+	BALLAST_SEEDS=$(SEEDS) build/release/bin/test_lease_sim
 
 mutations: dependencies-test
 	$(call build,release,test_sim test_decide test_decide_properties)

@@ -23,7 +23,7 @@ class JobQueue {
   std::optional<std::string> wait(const std::stop_token& stop);
 
  private:
-  const SteadyClock clock_;
+  const SteadyClock clock_{};
   Mutex mutex_;
   std::condition_variable_any changed_;
   kube::WorkQueue queue_ BALLAST_GUARDED_BY(mutex_);

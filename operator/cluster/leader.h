@@ -40,7 +40,7 @@ class Leader {
   kube::LeaseEvent ask(const kube::WriteLease& write);
 
   const LeaderOptions options_;
-  const SteadyClock clock_;
+  const SteadyClock clock_{};
   kube::LeaseState state_;  // of the thread alone
   Mutex mutex_;
   std::condition_variable_any wake_;
