@@ -31,7 +31,8 @@ export CTEST_OUTPUT_ON_FAILURE := 1
 configure = cmake --preset $(1) --log-level=WARNING
 build = $(call configure,$(1)) && ninja -C build/$(1) -j $(JOBS) $(2)
 
-.PHONY: help quickstart test test-cluster sanitize check bench bench-peers sim mutations chaos demo same-bits format clean
+.PHONY: help quickstart test test-cluster sanitize check bench bench-peers sim mutations chaos demo
+.PHONY: same-bits format clean
 .PHONY: dependencies dependencies-test dependencies-cluster dependencies-check
 help:
 	@sed -n 's/^#   make/make/p' Makefile
