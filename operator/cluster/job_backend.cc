@@ -152,6 +152,7 @@ void JobBackend::look_for_life(const Object& pod, Process& process) {
 Result<bool> JobBackend::act() {
   const decide::Actions actions = decide::decide(observed_);
   wake_at_ms_ = actions.wake_at_ms;
+  finished_ = false;  // a suspended job may go on
   bool written = false;
   for (const decide::Action& action : actions.list) {
     auto performed = std::visit([this](const auto& one) { return perform(one); }, action);
