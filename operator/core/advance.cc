@@ -111,7 +111,11 @@ class Advance {
   // What was trained is in a checkpoint, or cannot get there.
   bool may_suspend() const {
     if (next_.origin == 0) return true;
-    if (report_counts() && observed_.report->phase == CoordinatorPhase::kSuspended) return true;
+    // One that rests by an earlier plan may have been told to go on by one between.
+    if (report_counts() && observed_.report->phase == CoordinatorPhase::kSuspended &&
+        observed_.report->plan_number == next_.plan_number) {
+      return true;
+    }
     return observed_.stop_requested &&
            (observed_.now_ms - observed_.stop_requested_ms >= kStopPatienceMs ||
             (report_counts() && !observed_.report->checkpoint_failure.empty()));

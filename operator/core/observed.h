@@ -67,6 +67,7 @@ struct CoordinatorReport {
   // nothing is known of segments yet.
   std::optional<bool> degraded;
   uint64_t members_number = 0;
+  uint64_t plan_number = 0;        // that it follows
   std::string failure;             // kFailed: what and why
   std::string checkpoint_failure;  // of the latest attempt to write one; empty: it was written
 

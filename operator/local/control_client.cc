@@ -73,6 +73,7 @@ Progress progress_of(const v1::Progress& from) {
   to.report.checkpoint = from.checkpoint();
   if (knows_segments(from.phase())) to.report.degraded = from.degraded();
   to.report.members_number = from.members();
+  to.report.plan_number = from.plan();
   to.report.failure = from.failure();
   to.report.checkpoint_failure = from.checkpoint_failure();
   to.phase = phase_name(from.phase());

@@ -176,6 +176,17 @@ void begin_checkpoint(Run& run) {
   start_checkpoint(run);  // whatever was being written is not needed any more
 }
 
+// Where no step was made since a checkpoint or the beginning, there is nothing to write.
+void suspend(Run& run) {
+  const CoordinatorState& state = run.state;
+  const Step begun_at = state.restore ? state.restore->version : 0;
+  if (state.step == begun_at) {
+    enter(run, JobPhase::kSuspended);
+  } else {
+    begin_checkpoint(run);
+  }
+}
+
 void begin_checkpoint_when_due(Run& run) {
   CoordinatorState& state = run.state;
   const TrainingSettings& training = state.training();
@@ -318,6 +329,7 @@ void send_progress(Run& run) {
   progress.checkpoint = state.checkpoint;
   progress.failure = state.failure;
   progress.checkpoint_failure = state.checkpoint_failure;
+  progress.plan = state.plan;
   run.send(state.operator_id, std::move(progress));
 }
 

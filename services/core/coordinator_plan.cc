@@ -84,6 +84,8 @@ void on_plan_changed(Run& run, const PlanChanged& message) {
   if (!state.suspend && state.step < state.training().steps) {
     enter(run, JobPhase::kTraining);
     begin_step(run);
+  } else {
+    send_progress(run);  // it rests under this plan, too
   }
 }
 

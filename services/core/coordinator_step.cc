@@ -204,9 +204,10 @@ void begin_step(Run& run) {
     begin_final_evaluation(run);
     return;
   }
-  if (state.suspend) {
+  // A record that was found is a commit, which is carried out first.
+  if (state.suspend && !state.adopted) {
     assign_all(run);  // nothing
-    begin_checkpoint(run);
+    suspend(run);
     return;
   }
   begin_checkpoint_when_due(run);

@@ -85,6 +85,7 @@ uint32_t all_replica_bits(const CoordinatorState& state, SegmentId segment);
 void begin_final_evaluation(Run& run);
 void finish_evaluation(Run& run);
 void begin_checkpoint(Run& run);            // the last one
+void suspend(Run& run);                     // between two steps
 void begin_checkpoint_when_due(Run& run);   // between two steps
 void abandon_checkpoint_without(Run& run);  // a writer is gone
 void on_checkpoint_written(Run& run, const ProcessId& from, const CheckpointWritten& message);

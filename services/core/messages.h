@@ -119,6 +119,7 @@ struct Progress {
   std::string checkpoint;          // directory of the latest complete one of this term
   std::string failure;             // kFailed, kLost: what and why, for people
   std::string checkpoint_failure;  // of the latest attempt to write one; empty: it was written
+  PlanNumber plan = 0;             // that the step under way began with
 };
 
 // ---- coordinator <-> server

@@ -116,6 +116,7 @@ void encode(const Progress& from, v1::Progress& to) {
   to.set_failure(from.failure);
   to.set_members(from.members);
   to.set_checkpoint_failure(from.checkpoint_failure);
+  to.set_plan(from.plan);
 }
 void decode(const v1::Progress& from, Progress& to, Problems& problems) {
   to.term = from.term();
@@ -132,6 +133,7 @@ void decode(const v1::Progress& from, Progress& to, Problems& problems) {
   to.failure = from.failure();
   to.members = from.members();
   to.checkpoint_failure = from.checkpoint_failure();
+  to.plan = from.plan();
 }
 
 void encode(const Seal& from, v1::Seal& to) {

@@ -158,6 +158,7 @@ TEST(Decide, KillsWhatDoesNotEndInTime) {
   World world;
   world.run_to_training();
   world.stop_is_asked_for();
+  world.settle();
   world.reports(CoordinatorPhase::kSuspended, 3);
   world.settle();
   EXPECT_EQ(decide(world.observed).wake_at_ms, world.observed.now_ms + kStopGraceMs);
@@ -548,7 +549,8 @@ TEST(Decide, ASuspendedSpecStopsAndResumes) {
   World world;
   world.run_to_training();
   world.observed.job.spec.suspend = true;
-  EXPECT_THAT(world.settle(), ElementsAre("write plan 2", "plan 2"));
+  world.reports(CoordinatorPhase::kSuspended, 3);
+  EXPECT_THAT(world.settle(), ElementsAre("write plan 2 step 3", "plan 2")) << "said of another plan";
   world.writes_checkpoint("/c/1");
   world.observed.report->phase = CoordinatorPhase::kSuspended;
   EXPECT_THAT(world.settle().front(), HasSubstr("Suspended SuspendedBySpec"));

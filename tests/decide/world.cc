@@ -227,6 +227,7 @@ void World::reports(CoordinatorPhase phase, int64_t step) {
   observed.report->step = step;
   observed.report->degraded = is_true(observed.status, api::ConditionType::kDegraded);
   observed.report->members_number = observed.status.members_number;
+  observed.report->plan_number = observed.status.plan_number;
   observed.report->failure =
       phase == CoordinatorPhase::kFailed ? "ten steps in a row were not finite" : "";
 }

@@ -13,7 +13,8 @@
 //   effects of a list, or cut off or paused until it is removed. The next loss comes when Degraded
 //   has become True and False again and status has forgotten the lost incarnation. It comes back
 //   empty. With replication 1 no server is lost. Servers may join a job that runs.
-// - Plans: the number of servers that are wanted changes at any moment, also while one is lost;
+// - Plans: the number of servers that are wanted changes at any moment, also while one is lost; the
+//   job is suspended and goes on from its checkpoint;
 //   those that leave, the coordinator too, give their segments away first.
 // - All replicas of a segment, in some worlds (loses_all): servers are killed whenever it pleases.
 // The

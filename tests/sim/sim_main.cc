@@ -44,6 +44,7 @@ struct Shared {
   std::atomic<uint64_t> worker_losses{0};
   std::atomic<uint64_t> returns{0};
   std::atomic<uint64_t> left{0};
+  std::atomic<uint64_t> rests{0};
   std::atomic<uint64_t> failures{0};
   std::atomic<uint64_t> seed_of[64] = {};
 };
@@ -127,6 +128,7 @@ void run_job(const Options& options, Shared& shared, uint32_t job) {
     shared.worker_losses += outcome.worker_losses;
     shared.returns += outcome.returns;
     shared.left += outcome.left;
+    shared.rests += outcome.rests;
     if (!outcome.failure.empty() && shared.failures++ < options.failures) {
       report_failure(options, seed, outcome.failure);
     }
@@ -171,12 +173,13 @@ int run_many(const Options& options) {
   std::cout << fmt::format(
       "{} seeds, {} failed, {:.1f} s: {:.0f} seeds/s, {:.0f} events/s a core; {:.1f} s of virtual "
       "time, "
-      "{} appointments, {} servers and {} workers lost, {} servers left, {} times back to a "
+      "{} appointments, {} servers and {} workers lost, {} servers left, {} rests, {} times back "
+      "to a "
       "checkpoint\n",
       shared.runs.load(), shared.failures.load(), seconds, runs / seconds,
       events / seconds / options.jobs, static_cast<double>(shared.virtual_ms) / 1000,
       shared.terms.load(), shared.server_losses.load(), shared.worker_losses.load(),
-      shared.left.load(), shared.returns.load());
+      shared.left.load(), shared.rests.load(), shared.returns.load());
   return shared.failures == 0 && shared.runs > 0 ? 0 : 1;
 }
 

@@ -48,7 +48,7 @@ void StatusOperator::tick(TimeMs now) {
     start_job();
     return;
   }
-  if (parts_are_lost()) {
+  if (parts_are_lost() || rests()) {
     go_back(now);
     return;
   }
@@ -129,6 +129,13 @@ bool StatusOperator::parts_are_lost() {
          (training_.replication < 2 && std::any_of(members.begin(), members.end(), gone));
 }
 
+// The job was suspended as wished, and its checkpoint has been read back: its processes would end
+// now, and be started again some day.
+bool StatusOperator::rests() const {
+  return phase_ == JobPhase::kSuspended && seen_.suspend && followed_ == seen_.plan &&
+         verified_ == verifying_;
+}
+
 // With as many servers as at the beginning, in one write.
 void StatusOperator::go_back(TimeMs now) {
   std::vector<Member> servers = wanted_live_servers();
@@ -136,17 +143,20 @@ void StatusOperator::go_back(TimeMs now) {
     return;
   }
   heard_at_ms_ = commit_at_ms_ = now;
+  const bool wished = rests();
   const ProcessId coordinator = random_.pick(servers).id;
   std::erase_if(servers, [&](const Member& m) { return seen_.removed.contains(m.id); });
   write(
-      [this, servers, coordinator](Status& status) {
+      [this, servers, coordinator, wished](Status& status) {
         status.members = {status.members.number + 1, servers};
         ++status.term;
         status.coordinator = coordinator;
         if (status.origin != 0) {
           status.restore_from = status.checkpoint;
-          view_.went_back(status.origin, status.restore_from);
+          view_.went_back(status.origin, status.restore_from, wished);
         }
+        status.plan += wished ? 1 : 0;
+        status.suspend = status.suspend && !wished;
         status.origin = 0;
       },
       [this] {
@@ -199,6 +209,7 @@ void StatusOperator::send_appointment() {
   appoint.origin = seen_.origin;
   appoint.training = training();
   appoint.leaving = leaving();
+  appoint.suspend = seen_.suspend;
   view_.send(seen_.coordinator, appoint);
 }
 
@@ -279,6 +290,7 @@ void StatusOperator::on_progress(const Progress& progress, TimeMs now) {
   heard_term_ = progress.term;
   heard_at_ms_ = now;
   phase_ = progress.phase;
+  followed_ = progress.plan;
   if (progress.step > step_ || progress.phase != JobPhase::kTraining) {
     step_ = std::max(step_, progress.step);
     commit_at_ms_ = now;
@@ -332,6 +344,7 @@ void StatusOperator::restart(TimeMs now) {
   stall_ms_ = kStallMs;
   phase_ = JobPhase::kSealing;
   verifying_.clear();
+  verified_.clear();
   seen_ = status_;
   if (!before_.empty() && random_.chance(stale_per_mille_)) {
     seen_ = random_.pick(before_);
@@ -350,7 +363,11 @@ void StatusOperator::verify(const Progress& progress) {
   }
   verifying_ = progress.checkpoint;
   view_.later(kVerifyMs, [this, life = life_, term = progress.term, directory = verifying_] {
-    if (up_ && life_ == life && status_.term == term && view_.is_whole(directory)) {
+    if (!up_ || life_ != life || status_.term != term) {
+      return;
+    }
+    verified_ = directory;
+    if (view_.is_whole(directory)) {
       status_.checkpoint = seen_.checkpoint = directory;
     }
   });
@@ -363,20 +380,23 @@ void StatusOperator::appoint_without_need(TimeMs now) {
 }
 
 void StatusOperator::send_plan() {
-  view_.send(seen_.coordinator, PlanChanged{seen_.term, seen_.plan, leaving(), false, training()});
+  view_.send(seen_.coordinator,
+             PlanChanged{seen_.term, seen_.plan, leaving(), seen_.suspend, training()});
 }
 
-// Another number of servers, and checkpoints at another pace.
+// Another number of servers, checkpoints at another pace, and at times a rest.
 void StatusOperator::change_plan() {
   if (!up_ || writing_ || seen_.finished || seen_.term == 0) {
     return;
   }
+  const bool suspend = !training_.checkpoint_path.empty() && random_.chance(150);
   const uint32_t fewest = std::min(training_.replication, most_);
   const auto servers = static_cast<uint32_t>(random_.between(fewest, most_));
   const auto every = static_cast<uint64_t>(random_.between(0, 9));
   write(
-      [servers, every](Status& status) {
+      [servers, every, suspend](Status& status) {
         ++status.plan;
+        status.suspend = suspend;
         status.wanted_servers = servers;
         status.checkpoint_every = every;
       },

@@ -23,6 +23,7 @@ struct Status {
   PlanNumber plan = 0;
   uint32_t wanted_servers = 0;  // those of the lowest numbers
   uint64_t checkpoint_every = 0;
+  bool suspend = false;
   Origin origin = 0;         // complete
   std::string checkpoint;    // the latest that is complete
   std::string restore_from;  // what the next origin begins with; empty: initial values
@@ -45,7 +46,8 @@ class OperatorView {
   virtual void later(TimeMs delay, std::function<void()> action) = 0;
   virtual void appointed(Term term, const ProcessId& coordinator) = 0;
   virtual bool is_whole(const std::string& checkpoint) = 0;
-  virtual void went_back(Origin abandoned, const std::string& checkpoint) = 0;
+  // `wished`: after a suspension, which loses nothing.
+  virtual void went_back(Origin abandoned, const std::string& checkpoint, bool wished) = 0;
   virtual void heard(const Progress& progress, const Status& status) = 0;
 };
 
@@ -89,6 +91,7 @@ class StatusOperator {
   void start_job();
   void appoint(TimeMs now);
   bool parts_are_lost();
+  bool rests() const;
   void go_back(TimeMs now);
   void send_appointment();
   void add_members();
@@ -126,7 +129,9 @@ class StatusOperator {
   bool replaces_stalled_ = true;
   Step step_ = 0;
   std::string verifying_;  // the latest checkpoint that was read back or is
+  std::string verified_;   // the latest that was, whole or not
   JobPhase phase_ = JobPhase::kSealing;
+  PlanNumber followed_ = 0;  // the plan that the coordinator says it follows
 };
 
 }  // namespace ballast::sim

@@ -34,6 +34,7 @@ struct Outcome {
   uint32_t worker_losses = 0;
   uint32_t returns = 0;  // to a checkpoint or the beginning
   uint32_t left = 0;     // servers that gave their segments away
+  uint32_t rests = 0;    // suspensions
 };
 
 // Called with each line of a trace; empty: no trace.
@@ -172,7 +173,7 @@ class World final : public OperatorView {
   void later(TimeMs delay, std::function<void()> action) override;
   void appointed(Term term, const ProcessId& coordinator) override;
   void heard(const Progress& progress, const Status& status) override;
-  void went_back(Origin abandoned, const std::string& checkpoint) override;
+  void went_back(Origin abandoned, const std::string& checkpoint, bool wished) override;
   bool is_whole(const std::string& checkpoint) override;
 
   const Scenario& scenario_;

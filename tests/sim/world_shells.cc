@@ -293,11 +293,13 @@ void World::read_manifest(uint32_t index, const ReadManifest& effect) {
     checker_.fail(fmt::format("'{}' is to be restored, and is not whole", effect.directory));
     return;
   }
-  const Record& last = reference_.records[directory.version - 1];
   answer.identity = scenario_.identity;
   answer.version = directory.version;
-  answer.applied_steps = last.applied_steps;
-  answer.skipped_in_a_row = last.skipped_in_a_row;
+  if (directory.version > 0) {
+    const Record& last = reference_.records[directory.version - 1];
+    answer.applied_steps = last.applied_steps;
+    answer.skipped_in_a_row = last.skipped_in_a_row;
+  }
   happen(random_.between(1, 30), index, answer);
 }
 

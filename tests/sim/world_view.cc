@@ -108,13 +108,23 @@ bool World::is_whole(const std::string& checkpoint) {
   return directory.manifest && !directory.damaged;
 }
 
-void World::went_back(Origin abandoned, const std::string& checkpoint) {
+void World::went_back(Origin abandoned, const std::string& checkpoint, bool wished) {
   trace(fmt::format("the job goes back to '{}'", checkpoint));
-  if (scenario_.faults.kill_any_server == 0) {
+  if (wished) {
+    ++outcome_.rests;
+    const Step version = checkpoint.empty() ? 0 : disk_[checkpoint].version;
+    const bool damaged = std::any_of(disk_.begin(), disk_.end(), [&](const auto& entry) {
+      return entry.second.damaged && entry.second.version == checker_.next_step();
+    });
+    if (version != checker_.next_step() && !damaged) {
+      checker_.fail(fmt::format("suspended with a checkpoint of version {}, committed are {}",
+                                version, checker_.next_step()));
+    }
+  } else if (scenario_.faults.kill_any_server == 0) {
     checker_.fail("the job goes back, though one server at most was lost at a time");
   }
   checker_.went_back(abandoned, checkpoint.empty() ? 0 : disk_[checkpoint].version);
-  ++outcome_.returns;
+  outcome_.returns += wished ? 0 : 1;
 }
 
 }  // namespace ballast::sim
