@@ -20,7 +20,7 @@ struct Arrangement {
 };
 
 // The next map on the way there, of the same version; equal to `map` when nothing is to be done
-// before something has caught up. As few segments move as are needed.
+// before something has caught up. Hardly more segments move than are needed: one a server at most.
 SegmentMap rearranged(SegmentMap map, const Arrangement& wish);
 
 }  // namespace ballast

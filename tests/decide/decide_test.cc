@@ -550,7 +550,8 @@ TEST(Decide, ASuspendedSpecStopsAndResumes) {
   world.run_to_training();
   world.observed.job.spec.suspend = true;
   world.reports(CoordinatorPhase::kSuspended, 3);
-  EXPECT_THAT(world.settle(), ElementsAre("write plan 2 step 3", "plan 2")) << "said of another plan";
+  EXPECT_THAT(world.settle(), ElementsAre("write plan 2 step 3", "plan 2"))
+      << "said of another plan";
   world.writes_checkpoint("/c/1");
   world.observed.report->phase = CoordinatorPhase::kSuspended;
   EXPECT_THAT(world.settle().front(), HasSubstr("Suspended SuspendedBySpec"));
