@@ -9,6 +9,7 @@
 #   make sim SEEDS=N    run the simulators with N seeds
 #   make mutations      break the cores on purpose, in many ways, and show that the tests see each
 #   make chaos SEED=N   kill and pause processes of a real run by a seeded schedule, and compare the parameters
+#   make chaos-network  the same with processes cut off in network namespaces, and slow disks; needs root
 #   make demo           watch a run lose a server and a worker, and compare the parameters
 #   make same-bits      train in every way there is, and show one SHA-256
 #   make format         rewrite our files in the house format
@@ -31,8 +32,8 @@ export CTEST_OUTPUT_ON_FAILURE := 1
 configure = cmake --preset $(1) --log-level=WARNING
 build = $(call configure,$(1)) && ninja -C build/$(1) -j $(JOBS) $(2)
 
-.PHONY: help quickstart test test-cluster sanitize check bench bench-peers sim mutations chaos demo
-.PHONY: same-bits format clean
+.PHONY: help quickstart test test-cluster sanitize check bench bench-peers
+.PHONY: sim mutations chaos chaos-network demo same-bits format clean
 .PHONY: dependencies dependencies-test dependencies-cluster dependencies-check
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -100,6 +101,10 @@ mutations: dependencies-test
 chaos: dependencies-test
 	$(call build,release,programs)
 	python3 -B tests/chaos/chaos.py --seed $(SEED) --kills $(KILLS)
+
+chaos-network: dependencies-test
+	$(call build,release,programs)
+	python3 -B tests/chaos/chaos.py --seed $(SEED) --kills $(KILLS) --cuts 0.5 --slow-disk 100 --kill-run
 
 demo: dependencies-test
 	$(call build,release,programs)

@@ -2,6 +2,11 @@
 those of a run that nobody disturbed.
 
   python3 tests/chaos/chaos.py --seed 7 [--kills 12] [--every 2] [--servers 3] [--workers 2]
+      [--cuts 0.3] [--slow-disk 200] [--kill-run]
+
+With --cuts each process has a network namespace of its own (root is needed), and that share of the faults cuts a
+process off, in one direction or both, until the others have gone on without it. --slow-disk delays every sync of a
+checkpoint. --kill-run also kills `ballast run` itself, once, and goes on with --resume.
 
 One process is lost at a time: the next fault comes when the job is whole again, as the promise says. Prints,
 for each kind of loss, how long no step was committed (p50, p99, longest; a normal step is part of it), the
@@ -14,6 +19,7 @@ import contextlib
 import os
 import random
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +27,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 import ballast_run  # noqa: E402  (where the programs are, and how a run is watched)
+import networks  # noqa: E402
+
 
 class Chaos:
     def __init__(self, options, folder):
@@ -29,11 +37,21 @@ class Chaos:
         self.random = random.Random(options.seed)
         self.stalls = {}  # kind of fault -> milliseconds
         self.faults = 0
+        self.environment = {}
+        self.networks = None
+        if options.slow_disk:
+            library = folder / "slow_disk.so"
+            subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, Path(__file__).parent / "slow_disk.c"],
+                           check=True)
+            self.environment = {"LD_PRELOAD": str(library), "BALLAST_SLOW_DISK_MS": str(options.slow_disk)}
+        if options.cuts:
+            names = [f"ps-{i}" for i in range(options.servers)] + [f"worker-{i}" for i in range(options.workers)]
+            self.networks = networks.Networks(names, folder, ballast_run.PROGRAMS)
         (folder / "text.txt").write_text(ballast_run.some_text())
         (folder / "job.yaml").write_text(
             ballast_run.JOB.format(text=folder / "text.txt", checkpoints=folder / "checkpoints"))
 
-    def start(self, steps=None):
+    def start(self, steps=None, more=(), network=None):
         options = self.options
         values = {"training.steps": steps or options.steps, "training.evaluation.everySteps": 0,
                   "model.embedding": options.embedding, "model.layers": options.layers,
@@ -41,7 +59,14 @@ class Chaos:
                   "workers.replicas": options.workers, "checkpoint.everySteps": (steps or options.steps) // 5,
                   "backoffLimit": 1000}
         arguments = [part for key, value in values.items() for part in ("--set", f"spec.{key}={value}")]
-        return ballast_run.Run(self.folder, [*arguments, "--sample-tokens", "0"])
+        prefix = []
+        if network:
+            arguments += ["--network", "tcp-trusted", "--programs", str(network.programs)]
+            prefix = network.inside("hub")
+        elif options.network != "unix":
+            arguments += ["--network", options.network]
+        return ballast_run.Run(self.folder, [*arguments, "--sample-tokens", "0", *more], self.environment,
+                               prefix=prefix)
 
     def finish(self, run):
         try:
@@ -75,9 +100,13 @@ class Chaos:
         else:
             kind = self.random.choice(["worker", "server", "coordinator"])
         how = "pause" if kind != "worker" and self.random.random() < self.options.pauses else "kill"
+        if self.networks and self.random.random() < self.options.cuts:
+            how = "cut"
         name = self.victim(run, kind)
         ready = run.ready(name)
         step = run.last("progress")["step"]
+        if how == "cut":
+            return self.cut_off(run, kind, name, ready, step)
         os.kill(ready["pid"], signal.SIGKILL if how == "kill" else signal.SIGSTOP)
         seen = set() if kind != "worker" else {"whole"}
 
@@ -99,8 +128,54 @@ class Chaos:
         run.wait_for(f"recovery from {how} of {name}", over)
         self.faults += 1
 
+    def cut_off(self, run, kind, name, ready, step):
+        """Until the others have gone on without it; then the link is there again."""
+        direction = self.random.choice(["in", "out", "both"])
+        self.networks.isolate(name, direction)
+        workers = self.options.workers
+        if kind == "worker":
+            run.wait_for(f"a run without {name}",
+                         lambda e: self.show(e) or e["event"] == "progress" and e.get("workers") == workers - 1)
+            self.networks.heal()
+            run.wait_for(f"{name} again",
+                         lambda e: self.show(e) or e["event"] == "progress" and e.get("workers") == workers)
+            print(f"  step {step}: cut {name} ({direction}): it works again", flush=True)
+        else:
+            seen = set()
+
+            def over(event):
+                self.show(event)
+                if event["event"] == "removed" and event["process"] == name:
+                    self.networks.heal()
+                if event["event"] in ("ready", "recovered") and event["process"] == name:
+                    seen.add(event["event"])
+                if event["event"] == "recovered" and event["process"] == name:
+                    self.stalls.setdefault(f"{kind} cut", []).append(event["stalledMs"])
+                    print(f"  step {step}: cut {name} ({direction}): {event['stalledMs']} ms without a committed step",
+                          flush=True)
+                if event["event"] == "whole":
+                    seen.add("whole")
+                return seen >= {"ready", "whole", "recovered"}
+            run.wait_for(f"recovery from the cut of {name}", over)
+        self.faults += 1
+
+    def kill_run(self, run):
+        """Its processes end with it, and another goes on from the last checkpoint."""
+        step = run.last("progress")["step"]
+        pids = [ready["pid"] for ready in run.processes.values()]
+        run.process.kill()
+        for pid in pids:
+            ballast_run.wait_until(f"process {pid} ends", lambda: ballast_run.gone(pid))
+        run.close()
+        again = self.start(more=["--resume"], network=self.networks)
+        found = again.wait_for("the checkpoint", lambda e: e["event"] == "resume")["checkpoint"]
+        print(f"  step {step}: kill -9 of ballast run; --resume goes on from {Path(found).name}", flush=True)
+        again.wait_for("a step", lambda e: e["event"] == "progress" and e.get("step", 0) > 0)
+        return again
+
     def disturbed(self):
-        run = self.start()
+        run = self.start(network=self.networks)
+        run_lives = not self.options.kill_run
         try:
             run.wait_for_step(self.options.steps // 100 + 2)
             until = time.monotonic()
@@ -111,6 +186,8 @@ class Chaos:
                     if run.last("progress")["step"] > self.options.steps * 0.9:
                         return run
                 self.make_fault(run)
+                if not run_lives and self.faults >= self.options.kills / 2 and run.last("checkpoint"):
+                    run, run_lives = self.kill_run(run), True
         except BaseException:
             run.close()
             raise
@@ -144,6 +221,8 @@ class Chaos:
         print(f"seed {options.seed}: {options.servers} servers, {options.workers} workers, replication 2, "
               f"{options.steps} steps, {options.kills} faults, one every {options.every} s", flush=True)
         calm = self.finish(self.start())
+        if self.networks:
+            self.networks.make()
         run = self.disturbed()
         if options.show:
             run.wait_for("the end", lambda e: self.show(e) or e["event"] == "end")
@@ -158,6 +237,10 @@ def main():
     parser.add_argument("--kills", type=int, default=12, help="faults in all")
     parser.add_argument("--every", type=float, default=2, help="seconds between the end of one and the next")
     parser.add_argument("--pauses", type=float, default=0.25, help="share of servers' faults that are pauses")
+    parser.add_argument("--cuts", type=float, default=0, help="share of faults that cut a process off")
+    parser.add_argument("--slow-disk", type=int, default=0, help="delay of a sync, milliseconds at most")
+    parser.add_argument("--kill-run", action="store_true", help="kill ballast run itself once, and resume")
+    parser.add_argument("--network", default="unix", choices=["unix", "tcp", "tcp-trusted"], help="without cuts")
     parser.add_argument("--servers", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--steps", type=int, default=0, help="0: as many as the schedule takes")
@@ -165,8 +248,15 @@ def main():
     parser.add_argument("--embedding", type=int, default=64)
     parser.add_argument("--layers", type=int, default=2)
     options = parser.parse_args()
+    if options.cuts and not networks.may_be_made():
+        parser.error("--cuts makes network namespaces, for which it must run as root")
     with tempfile.TemporaryDirectory(prefix="ballast-chaos-") as folder:
-        return 0 if Chaos(options, Path(folder)).run() else 1
+        chaos = Chaos(options, Path(folder))
+        try:
+            return 0 if chaos.run() else 1
+        finally:
+            if chaos.networks:
+                chaos.networks.remove()
 
 
 if __name__ == "__main__":
