@@ -104,7 +104,10 @@ class GrpcTransport final : public Transport, public LinkOwner {
   Result<void> start();
   const std::string& address() const override { return options_.self.address; }
   void connect(const std::string& address) override;
-  void learn(const ProcessId& id, const std::string& address) override { known_[id] = address; }
+  void learn(const ProcessId& id, const std::string& address) override {
+    known_[id] = address;
+    latest_[id.name] = address;
+  }
   void expel(const ProcessId& id) override;
   void send(const ProcessId& to, const Message& message, OutgoingPayload payload) override;
   std::vector<TransportEvent> poll(TimeMs timeout_ms) override;
@@ -153,6 +156,7 @@ class GrpcTransport final : public Transport, public LinkOwner {
   std::map<ProcessId, Session*> peers_;  // those that are up
   std::map<std::string, Target> targets_;
   std::map<ProcessId, std::string> known_;
+  std::map<std::string, std::string> latest_;  // of any life of a name
   std::set<ProcessId> expelled_;
   ServerLink* listening_ = nullptr;
   bool stopping_ = false;
@@ -627,6 +631,9 @@ void GrpcTransport::send(const ProcessId& to, const Message& message, OutgoingPa
   std::string address;
   if (const auto known = known_.find(to); known != known_.end()) address = known->second;
   if (address.empty() && targets_.contains(to.name)) address = to.name;
+  if (address.empty() && to.incarnation == 0 && latest_.contains(to.name)) {
+    address = latest_[to.name];
+  }
   if (address.empty()) {
     ++counters_.dropped_sends;
     return;

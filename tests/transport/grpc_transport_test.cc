@@ -407,6 +407,17 @@ TEST(Lives, AServerThatComesBackIsFoundAgain) {
   EXPECT_EQ(second.arrived<WorkerHeartbeat>(), nullptr);
 }
 
+// Over TCP a server that was started again listens on another port.
+TEST(Lives, AnyLifeOfANameIsCalledWhereItWasHeardOfLast) {
+  const TestFolder folder;
+  End worker = make_end("worker-0", Role::kWorker);
+  End server = make_end("ps-1", Role::kServer, folder.socket("second.sock"));
+  worker.transport->learn({"ps-1", 1}, "unix:" + folder.socket("first.sock"));
+  worker.transport->learn(server.self.from, server.transport->address());
+  worker.transport->send({.name = "ps-1", .incarnation = 0}, Join{{}, "build"});
+  ASSERT_TRUE(poll_until({&server, &worker}, [&] { return server.arrived<Join>() != nullptr; }));
+}
+
 TEST(Lives, WakeEndsAPollFromAnotherThread) {
   End worker = make_end("worker-0", Role::kWorker);
   const auto start = std::chrono::steady_clock::now();
