@@ -167,7 +167,7 @@ BAD = {
     "segments that are too small": ({"spec.servers.segmentElements": 512}, "spec.servers.segmentElements", ["1024"]),
     "no workers": ({"spec.workers.replicas": 0}, "spec.workers.replicas", ["1"]),
     "more workers than microbatches": ({"spec.workers.replicas": 9}, "spec.workers.replicas",
-                                       ["minReplicas to maxReplicas"]),
+                                       ["spec.training.microbatches"]),
     "fewer workers than bounds": ({"spec.workers.minReplicas": 2}, "spec.workers.replicas",
                                   ["minReplicas to maxReplicas"]),
     "a bound above microbatches": ({"spec.workers.maxReplicas": 16}, "spec.workers.maxReplicas",
