@@ -78,7 +78,7 @@ RC_GTEST_PROP(ScrapeProperties, WhatIsWrittenIsReadBack, (bool open_metrics)) {
     for (const Label& label : read->labels_of(sample.labels))
       series.second.emplace(label.name, label.value);
     RC_ASSERT(series == at->first);
-    RC_ASSERT(sample.value == at->second || (std::isnan(sample.value) && std::isnan(at->second)));
+    RC_ASSERT((sample.value == at->second || (std::isnan(sample.value) && std::isnan(at->second))));
     ++at;
   }
 }
@@ -96,7 +96,8 @@ RC_GTEST_PROP(ScrapeProperties, DamageIsReadOrRefused, (uint32_t at, char byte, 
   }
   for (const Format format : {Format::kPrometheus, Format::kOpenMetrics}) {
     const auto read = parse(text, format);
-    RC_ASSERT(read || (read.error().code == ErrorCode::kInvalid && !read.error().message.empty()));
+    RC_ASSERT(
+        (read || (read.error().code == ErrorCode::kInvalid && !read.error().message.empty())));
   }
 }
 

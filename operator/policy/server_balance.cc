@@ -1,0 +1,149 @@
+#include "operator/policy/server_balance.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace ballast::policy {
+namespace {
+
+bool contradictory(const JobView& view) {
+  const auto unknown = [&](uint32_t server) { return server >= view.servers.size(); };
+  return std::any_of(view.groups.begin(), view.groups.end(), [&](const GroupView& group) {
+    return unknown(group.primary) ||
+           std::any_of(group.backups.begin(), group.backups.end(), unknown);
+  });
+}
+
+// The loads that a placement leads to, and the moves that lower the highest.
+class Plan {
+ public:
+  explicit Plan(const JobView& view) : view_(view), groups_(view.groups) {
+    const size_t servers = view.servers.size();
+    std::vector<double> bytes(servers, 0);
+    for (const GroupView& group : groups_) bytes[group.primary] += static_cast<double>(group.bytes);
+    std::vector<double> known;
+    cost_.assign(servers, 0);
+    for (size_t i = 0; i < servers; ++i) {
+      if (bytes[i] <= 0 || !view.servers[i].busy) continue;
+      cost_[i] = std::max(*view.servers[i].busy, 1e-6) / bytes[i];
+      known.push_back(cost_[i]);
+    }
+    std::sort(known.begin(), known.end());
+    for (size_t i = 0; i < servers; ++i) {
+      if (cost_[i] == 0 && !known.empty()) cost_[i] = known[known.size() / 2];
+      load_.push_back(cost_[i] * bytes[i]);
+    }
+  }
+
+  double highest() const { return *std::max_element(load_.begin(), load_.end()); }
+
+  // The move that lowers the hottest the most, and does not make another as hot.
+  std::optional<Move> best_move() const {
+    const auto hottest =
+        static_cast<uint32_t>(std::max_element(load_.begin(), load_.end()) - load_.begin());
+    std::optional<Move> best;
+    double best_load = load_[hottest];
+    for (uint32_t g = 0; g < groups_.size(); ++g) {
+      if (groups_[g].primary != hottest) continue;
+      for (uint32_t to = 0; to < load_.size(); ++to) {
+        if (to == hottest || !allowed(groups_[g], to)) continue;
+        const auto bytes = static_cast<double>(groups_[g].bytes);
+        const double load =
+            std::max(load_[hottest] - cost_[hottest] * bytes, load_[to] + cost_[to] * bytes);
+        const bool promote = is_backup(groups_[g], to);
+        // Copies cost time of those who train: a promotion wins unless it is worse by a lot.
+        const double judged = promote ? load : load * 1.02;
+        if (judged < best_load * (best ? 1 : 0.999)) {
+          best_load = judged;
+          best = Move{g, hottest, to, promote};
+        }
+      }
+    }
+    return best;
+  }
+
+  void make(const Move& move) {
+    GroupView& group = groups_[move.group];
+    const auto bytes = static_cast<double>(group.bytes);
+    load_[move.from] -= cost_[move.from] * bytes;
+    load_[move.to] += cost_[move.to] * bytes;
+    group.primary = move.to;
+    if (move.promote) std::replace(group.backups.begin(), group.backups.end(), move.to, move.from);
+  }
+
+ private:
+  static bool is_backup(const GroupView& group, uint32_t server) {
+    return std::find(group.backups.begin(), group.backups.end(), server) != group.backups.end();
+  }
+
+  // No node may hold two replicas that did not before.
+  bool allowed(const GroupView& group, uint32_t to) const {
+    if (is_backup(group, to)) return true;
+    const std::string& node = view_.servers[to].node;
+    return node.empty() || node == view_.servers[group.primary].node ||
+           std::none_of(group.backups.begin(), group.backups.end(),
+                        [&](uint32_t backup) { return view_.servers[backup].node == node; });
+  }
+
+  const JobView& view_;
+  std::vector<GroupView> groups_;
+  std::vector<double> cost_;  // share of the time, for each byte
+  std::vector<double> load_;
+};
+
+}  // namespace
+
+ServerBalanceOutcome balance_servers(const ServerBalanceOptions& options, const JobView& view,
+                                     const ServerBalanceState& state, TimeMs now) {
+  ServerBalanceOutcome outcome;
+  Decision& decision = outcome.decision;
+  decision.policy = Policy::kServerBalance;
+  outcome.next = state;
+  const auto hold = [&](std::string reason, std::string message) {
+    decision.reason = std::move(reason);
+    decision.message = std::move(message);
+    outcome.wish.clear();
+    return outcome;
+  };
+  if (options.mode == Mode::kOff) return hold("Off", "the policy is off");
+  if (!view.unsettled.empty()) return hold(view.unsettled, "the job is not at rest");
+  if (view.servers.size() < 2) return hold("OneServer", "there is nowhere to move anything");
+  if (contradictory(view)) return hold("ContradictorySamples", "a replica is on no known server");
+  bool joined = false;
+  for (const ServerView& server : view.servers) {
+    if (!server.busy && !server.joining)
+      return hold("PartialSamples", "no sound measurement of " + server.name);
+    if (server.busy) decision.inputs.push_back({"busy." + server.name, *server.busy});
+    joined = joined || server.busy.has_value();
+  }
+  if (!joined) return hold("NoSamples", "no server has been measured yet");
+  Plan plan(view);
+  const double before = plan.highest();
+  if (before < options.idle_below)
+    return hold("Idle", "no server is busy enough to hold others up");
+  while (static_cast<int64_t>(outcome.wish.size()) < options.most_moves) {
+    const auto move = plan.best_move();
+    if (!move) break;
+    plan.make(*move);
+    outcome.wish.push_back(*move);
+  }
+  const double after = plan.highest();
+  decision.inputs.push_back({"highest_now", before});
+  decision.inputs.push_back({"highest_then", after});
+  if (after > (1 - options.least_gain) * before)
+    return hold("Balanced", "no moves would relieve the hottest server by enough");
+  if (state.changed_ms && now - *state.changed_ms < options.cool_down_ms)
+    return hold("CoolDown", "the last change was a moment ago");
+  decision.action = Action::kChange;
+  decision.reason = "HotServer";
+  decision.message = fmt::format(
+      "{} groups of segments move: the hottest server is busy {:.0f} % "
+      "instead of {:.0f} % of its time",
+      outcome.wish.size(), 100 * after, 100 * before);
+  decision.carried_out = options.mode == Mode::kAct;
+  outcome.next.changed_ms = now;
+  return outcome;
+}
+
+}  // namespace ballast::policy

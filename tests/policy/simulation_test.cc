@@ -1,0 +1,173 @@
+// Policies against simulated jobs. The faults they are to stand: noise of +-20 %, workers of
+// different and changing speed, contention, lost and late samples, silent targets, workers that die
+// and join. A failing case is printed by rapidcheck with the seed that reproduces it.
+#include <algorithm>
+#include <string>
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include "operator/policy/apportion.h"
+#include "tests/policy/simulated_job.h"
+
+namespace ballast::policy {
+namespace {
+
+constexpr TimeMs kMinute = 60'000;
+
+SimulatedOptions balancing(uint64_t seed) {
+  Random random(seed * 2 + 1);
+  SimulatedOptions options;
+  options.seed = seed;
+  options.speeds.clear();
+  const int64_t workers = 2 + random.below(7);
+  for (int64_t i = 0; i < workers; ++i) options.speeds.push_back(random.within(20, 80));
+  return options;
+}
+
+// Steps between half a second and a second, as scrapes every 5 s see them.
+SimulatedOptions scaling(uint64_t seed, size_t workers, double seconds_per_worker) {
+  SimulatedOptions options;
+  options.seed = seed;
+  options.speeds = std::vector<double>(workers, 50);
+  options.newcomer_speed = 50;
+  options.seconds_per_worker = seconds_per_worker;
+  options.settings.worker_count.mode = Mode::kAct;
+  options.settings.worker_count.most = 6;
+  return options;
+}
+
+rc::Gen<uint64_t> seeds() { return rc::gen::inRange<uint64_t>(1, uint64_t{1} << 40); }
+
+size_t best_count(const SimulatedJob& job, size_t most) {
+  size_t best = 1;
+  for (size_t k = 2; k <= most; ++k) {
+    if (job.throughput_of(k) > job.throughput_of(best)) best = k;
+  }
+  return best;
+}
+
+RC_GTEST_PROP(PolicySimulation, SharesComeWithinFivePercentOfTheBest, ()) {
+  SimulatedJob job(balancing(*seeds()));
+  job.run_for(5 * kMinute);
+  RC_ASSERT(job.throughput() >= 0.95 * job.best_throughput());
+}
+
+RC_GTEST_PROP(PolicySimulation, SteadyLoadIsLeftAlone, ()) {
+  SimulatedJob job(balancing(*seeds()));
+  job.run_for(5 * kMinute);
+  const TimeMs settled = job.now();
+  job.run_for(30 * kMinute);
+  RC_ASSERT(job.changes_since(settled) <= 2);
+}
+
+RC_GTEST_PROP(PolicySimulation, LostAndLateSamplesOnlyMakeItSlower, ()) {
+  SimulatedOptions options = balancing(*seeds());
+  options.lost = 0.2;
+  options.late = 0.1;
+  SimulatedJob job(options);
+  job.run_for(10 * kMinute);
+  RC_ASSERT(job.throughput() >= 0.92 * job.best_throughput());
+  for (const auto& change : job.changes()) RC_ASSERT(change.samples_sound);
+}
+
+RC_GTEST_PROP(PolicySimulation, ChangesAreBounded, ()) {
+  SimulatedOptions options = balancing(*seeds());
+  options.settings.worker_balance.most_moves = 3;
+  SimulatedJob job(options);
+  job.run_for(5 * kMinute);
+  TimeMs before = -kMinute;
+  for (const auto& change : job.changes()) {
+    RC_ASSERT(change.moves <= 3);
+    RC_ASSERT(change.at_ms - before >= options.settings.worker_balance.cool_down_ms);
+    before = change.at_ms;
+  }
+}
+
+RC_GTEST_PROP(PolicySimulation, NothingIsDoneOnStaleSamples, ()) {
+  SimulatedJob job(balancing(*seeds()));
+  job.run_for(3 * kMinute);
+  job.set_scraping(1, 0);
+  job.run_for(kMinute / 3);  // until the last samples are stale
+  const TimeMs blind = job.now();
+  job.set_speeds(0.5);
+  job.set_speed(0, 5);
+  job.run_for(10 * kMinute);
+  RC_ASSERT(job.changes_since(blind) == 0);
+  const Decision& balance = job.decisions().back();
+  RC_ASSERT(balance.action == Action::kHold && balance.reason == "PartialSamples");
+  job.set_scraping(0, 0);
+  job.run_for(3 * kMinute);
+  RC_ASSERT(job.throughput() >= 0.92 * job.best_throughput());
+}
+
+RC_GTEST_PROP(PolicySimulation, OneSilentTargetHoldsAll, ()) {
+  SimulatedJob job(balancing(*seeds()));
+  job.run_for(3 * kMinute);
+  job.silence(0, true);
+  job.run_for(kMinute / 3);
+  const TimeMs blind = job.now();
+  job.set_speed(1, 5);
+  job.run_for(10 * kMinute);
+  RC_ASSERT(job.changes_since(blind) == 0);
+  RC_ASSERT(job.decisions().back().message.find("worker-0") != std::string::npos);
+}
+
+RC_GTEST_PROP(PolicySimulation, WorkersThatDieAndComeBackFindTheirShare, ()) {
+  const uint64_t seed = *seeds();
+  SimulatedJob job(balancing(seed));
+  Random random(seed);
+  for (int i = 0; i < 3; ++i) {
+    job.run_for(2 * kMinute);
+    job.kill(static_cast<size_t>(random.below(static_cast<int64_t>(job.workers()))));
+  }
+  // The one that died last is the newcomer now: it comes to what its speed is worth.
+  job.run_for(4 * kMinute);
+  RC_ASSERT(job.throughput() >= 0.94 * job.best_throughput());
+  RC_ASSERT(job.counts().back() > 0);
+}
+
+RC_GTEST_PROP(PolicySimulation, TheNumberOfWorkersComesNearTheBest, ()) {
+  // Contention such that 2 to 6 workers are best.
+  const uint64_t seed = *seeds();
+  SimulatedOptions options = scaling(seed, 1, Random(seed).within(0.03, 0.30));
+  options.noise = 0.05;
+  SimulatedJob job(options);
+  job.run_for(3 * kMinute);
+  const auto best = static_cast<int64_t>(best_count(job, 6));
+  RC_ASSERT(std::abs(static_cast<int64_t>(job.workers()) - best) <= 1);
+  job.run_for(7 * kMinute);
+  RC_ASSERT(job.throughput_of(job.workers()) >= 0.90 * job.throughput_of(best_count(job, 6)));
+}
+
+RC_GTEST_PROP(PolicySimulation, TooManyWorkersBecomeFewer, ()) {
+  const uint64_t seed = *seeds();
+  SimulatedJob job(scaling(seed, 6, Random(seed).within(0.15, 0.40)));
+  job.run_for(15 * kMinute);
+  RC_ASSERT(job.throughput_of(job.workers()) >= 0.93 * job.throughput_of(best_count(job, 6)));
+}
+
+TEST(PolicySimulation, TheSameSeedIsTheSameRun) {
+  SimulatedJob a(balancing(7));
+  SimulatedJob b(balancing(7));
+  a.run_for(10 * kMinute);
+  b.run_for(10 * kMinute);
+  EXPECT_EQ(a.counts(), b.counts());
+  EXPECT_EQ(a.changes().size(), b.changes().size());
+  EXPECT_GT(a.changes().size(), 0u);
+}
+
+TEST(PolicySimulation, RecommendingChangesNothing) {
+  SimulatedOptions options;
+  options.speeds = {20, 80};
+  options.settings.worker_balance.mode = Mode::kRecommend;
+  SimulatedJob job(options);
+  job.run_for(5 * kMinute);
+  EXPECT_TRUE(job.changes().empty());
+  EXPECT_EQ(job.decisions().back().action, Action::kChange);
+  EXPECT_EQ(job.decisions().back().reason, "SpeedsDiffer");
+  EXPECT_FALSE(job.decisions().back().carried_out);
+}
+
+}  // namespace
+}  // namespace ballast::policy
