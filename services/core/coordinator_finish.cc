@@ -214,8 +214,9 @@ void abandon_checkpoint_without(Run& run) {
   }
   for (const auto& [id, segments] : state.writing->writers) {
     if (!state.servers.contains(id)) {
-      state.checkpoint_failures = 0;  // no fault of the disk
+      state.checkpoint_failures = 0;
       try_checkpoint_again(run, fmt::format("{} was lost while it wrote", id.name));
+      state.checkpoint_failures = 0;  // no fault of the disk
       return;
     }
   }

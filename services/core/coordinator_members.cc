@@ -82,6 +82,15 @@ SegmentMap first_map(const CoordinatorState& state, uint32_t segment_count) {
                         state.training().replication);
 }
 
+namespace {
+
+// Nothing is committed any more in this term. A suspended job may go on.
+bool is_over(JobPhase phase) {
+  return phase == JobPhase::kDone || phase == JobPhase::kFailed || phase == JobPhase::kLost;
+}
+
+}  // namespace
+
 void on_members_changed(Run& run, const MembersChanged& message) {
   CoordinatorState& state = run.state;
   if (message.term > state.term()) {
@@ -117,7 +126,7 @@ void on_members_changed(Run& run, const MembersChanged& message) {
   }
   if (state.phase == JobPhase::kSealing) {
     act_when_sealed(run);
-  } else if (removed_from_map && state.phase < JobPhase::kDone) {
+  } else if (removed_from_map && !is_over(state.phase)) {
     map_without(run);
     commit_when_held(run);
     abandon_checkpoint_without(run);

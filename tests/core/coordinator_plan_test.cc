@@ -144,6 +144,29 @@ TEST(CoordinatorPlan, SuspendedAfterACheckpointOfTheNextVersionAndGoesOnWhenWish
   EXPECT_EQ(given.at(kWorker0).microbatches.size(), settings.microbatches);
 }
 
+TEST(CoordinatorPlan, AServerThatIsLostWhileTheJobRestsLeavesTheMap) {
+  TrainingSettings settings = training(2);
+  settings.checkpoint_path = "/c";
+  Table table({kPs0, kPs1}, settings);
+  table.begin();
+  table.hear(kOperator, plan(2, {}, true, settings));
+  const Effects effects = table.commit();
+  const auto writers = receivers<WriteCheckpoint>(effects);
+  const auto orders = sent<WriteCheckpoint>(effects);
+  for (size_t i = 0; i < orders.size(); ++i) {
+    CheckpointPart part{orders[i].segments.front(), orders[i].segments, writers[i].name, 1, "sum"};
+    table.hear(writers[i], CheckpointWritten{kTerm, 1, orders[i].attempt, part, ""});
+  }
+  table.machine_.step(ManifestWritten{orders.at(0).directory, ""}, table.now_);
+  ASSERT_EQ(table.state().phase, JobPhase::kSuspended);
+  table.members_are(2, {kPs0});
+  EXPECT_EQ(table.state().phase, JobPhase::kSuspended);
+  for (SegmentId segment = 0; segment < table.state().map.segments.size(); ++segment) {
+    EXPECT_EQ(table.state().map.primary(segment), kPs0);
+    EXPECT_FALSE(table.state().map.in_sync(segment, kPs1));
+  }
+}
+
 TEST(CoordinatorPlan, ASuspensionThatCannotBeWrittenIsTriedAgainLater) {
   TrainingSettings settings = training(1);
   settings.checkpoint_path = "/c";

@@ -116,6 +116,16 @@ TEST_F(Continue, AdoptsARecordThatWasOfferedAndMakesNone) {
   EXPECT_EQ(offers[0].record, record(4));  // as bits: its map, sums and all
 }
 
+TEST_F(Continue, ACommitThatIsFoundIsCarriedOutBeforeTheJobRests) {
+  table_.hear(kOperator, PlanChanged{kTerm, 9, {}, true, table_.state().training()});
+  table_.hear(kPs0, sealed_with({{0, 4, true}, {1, 4, true}}, map_, {record(3), record(4)}));
+  table_.hear(kPs1, sealed_with({{0, 4, true}, {1, 4, true}}, map_, {record(3)}));
+  EXPECT_EQ(table_.state().phase, JobPhase::kTraining);
+  table_.commit();
+  EXPECT_EQ(table_.state().step, 5u);
+  EXPECT_NE(table_.state().phase, JobPhase::kTraining);
+}
+
 TEST_F(Continue, ReplicaThatIsBehindIsDroppedAndCopiedAgain) {
   table_.hear(kPs0, sealed_with({{0, 5, false}, {1, 5, false}}, map_, {record(4)}));
   table_.hear(kPs1, sealed_with({{0, 4, false}, {1, 5, false}}, map_, {record(4)}));
