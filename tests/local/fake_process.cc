@@ -73,6 +73,9 @@ class Coordinator final : public v1::Control::Service {
     while (stream->Read(&frame)) {
       if (frame.has_appoint()) appointed(frame.appoint(), *stream);
       if (frame.has_origin_complete()) train(*stream);
+      if (frame.has_plan_changed() && frame.plan_changed().suspend()) {
+        rest(frame.plan_changed().plan(), *stream);
+      }
     }
     return grpc::Status::OK;
   }
@@ -115,6 +118,16 @@ class Coordinator final : public v1::Control::Service {
       if (step == steps && how_ == "hold") break;
       stream.Write(frame);
     }
+  }
+
+  void rest(uint64_t plan, Stream& stream) {
+    v1::Frame frame = answer();
+    v1::Progress& progress = *frame.mutable_progress();
+    progress.set_term(appoint_.term());
+    progress.set_phase(v1::JOB_SUSPENDED);
+    progress.set_step(appoint_.training().steps() - 1);
+    progress.set_plan(plan);
+    stream.Write(frame);
   }
 
   const std::string name_;
