@@ -29,7 +29,9 @@ json owner_of(const api::TrainingJob& job) {
 json arguments_of(const api::TrainingJob& job, const decide::StartProcess& start,
                   const std::vector<api::MemberStatus>& members) {
   json arguments = {"--name", decide::process_name(start.role, start.index), "--metrics-listen",
-                    fmt::format("$(POD_IP):{}", kMetricsPort), "--trusted-network"};
+                    fmt::format("$(POD_IP):{}", kMetricsPort)};
+  // Without it, and without certificates, the processes refuse to talk over TCP.
+  if (job.spec.trusted_network) arguments.push_back("--trusted-network");
   const auto add = [&](const char* flag, const std::string& value) {
     arguments.push_back(flag);
     arguments.push_back(value);

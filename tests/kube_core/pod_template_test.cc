@@ -1,6 +1,8 @@
 // The pods of a job, and what is seen of them.
 #include "operator/core/pod_template.h"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 
 namespace ballast::kube {
@@ -51,6 +53,19 @@ TEST(PodTemplate, TellsEachProcessWhatItNeeds) {
   const json worker = pod(some_job(), Role::kWorker);
   EXPECT_EQ(argument(worker, "--name"), "worker-1");
   EXPECT_EQ(argument(worker, "--servers"), "10.0.0.1:7600,10.0.0.2:7600");
+}
+
+TEST(PodTemplate, TrustsTheNetworkOnlyWhereTheJobSaysSo) {
+  api::TrainingJob job = some_job();
+  for (const bool trusted : {false, true}) {
+    job.spec.trusted_network = trusted;
+    for (const Role role : {Role::kServer, Role::kWorker}) {
+      const json made = pod(job, role);
+      const json& arguments = made["spec"]["containers"][0]["args"];
+      EXPECT_EQ(std::count(arguments.begin(), arguments.end(), "--trusted-network"),
+                trusted ? 1 : 0);
+    }
+  }
 }
 
 TEST(PodTemplate, IsRestricted) {
