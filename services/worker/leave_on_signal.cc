@@ -27,10 +27,22 @@ bool LeaveOnSignal::interrupted() {
   return interrupted_;
 }
 
+void LeaveOnSignal::linger(std::chrono::milliseconds most) {
+  std::unique_lock lock(mutex_);
+  client_ = nullptr;
+  lingering_ = true;
+  changed_.wait_for(lock, most, [&] { return dismissed_; });
+}
+
 void LeaveOnSignal::wait() {
   int signal = 0;
   while (sigwait(&set_, &signal) == 0 && signal != SIGUSR1) {
     const std::lock_guard lock(mutex_);
+    if (lingering_) {
+      dismissed_ = true;
+      changed_.notify_all();
+      continue;
+    }
     if (client_ == nullptr || interrupted_) {
       std::_Exit(to_status(ExitCode::kInterrupted));
     }

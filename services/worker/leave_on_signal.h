@@ -3,6 +3,8 @@
 // once: it holds nothing that could be lost. Make it in main, before any other thread.
 #pragma once
 
+#include <chrono>
+#include <condition_variable>
 #include <csignal>
 #include <mutex>
 #include <thread>
@@ -22,6 +24,10 @@ class LeaveOnSignal {
   void set_client(Client* client);
   bool interrupted();
 
+  // The job is done: waits for a signal, which is then no interruption, so that what the metrics
+  // say at the end can be read until somebody has had enough; no longer than `most`.
+  void linger(std::chrono::milliseconds most);
+
  private:
   void wait();
 
@@ -29,6 +35,9 @@ class LeaveOnSignal {
   std::mutex mutex_;
   Client* client_ = nullptr;  // guarded by mutex_
   bool interrupted_ = false;  // guarded by mutex_
+  bool lingering_ = false;    // guarded by mutex_
+  bool dismissed_ = false;    // guarded by mutex_
+  std::condition_variable changed_;
   std::jthread thread_;
 };
 

@@ -1,5 +1,7 @@
 // ballast-worker: computes gradients of the microbatches that its job gives it.
 #include <unistd.h>
+
+#include <chrono>
 #include <cstdlib>
 #include <optional>
 #include <string>
@@ -25,6 +27,7 @@ namespace ballast {
 namespace {
 
 constexpr int64_t kTokenizingEveryMs = 2'000;
+constexpr std::chrono::seconds kLastScrapeWithin{2};  // of a job that is done
 
 struct Flags {
   std::string name;
@@ -258,8 +261,11 @@ ExitCode run(const Flags& flags) {
   const TrainingEnd ended = loop.run(**client);
   metrics.joined.Set(0);
   const bool interrupted = ended.code == ExitCode::kDone && signals.interrupted();
-  signals.set_client(nullptr);
   log.info("ended", {{"reason", ended.reason}, {"interrupted", interrupted}});
+  if (ended.code == ExitCode::kDone && !interrupted) {
+    signals.linger(kLastScrapeWithin);
+  }
+  signals.set_client(nullptr);
   return interrupted ? ExitCode::kInterrupted : ended.code;
 }
 

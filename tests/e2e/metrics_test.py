@@ -10,7 +10,7 @@ import unittest
 import urllib.request
 from pathlib import Path
 
-from ballast_run import EndToEnd
+from ballast_run import EndToEnd, wait_until
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,9 +39,17 @@ class Metrics(EndToEnd):
         run = self.run_job(*self.set(training__steps=1_000_000, training__schedule__name="constant", model__layers=6,
                                      training__recompute=recompute))
         run.wait_for_step(1)
-        with urllib.request.urlopen(f"http://{run.ready('worker-0')['metricsAddress']}/metrics", timeout=60) as answer:
-            lines = [line.split() for line in answer.read().decode().splitlines()]
-        told = [float(line[1]) for line in lines if line[0] == 'ballast_worker_planned_bytes{holds="activations"}']
+        address = run.ready("worker-0")["metricsAddress"]
+        told = []
+
+        def is_told():  # the other worker may have made the first steps alone
+            with urllib.request.urlopen(f"http://{address}/metrics", timeout=60) as answer:
+                lines = [line.split() for line in answer.read().decode().splitlines()]
+            told[:] = [float(line[1]) for line in lines
+                       if line[0] == 'ballast_worker_planned_bytes{holds="activations"}']
+            return told
+
+        wait_until("worker-0 tells its memory plan", is_told)
         logs = (Path(run.events[0]["runFolder"]) / "logs").glob("worker-0*")
         plans = [json.loads(line) for log in logs for line in log.read_text().splitlines() if '"memory plan"' in line]
         self.assertEqual([(plan["activations_bytes"], plan["recompute"]) for plan in plans],
