@@ -10,20 +10,24 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 RUN = [sys.executable, "-B", HERE / "cluster.py", "run"]
-# Asks the cluster for something, such as "kill kube-apiserver", and shows the answer.
-ASK = """
-import os, socket, sys
-with socket.socket(socket.AF_UNIX) as connection:
-    connection.connect(os.environ["BALLAST_CLUSTER"] + "/control")
-    connection.sendall(" ".join(sys.argv[1:]).encode() + b"\\n")
-    print(connection.makefile().read().strip())
+# Asks a name server for the address of a name; prints it.
+RESOLVE = """
+import socket, struct, sys
+server, name = sys.argv[1:]
+question = b"".join(bytes([len(part)]) + part.encode() for part in name.split(".")) + bytes([0, 0, 1, 0, 1])
+with socket.socket(type=socket.SOCK_DGRAM) as asking:
+    asking.settimeout(10)
+    asking.sendto(struct.pack(">6H", 7, 0x100, 1, 0, 0, 0) + question, (server, 53))
+    answer = asking.recv(512)
+assert struct.unpack(">6H", answer[:12])[3] == 1, answer
+print(socket.inet_ntoa(answer[-4:]))
 """
 
 
-def run(script, nodes=0, **options):
-    environment = {**os.environ, "ASK": ASK}
+def run(script, *flags, **options):
+    environment = {**os.environ, "ASK": str(HERE / "ask.py"), "RESOLVE": RESOLVE}
     environment.pop("BALLAST_TEST_KUBECONFIG", None)
-    command = [*RUN, f"--nodes={nodes}", "--", "bash", "-c", 'ask() { python3 -c "$ASK" "$@"; }\n' + script]
+    command = [*RUN, *flags, "--", "bash", "-c", 'ask() { python3 -B "$ASK" "$@"; }\n' + script]
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, **options)
 
 
@@ -41,10 +45,6 @@ def processes_with(word):
 
 
 class Cluster(unittest.TestCase):
-    def test_the_status_is_the_commands(self):
-        done = run("kubectl get --raw /readyz && exit 7")
-        self.assertEqual((done.stdout, done.returncode), ("ok", 7), done.stderr)
-
     def test_two_at_once_and_nothing_left(self):
         with tempfile.TemporaryDirectory() as folder:
             environment = {**os.environ, "TMPDIR": folder}
@@ -80,13 +80,23 @@ class Cluster(unittest.TestCase):
             ask kill kube-apiserver; kubectl get --raw /readyz >/dev/null 2>&1 || echo lost
             ask start kube-apiserver; kubectl get configmap kept --output=name
             ask pause kube-apiserver; ask resume kube-apiserver; kubectl get --raw /readyz; echo
-            ask kill nobody; ask dance etcd""")
+            ask kill nobody; ask dance etcd; exit 7""")
         self.assertEqual(done.stdout.split("\n")[:7],
                          ["ok", "lost", "ok", "configmap/kept", "ok", "ok", "ok"], done.stderr)
-        self.assertIn('no process "nobody"', done.stdout)
+        self.assertIn('nothing to kill is called "nobody"', done.stdout)
         self.assertIn('no verb "dance"', done.stdout)
+        self.assertEqual(done.returncode, 7)  # the command's own
 
-    def test_pods_of_two_nodes_reach_each_other_and_nothing_is_left(self):
+    def test_users_and_what_they_asked_for(self):
+        done = run("""
+            kubectl auth whoami --output=jsonpath={.status.userInfo.username}; echo
+            ask user somebody
+            kubectl --kubeconfig=$BALLAST_CLUSTER/somebody.kubeconfig create configmap theirs >/dev/null
+            grep '"username":"somebody"' $BALLAST_CLUSTER/audit.log | grep -o '"verb":"create".*"name":"theirs"' |
+                cut -d, -f1""", "--audit")
+        self.assertEqual(done.stdout, 'admin\nok\n"verb":"create"\n', done.stderr)
+
+    def test_pods_of_two_nodes_services_and_names(self):
         done = run("""
             kubectl wait --for=create sa/default --timeout=30s >/dev/null
             for node in node1 node2; do kubectl create -f - >/dev/null <<END
@@ -96,15 +106,38 @@ END
             done
             kubectl wait --for=condition=Ready pod/on-node1 pod/on-node2 --timeout=60s >/dev/null
             address=$(kubectl get pod on-node2 --output=jsonpath={.status.podIP})
-            nsenter --net=/run/netns/node1 ping -c 1 -W 5 "$address" >/dev/null && echo reached
-            """, nodes=2)
-        self.assertEqual(done.stdout, "reached\n", done.stderr)
+            from() { nsenter --net=/run/netns/$1 "${@:2}"; }
+            from node1 ping -c 1 -W 5 "$address" >/dev/null && echo reached
+            from node2 kubectl --server=https://10.96.0.1 get --raw /readyz; echo
+            kubectl --server=https://10.96.0.1 get --raw /readyz; echo
+            from node2 python3 -c "$RESOLVE" 10.250.0.1 kubernetes.default.svc.cluster.local
+            """, "--nodes=2")
+        self.assertEqual(done.stdout, "reached\nok\nok\n10.96.0.1\n", done.stderr)
         left = list(Path("/sys/fs/cgroup").glob("**/ballast-cluster-*"))
         self.assertEqual((left, done.stderr), ([], ""))
 
-    def test_users_have_the_rights_they_are_given(self):
-        done = run("kubectl auth whoami --output=jsonpath={.status.userInfo.username}")
-        self.assertEqual(done.stdout, "admin", done.stderr)
+    def test_nodes_are_lost_and_found(self):
+        done = run("""
+            reached() { ping -c 1 -W 2 10.250.0.12 >/dev/null && echo reached || echo silent; }
+            becomes() { kubectl wait --for=condition=Ready=$1 node/node2 --timeout=60s >/dev/null && echo $1; }
+            reached; ask cut node2; reached; becomes Unknown
+            ask join node2; reached; becomes True
+            ask kill node2; reached; becomes Unknown
+            ask start node2; reached; becomes True
+            kubectl get node node1 --output='jsonpath={.status.conditions[?(@.type=="Ready")].status}'; echo
+            ask cut node3""", "--nodes=2")
+        self.assertEqual(done.stdout.split("\n")[:14],
+                         ["reached", "ok", "silent", "Unknown", "ok", "reached", "True",
+                          "ok", "silent", "Unknown", "ok", "reached", "True", "True"], done.stdout + done.stderr)
+        self.assertIn('nothing to cut is called "node3"; there are node1, node2', done.stdout)
+
+    def test_fake_nodes_pretend_to_run_pods(self):
+        done = run("""
+            kubectl wait --for=create sa/default --timeout=30s >/dev/null
+            kubectl create deployment many --image=none --replicas=30 >/dev/null
+            kubectl wait --for=condition=Available deployment/many --timeout=60s >/dev/null
+            kubectl get pods --no-headers --field-selector=status.phase=Running | wc -l""", "--fake-nodes=3")
+        self.assertEqual(done.stdout, "30\n", done.stderr)
 
     def test_what_is_missing_is_told(self):
         with tempfile.TemporaryDirectory() as folder:

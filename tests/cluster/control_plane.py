@@ -1,6 +1,6 @@
 """etcd and the API server of a test cluster, at fixed ports of a network namespace of their own."""
 
-import signal
+import json
 
 from pki import Pki
 from processes import Processes, answers
@@ -11,17 +11,22 @@ SERVICES = "10.96.0.0/16"
 FIRST_SERVICE = "10.96.0.1"
 ETCD = "http://127.0.0.1:2379"
 API_SERVER = f"https://{HOST}:6443"
+DOMAIN = "cluster.local"
+# One line a request that is answered or, of a watch, ended: who asked for what, and when.
+AUDIT_POLICY = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "Metadata"}],
+                "omitStages": ["RequestReceived", "ResponseStarted"]}
 
 
 class ControlPlane:
     """Lives and dies with the namespaces of the process that makes it. Not for several threads at once."""
 
-    def __init__(self, folder):
-        self.folder = folder
+    def __init__(self, folder, audit=False):
+        self.folder, self.audit = folder, audit
         self.pki = Pki(folder / "pki")
         self.processes = Processes(folder / "logs")
         names = f"IP:{HOST},IP:127.0.0.1,IP:{FIRST_SERVICE},DNS:localhost," + ",".join(
-            f"DNS:{name}" for name in ["kubernetes", "kubernetes.default", "kubernetes.default.svc"])
+            f"DNS:{name}" for name in ["kubernetes", "kubernetes.default", "kubernetes.default.svc",
+                                         f"kubernetes.default.svc.{DOMAIN}"])
         self.pki.issue("kube-apiserver", "/CN=kube-apiserver", names)
         self.pki.issue("kubelet-client", "/O=system:masters/CN=kubelet-client")
         self.admin = self.user("admin", "system:masters")
@@ -51,8 +56,17 @@ class ControlPlane:
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={pki.folder / 'service-accounts.pub'}",
             f"--service-account-signing-key-file={pki.key('service-accounts')}",
-            "--allow-privileged=true", "--v=1"])
+            "--allow-privileged=true", "--v=1", *self._audit_flags()])
         self.wait_until_ready()
+
+    def _audit_flags(self):
+        if not self.audit:
+            return []
+        policy = self.folder / "audit-policy.json"
+        policy.write_text(json.dumps(AUDIT_POLICY), encoding="ascii")
+        whole = "1000000"  # megabytes: one file, however long
+        return [f"--audit-policy-file={policy}", f"--audit-log-path={self.folder / 'audit.log'}",
+                f"--audit-log-maxsize={whole}"]
 
     def start_controllers(self):
         """The controller manager and the scheduler: what makes pods of nodes. After start()."""
@@ -73,17 +87,8 @@ class ControlPlane:
         self.processes.wait_until("the API server is ready", "kube-apiserver",
                                   lambda: answers(f"{API_SERVER}/readyz", ca))
 
-    def do(self, verb, name):
-        """What a test asks for: kill, start, pause or resume a process by name."""
-        if name not in self.processes.commands:
-            raise ValueError(f'no process "{name}"; there are {", ".join(self.processes.commands)}')
-        if verb == "kill":
-            self.processes.kill(name)
-        elif verb == "start":
-            self.processes.start_again(name)
-            if name == "kube-apiserver":
-                self.wait_until_ready()
-        elif verb in ("pause", "resume"):
-            self.processes.signal(name, signal.SIGSTOP if verb == "pause" else signal.SIGCONT)
-        else:
-            raise ValueError(f'no verb "{verb}"; there are kill, start, pause, resume')
+    def start_again(self, name):
+        """A process that was killed."""
+        self.processes.start_again(name)
+        if name == "kube-apiserver":
+            self.wait_until_ready()

@@ -1,13 +1,17 @@
-"""A node of a test cluster: a network namespace with its own containerd and kubelet."""
+"""A node of a test cluster: a network namespace with its own containerd, kubelet and kube-proxy."""
 
+import datetime
 import json
+import os
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
-from control_plane import API_SERVER, HOST
+from control_plane import API_SERVER, DOMAIN, HOST
 from images import write_pause_image
-from processes import Failed
+from processes import END_SECONDS, POLL_SECONDS, Failed
 from programs import path_of
 
 PAUSE_IMAGE = "localhost/pause:1"
@@ -39,6 +43,21 @@ def make_cgroup(name):
                 (folder / file).write_text((folder.parent / file).read_text(encoding="ascii"), encoding="ascii")
 
 
+class Loading:
+    """Images on their way into a containerd."""
+
+    def __init__(self, socket, images):
+        self.running = [subprocess.Popen(
+            ["ctr", "--address", socket, "--namespace", "k8s.io", "images", "import", image],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for image in images]
+
+    def finish(self):
+        for process in self.running:
+            _, said = process.communicate()
+            if process.returncode != 0:
+                raise Failed(f"{process.args[-1]} cannot be loaded: {said.strip()[-1000:]}")
+
+
 class Node:
     """Lives within the namespaces of the cluster, as its control plane does."""
 
@@ -50,15 +69,74 @@ class Node:
         self.folder = plane.folder / self.name
         self.socket = self.folder / "containerd.sock"
         self.inside = ["nsenter", f"--net=/run/netns/{self.name}"]
+        self.parts = [f"{part}-{self.name}" for part in ("kube-proxy", "kubelet", "containerd")]
+        self.started = ""
 
-    def start(self, images):
+    def start(self):
+        """As far as images can be loaded."""
         self.folder.mkdir()
         self._network()
         make_cgroup(self.cgroup)
         self._containerd()
-        for image in images:
-            run("ctr", "--address", self.socket, "--namespace", "k8s.io", "images", "import", image)
+
+    def begin_to_load(self, images):
+        return Loading(self.socket, images)
+
+    def join_cluster(self):
+        self.started = utc_now()
         self._kubelet()
+        self._kube_proxy()
+
+    def kill(self):
+        """As if its power were lost: others hear nothing more, not even that connections end."""
+        self.cut()
+        for part in self.parts:
+            if part in self.plane.processes.running:
+                self.plane.processes.kill(part)
+        deadline = time.monotonic() + END_SECONDS
+        while left := self._processes():
+            if time.monotonic() > deadline:
+                raise Failed(f"{self.name} is killed, and still has the processes {sorted(left)}")
+            for process in left:
+                try:
+                    os.kill(process, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            time.sleep(POLL_SECONDS)
+
+    def start_again(self):
+        """After kill(); its disk is as it was. Returns when it is Ready."""
+        self.join()
+        self.started = utc_now()
+        for part in reversed(self.parts):
+            self.plane.processes.start_again(part)
+            if part.startswith("containerd-"):
+                self.plane.processes.wait_until("containerd answers", part, self._containerd_answers)
+        self.wait_until_ready()
+
+    def cut(self):
+        run("ip", "link", "set", self.name, "down")
+
+    def join(self):
+        run("ip", "link", "set", self.name, "up")
+
+    def _processes(self):
+        """Of its pods, and those that hold them."""
+        found = set()
+        for folder in cgroup_folders(self.cgroup):
+            for file in folder.glob("**/cgroup.procs"):
+                try:
+                    found.update(map(int, file.read_text(encoding="ascii").split()))
+                except OSError:
+                    continue  # a group that went
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (folder / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if b"containerd-shim" in words and str(self.socket).encode() in words:
+                found.add(int(folder.name))
+        return {process for process in found if process > 0 and not ended(process)}
 
     def _network(self):
         for line in [f"netns add {self.name}",
@@ -92,6 +170,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt"]
   sandbox_image = "{PAUSE_IMAGE}"
   restrict_oom_score_adj = true
   disable_apparmor = true
+  enable_unprivileged_ports = true
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{CNI_PLUGINS}"
     conf_dir = "{networks}"
@@ -120,7 +199,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt"]
             "containerRuntimeEndpoint": f"unix://{self.socket}", "cgroupDriver": "cgroupfs",
             "cgroupRoot": f"/{self.cgroup}", "failSwapOn": False, "failCgroupV1": False, "oomScoreAdj": 0,
             "resolvConf": str(self.folder / "resolv.conf"), "podLogsDir": str(self.folder / "logs"),
-            "clusterDomain": "cluster.local", "clusterDNS": [HOST],
+            "clusterDomain": DOMAIN, "clusterDNS": [HOST],
             "volumePluginDir": str(self.folder / "plugins"), "imageGCHighThresholdPercent": 100,
             "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
             "nodeStatusUpdateFrequency": "2s", "nodeLeaseDurationSeconds": 8, "registerNode": True}
@@ -131,14 +210,47 @@ disabled_plugins = ["io.containerd.internal.v1.opt"]
             f"--hostname-override={self.name}", f"--node-ip={self.address}", f"--root-dir={self.folder / 'kubelet'}",
             f"--cert-dir={self.folder / 'certificates'}", "--v=2"])
 
+    def _kube_proxy(self):
+        # One user for all of them, whom the API server's own roles know.
+        kubeconfig = self.plane.user("system:kube-proxy") if self.number == 1 else (
+            self.plane.folder / "system:kube-proxy.kubeconfig")
+        settings = {
+            "apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration", "mode": "iptables",
+            "clientConnection": {"kubeconfig": str(kubeconfig)}, "clusterCIDR": "10.244.0.0/16",
+            "hostnameOverride": self.name, "bindAddress": self.address, "oomScoreAdj": 0,
+            "healthzBindAddress": "127.0.0.1:10256", "metricsBindAddress": "127.0.0.1:10249",
+            # The whole machine's settings stay as they are.
+            "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"}}
+        config = self.folder / "kube-proxy.json"
+        config.write_text(json.dumps(settings), encoding="ascii")
+        self.plane.processes.start(f"kube-proxy-{self.name}", [
+            *self.inside, path_of("kube-proxy"), f"--config={config}", "--v=1"])
+
     def wait_until_ready(self):
         self.plane.processes.wait_until(f"{self.name} is Ready", f"kubelet-{self.name}", self._ready)
 
     def _ready(self):
-        path = '{.status.conditions[?(@.type=="Ready")].status}'
-        asked = subprocess.run([path_of("kubectl"), f"--kubeconfig={self.plane.admin}", "get", "node", self.name,
-                                f"--output=jsonpath={path}"], capture_output=True, text=True, check=False)
-        return asked.stdout == "True"
+        """Said to be Ready, and heard of in this life."""
+        heard = self._asked("lease", "{.spec.renewTime}", "--namespace=kube-node-lease")
+        ready = self._asked("node", '{.status.conditions[?(@.type=="Ready")].status}')
+        return ready == "True" and heard >= self.started
+
+    def _asked(self, kind, path, *more):
+        return subprocess.run([path_of("kubectl"), f"--kubeconfig={self.plane.admin}", "get", kind, self.name,
+                               f"--output=jsonpath={path}", *more], capture_output=True, text=True, check=False).stdout
+
+
+def utc_now():
+    """As the API writes it, to be compared as text."""
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def ended(process):
+    """Whoever is to reap it may take a while: a zombie has ended."""
+    try:
+        return "\nState:\tZ" in Path(f"/proc/{process}/status").read_text(encoding="ascii")
+    except OSError:
+        return True
 
 
 def missing_for_nodes():

@@ -6,12 +6,13 @@ operator_test.py, within a test cluster whose nodes have the image localhost/bal
 import hashlib
 import json
 import os
-import socket
 import subprocess
 import tempfile
 import time
 import unittest
 from pathlib import Path
+
+from ask import ask
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(os.environ.get("BALLAST_PROGRAMS") or ROOT / "build" / "release" / "bin")
@@ -152,8 +153,7 @@ class Operator(unittest.TestCase):
         self.wait_for_step("lossy", 300)
         lost.append(self.delete_pod("lossy-ps-1"))
         self.wait_for_step("lossy", 600)
-        self.ask_cluster("kill kube-apiserver")
-        self.ask_cluster("start kube-apiserver")
+        self.assertEqual([ask("kill", "kube-apiserver"), ask("start", "kube-apiserver")], ["ok", "ok"])
         self.wait_for_step("lossy", 900)
         there = run("kubectl", "get", "pods", "--output=jsonpath={.items[*].metadata.uid}").stdout.split()
         self.assertEqual((len(there), set(lost) & set(there)), (4, set()), self.told())
@@ -167,12 +167,6 @@ class Operator(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr + self.told())
         self.assertNotEqual(uid, "")
         return uid
-
-    def ask_cluster(self, request):
-        with socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(os.environ["BALLAST_CLUSTER"] + "/control")
-            connection.sendall(request.encode() + b"\n")
-            self.assertEqual(connection.makefile().read(), "ok\n")
 
 
 if __name__ == "__main__":

