@@ -13,6 +13,7 @@
 #include "common/random_id.h"
 #include "operator/cluster/job_controller.h"
 #include "operator/cluster/leader.h"
+#include "operator/cmd/operator_await.h"
 #include "operator/kube/config.h"
 #include "operator/kube/cpprest_transport.h"
 
@@ -88,6 +89,9 @@ ExitCode run(const Flags& flags) {
 }  // namespace ballast
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::string_view(argv[1]) == "await") {
+    return ballast::await_command(argc - 1, argv + 1);
+  }
   CLI::App app("ballast-operator: runs the TrainingJobs of a Kubernetes cluster");
   ballast::Flags flags;
   app.add_option("--kubeconfig", flags.kubeconfig,

@@ -1,0 +1,178 @@
+"""The chart on a real cluster: installed, tested, upgraded and uninstalled with jobs at work, in restricted namespaces.
+
+chart_test.py, within a test cluster with helm and kubeconform (--with), whose nodes have the image
+localhost/ballast:test with all programs (BALLAST_TEST_IMAGE names another).
+"""
+
+import json
+import os
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+import yaml
+from commands import read, run, said
+from schemas import LOCATION, write_schemas
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "helm" / "ballast"
+IMAGE = os.environ.get("BALLAST_TEST_IMAGE") or "localhost/ballast:test"
+SYSTEM, JOBS = "ballast-system", "ballast-jobs"  # where the operator is, and where jobs are
+LIMIT_SECONDS = 240
+LIMIT = f"{LIMIT_SECONDS}s"
+OPERATORS = "--selector=app.kubernetes.io/name=ballast-operator"
+
+
+def image_values():
+    """One image for all, as --set wants it."""
+    name, _, tag = IMAGE.rpartition(":")
+    registry, _, repository = name.rpartition("/")
+    return [f"--set=images.registry={registry}", f"--set=images.tag={tag}",
+            f"--set=images.operator.repository={repository}", f"--set=images.job.repository={repository}"]
+
+
+def helm(verb, *arguments, namespace=SYSTEM):
+    return said("helm", verb, "ballast", f"--namespace={namespace}", *arguments)
+
+
+def install(*arguments, namespace=SYSTEM):
+    # The schema may be another release's, who left it there.
+    helm("install", CHART, "--take-ownership", "--wait", f"--timeout={LIMIT}", *image_values(), *arguments,
+         namespace=namespace)
+
+
+def job(name, steps):
+    """Restricted namespaces know no folders of nodes: the text is a config map, the checkpoints are one server's."""
+    def mounting(volume, path):
+        mounts = [{"name": volume["name"], "mountPath": path}]
+        return {"spec": {"containers": [{"name": "main", "volumeMounts": mounts}], "volumes": [volume]}}
+
+    return {
+        "apiVersion": "ballast.dev/v1alpha1", "kind": "TrainingJob", "metadata": {"name": name},
+        "spec": {
+            "model": {"layers": 1, "heads": 2, "embedding": 32, "context": 32},
+            "data": {"train": ["/data/text.txt"]},
+            "training": {"steps": steps, "evaluation": {"batches": 1}},
+            "servers": {"replicas": 1, "template": mounting({"name": "checkpoints", "emptyDir": {}}, "/checkpoints")},
+            "workers": {"replicas": 2, "template": mounting(
+                {"name": "text", "configMap": {"name": "text"}}, "/data")},
+            "checkpoint": {"path": "/checkpoints"},
+            "network": {"trusted": True},
+        },
+    }
+
+
+def make_namespace(name):
+    labels = {f"pod-security.kubernetes.io/{what}": "restricted" for what in ("enforce", "warn")}
+    said("kubectl", "apply", "--filename=-", given=json.dumps(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}))
+    text = "the quick brown fox jumps over a lazy dog. " * 200
+    said("kubectl", "apply", f"--namespace={name}", "--filename=-", given=json.dumps(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "text"}, "data": {"text.txt": text}}))
+
+
+def lives(selector, namespace):
+    """uid -> how often its containers were started again"""
+    return {pod["metadata"]["uid"]: sum(state["restartCount"] for state in pod["status"].get("containerStatuses", []))
+            for pod in read("pods", "", selector, f"--namespace={namespace}")["items"]}
+
+
+class Chart(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        for namespace in (SYSTEM, JOBS):
+            make_namespace(namespace)
+
+    def tearDown(self):
+        for namespace in (SYSTEM, JOBS):
+            run("helm", "uninstall", "ballast", f"--namespace={namespace}", "--wait", "--ignore-not-found")
+        run("kubectl", "delete", "tjob", "--all", f"--namespace={JOBS}")
+
+    def told(self):
+        """What a person would look at after a failure."""
+        parts = []
+        for command in [["get", "tjob,pods,events", "--all-namespaces", "-o", "wide"],
+                        ["describe", "tjob", f"--namespace={JOBS}"],
+                        ["logs", OPERATORS, "--tail=40", "--prefix", f"--namespace={SYSTEM}"],
+                        ["logs", "--selector=ballast.dev/job", "--tail=20", "--prefix", f"--namespace={JOBS}"]]:
+            done = run("kubectl", *command)
+            parts.append(done.stdout[-6000:] + done.stderr)
+        return "\n----\n".join(parts)
+
+    def apply(self, made):
+        said("kubectl", "apply", f"--namespace={JOBS}", "--filename=-", given=json.dumps(made))
+
+    def wait_for_success(self, name):
+        waited = run("kubectl", "wait", "--for=condition=Succeeded", f"tjob/{name}", f"--namespace={JOBS}",
+                     f"--timeout={LIMIT}")
+        self.assertEqual(waited.returncode, 0, waited.stderr + self.told())
+
+    def wait_for_step(self, name, step):
+        """Until the status shows it, and the job has not yet ended."""
+        deadline = time.monotonic() + LIMIT_SECONDS
+        while time.monotonic() < deadline:
+            status = read("tjob", name, f"--namespace={JOBS}").get("status", {})
+            self.assertNotIn(status.get("state"), ("Succeeded", "Failed"), self.told())
+            if status.get("step", 0) >= step:
+                return
+            time.sleep(0.1)
+        self.fail(f"not at step {step}:\n{self.told()}")
+
+    def test_install_test_upgrade_uninstall(self):
+        install()
+        explained = said("kubectl", "explain", "trainingjob.spec.training.steps")
+        self.assertRegex(explained, r"FIELD: steps <integer>[\s\S]*DESCRIPTION:\s+\w")
+        self.assertIn("Succeeded", helm("test", f"--timeout={LIMIT}"))
+        self.assertEqual(read("tjob", "", f"--namespace={SYSTEM}")["items"], [])  # it leaves nothing
+
+        steps = 3000
+        self.apply(job("upgraded", steps))
+        self.wait_for_step("upgraded", 100)
+        before, operators = lives("--selector=ballast.dev/job=upgraded", JOBS), lives(OPERATORS, SYSTEM)
+        helm("upgrade", CHART, "--wait", f"--timeout={LIMIT}", "--reuse-values", "--set=podAnnotations.round=two")
+        self.assertEqual(set(operators) & set(lives(OPERATORS, SYSTEM)), set())
+        step = read("tjob", "upgraded", f"--namespace={JOBS}")["status"]["step"]
+        self.wait_for_step("upgraded", step + 100)
+        self.assertEqual((len(before), lives("--selector=ballast.dev/job=upgraded", JOBS)), (3, before), self.told())
+
+        helm("uninstall", "--wait")
+        self.assertEqual(read("pods", "", OPERATORS, f"--namespace={SYSTEM}")["items"], [])
+        self.assertEqual(lives("--selector=ballast.dev/job=upgraded", JOBS), before, self.told())
+        install("--set=test.steps=10")
+        self.wait_for_success("upgraded")
+
+        said("kubectl", "delete", "tjob", "upgraded", f"--namespace={JOBS}", "--wait")
+        gone = run("kubectl", "wait", "--for=delete", "pods,configmaps,secrets,services",
+                   "--selector=ballast.dev/job", f"--namespace={JOBS}", "--timeout=60s")
+        self.assertEqual(gone.returncode, 0, gone.stderr + self.told())
+
+    def test_one_namespace(self):
+        install(f"--set=watchNamespace={JOBS}", namespace=JOBS)
+        self.assertIn("Succeeded", helm("test", f"--timeout={LIMIT}", namespace=JOBS))
+        # The README's job, which needs no volume of the cluster.
+        said("kubectl", "apply", f"--namespace={JOBS}", "--filename", ROOT / "crds" / "examples" / "cluster.yaml")
+        self.wait_for_success("cluster")
+
+    def test_kubeconform_finds_nothing(self):
+        said("kubectl", "apply", "--server-side", "--filename", ROOT / "crds" / "trainingjobs.yaml")
+        made = said("helm", "template", "ballast", CHART, f"--namespace={SYSTEM}",
+                    "--set=networkPolicy.egress.enabled=true", "--api-versions=monitoring.coreos.com/v1")
+        kinds = {(each["apiVersion"], each["kind"]) for each in yaml.safe_load_all(made) if each}
+        monitors = {(version, kind) for version, kind in kinds if version.startswith("monitoring.coreos.com/")}
+        with tempfile.TemporaryDirectory() as folder:
+            write_schemas(Path(folder), sorted(kinds - monitors))
+            checking = ["kubeconform", "-strict", "-summary", f"-schema-location={folder}/{LOCATION}",
+                        "-skip=ServiceMonitor,PodMonitor"]
+            for what in [made, *[path.read_text(encoding="utf-8")
+                                 for path in sorted((ROOT / "crds" / "examples").glob("*.yaml"))]]:
+                self.assertRegex(said(*checking, given=what), r"Invalid: 0, Errors: 0, Skipped: [02]")
+            wrong = made.replace("replicas: 2", "replica: 2")
+            self.assertNotEqual(wrong, made)
+            self.assertNotEqual(run(*checking, given=wrong).returncode, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
