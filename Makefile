@@ -1,7 +1,7 @@
 # The commands that everybody uses; each installs what it needs. CMakePresets.json has the builds.
 #   make quickstart     train the example on this machine and print a sample
 #   make test           build and run every test; those within one process under ASan+UBSan, too; fuzz targets
-#   make test-cluster   run the tests against a real Kubernetes, which is built first (10 minutes, once)
+#   make test-cluster   only the tests on a real Kubernetes, which is built first (10 minutes, once); needs root
 #   make sanitize       tests within one process under ASan+UBSan and under TSan; fuzz targets
 #   make check          format, lint, layering and house style
 #   make bench          print the benchmarks
@@ -11,6 +11,7 @@
 #   make chaos SEED=N   kill and pause processes of a real run by a seeded schedule, and compare the parameters
 #   make chaos-network  the same with processes cut off in network namespaces, and slow disks; needs root
 #   make demo           watch a run lose a server and a worker, and compare the parameters
+#   make demo-cluster   a Kubernetes on this machine, the chart installed, a job trained; needs root
 #   make same-bits      train in every way there is, and show one SHA-256
 #   make format         rewrite our files in the house format
 #   make clean          remove build/ (the compiler cache stays)
@@ -33,7 +34,7 @@ configure = cmake --preset $(1) --log-level=WARNING
 build = $(call configure,$(1)) && ninja -C build/$(1) -j $(JOBS) $(2)
 
 .PHONY: help quickstart test test-cluster sanitize check bench bench-peers
-.PHONY: sim mutations chaos chaos-network demo same-bits format clean
+.PHONY: sim mutations chaos chaos-network demo demo-cluster same-bits format clean
 .PHONY: dependencies dependencies-test dependencies-cluster dependencies-check
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -41,7 +42,7 @@ help:
 dependencies:
 	@scripts/install_dependencies.sh
 dependencies-test:
-	@scripts/install_dependencies.sh test
+	@scripts/install_dependencies.sh test cluster
 dependencies-cluster:
 	@scripts/install_dependencies.sh cluster
 dependencies-check:
@@ -62,13 +63,14 @@ test: dependencies-test
 
 test-cluster: dependencies-cluster
 	$(call build,release,programs test_kube_api)
-	python3 -B tests/cluster/cluster_test.py
-	python3 -B tests/cluster/cluster.py run python3 -B tests/cluster/crd_test.py
-	python3 -B tests/cluster/cluster.py run python3 -B tests/cluster/fault_proxy.py build/release/bin/test_kube_api
+	ctest --test-dir build/release --label-regex '^cluster$$' --parallel $(JOBS)
+
+demo-cluster: dependencies-cluster
+	$(call build,release,programs)
 	python3 -B tests/cluster/images.py build/ballast-image.tar localhost/ballast:test \
-	  build/release/bin/ballast-ps build/release/bin/ballast-worker
-	python3 -B tests/cluster/cluster.py run --nodes 1 --image build/ballast-image.tar -- \
-	  python3 -B tests/cluster/operator_test.py
+	  build/release/bin/ballast-operator build/release/bin/ballast-ps build/release/bin/ballast-worker
+	python3 -B tests/cluster/cluster.py run --nodes 2 --with helm --image build/ballast-image.tar -- \
+	  tests/cluster/demo.sh
 
 sanitize: dependencies-test
 	$(call build,dev,selected_tests)

@@ -23,7 +23,7 @@ for group in "$@"; do
     cluster)
       # util-linux: for namespaces; python3-venv: for a Go where the machine has none that is new enough
       packages+=(containerd containernetworking-plugins iproute2 iptables iputils-ping mount openssl python3-venv runc)
-      packages+=(util-linux)
+      packages+=(python3-yaml util-linux)
       ;;
     check) packages+=(clang-format-14 clang-tidy-14 shellcheck) ;;
     *)

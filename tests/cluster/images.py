@@ -23,6 +23,7 @@ int main(void) {
 }
 """
 NOBODY = "65534:65534"
+TEXT = "/usr/share/common-licenses/GPL-3"  # every Debian has it
 
 
 def libraries_of(program):
@@ -69,8 +70,9 @@ def write_image(target, name, files, entrypoint=None, environment=()):
 
 
 def write_program_image(target, name, programs, entrypoint=None):
-    """Programs of this machine in /usr/bin, with their libraries where they expect them."""
+    """Programs of this machine in /usr/bin, with their libraries where they expect them, and a text to train on."""
     files = {f"/usr/bin/{Path(program).name}": program for program in programs}
+    files[TEXT] = TEXT
     for program in programs:
         files.update({path: path for path in libraries_of(program)})
     write_image(target, name, files, entrypoint)

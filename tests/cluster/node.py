@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from control_plane import API_SERVER, DOMAIN, HOST
+from control_plane import API_SERVER, DOMAIN, FIRST_SERVICE, HOST
 from images import write_pause_image
 from processes import END_SECONDS, POLL_SECONDS, Failed
 from programs import path_of
@@ -228,6 +228,14 @@ disabled_plugins = ["io.containerd.internal.v1.opt"]
 
     def wait_until_ready(self):
         self.plane.processes.wait_until(f"{self.name} is Ready", f"kubelet-{self.name}", self._ready)
+        self.plane.processes.wait_until(f"{self.name} reaches services", f"kube-proxy-{self.name}",
+                                        self._reaches_services)
+
+    def _reaches_services(self):
+        asked = subprocess.run([*self.inside, path_of("kubectl"), f"--kubeconfig={self.plane.admin}",
+                                f"--server=https://{FIRST_SERVICE}", "--request-timeout=2s", "get", "--raw=/readyz"],
+                               capture_output=True, text=True, check=False)
+        return asked.stdout == "ok"
 
     def _ready(self):
         """Said to be Ready, and heard of in this life."""

@@ -60,13 +60,20 @@ def path_of(program):
 
 
 def link_flags(module):
-    version = version_of(module)
-    if module != "kubernetes":
-        return "-s -w"
-    major, minor = version[1:].split(".")[:2]
-    package = "k8s.io/component-base/version"
-    stamps = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
-    return " ".join(["-s -w"] + [f"-X {package}.{name}={value}" for name, value in stamps.items()])
+    """Versions that programs tell, or judge by."""
+    version, (major, minor) = version_of(module), version_of("kubernetes")[1:].split(".")[:2]
+    stamps = {
+        "kubernetes": {"k8s.io/component-base/version.gitVersion": version,
+                       "k8s.io/component-base/version.gitMajor": major,
+                       "k8s.io/component-base/version.gitMinor": minor},
+        # Without a cluster, Helm takes charts for this one.
+        "helm": {"helm.sh/helm/v3/internal/version.version": version,
+                 "helm.sh/helm/v3/pkg/chartutil.k8sVersionMajor": major,
+                 "helm.sh/helm/v3/pkg/chartutil.k8sVersionMinor": minor,
+                 "helm.sh/helm/v3/pkg/lint/rules.k8sVersionMajor": major,
+                 "helm.sh/helm/v3/pkg/lint/rules.k8sVersionMinor": minor},
+    }
+    return " ".join(["-s -w"] + [f"-X {name}={value}" for name, value in stamps.get(module, {}).items()])
 
 
 def new_enough(go):
