@@ -1,6 +1,6 @@
 # The commands that everybody uses; each installs what it needs. CMakePresets.json has the builds.
 #   make quickstart     train the example on this machine and print a sample
-#   make test           build and run every test; those within one process under ASan+UBSan, too; fuzz targets
+#   make test           build and run every test; those within one process under ASan+UBSan; fuzz targets
 #   make test-cluster   only the tests on a real Kubernetes, which is built first (10 minutes, once); needs root
 #   make sanitize       tests within one process under ASan+UBSan and under TSan; fuzz targets
 #   make check          format, lint, layering and house style
@@ -54,12 +54,12 @@ quickstart: dependencies
 
 # One ctest over several builds, so that its summary at the end is the whole answer.
 ctest_over = mkdir -p build/$(1) && printf 'subdirs("$(CURDIR)/build/%s")\n' $(2) > build/$(1)/CTestTestfile.cmake \
-	&& ctest --test-dir build/$(1) --parallel $(JOBS)
+	&& ctest --test-dir build/$(1) --parallel $(JOBS) $(3)
 
 test: dependencies-test
-	$(call build,release,all)
+	$(call build,release,programs benchmarks selected_tests)
 	$(call build,dev,selected_tests)
-	$(call ctest_over,test,release dev)
+	$(call ctest_over,test,release dev,--label-exclude sanitized)
 
 test-cluster: dependencies-cluster
 	$(call build,release,programs test_kube_api)

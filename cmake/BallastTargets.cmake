@@ -3,11 +3,15 @@
 #   ballast_library(NAME SOURCES ... [LIBRARIES ...])      one library a folder
 #   ballast_program(NAME SOURCES ... [LIBRARIES ...])
 #   ballast_test(NAME LABEL unit|property|sim|threads|integration|oracle|cluster|bench SOURCES ... [LIBRARIES ...]
-#                [TIMEOUT seconds])
+#                [TIMEOUT seconds] [BITS])
+#
+# `make test` compiles and runs a test once: what runs within one process in the build with sanitizers, everything
+# else in the build without. BITS: its numbers depend on how code is compiled; it runs in both.
+#
 #   ballast_benchmark(NAME SOURCES ... [LIBRARIES ...])    Google Benchmark, with its own main
 #
-# Targets that gather others: `programs`, `benchmarks`, and `selected_tests` (those whose label matches
-# BALLAST_TEST_LABELS; others are built only by name and not run by ctest).
+# Targets that gather others: `programs`, `benchmarks`, and `selected_tests` (those that `make test` runs in
+# this build; their label matches BALLAST_TEST_LABELS, and others are built only by name and not run by ctest).
 
 set(BALLAST_SANITIZER "" CACHE STRING "empty, or the value of -fsanitize= (address,undefined or thread)")
 option(BALLAST_FUZZ "build the fuzz targets (clang, with BALLAST_SANITIZER=address,undefined)" OFF)
@@ -61,8 +65,9 @@ function(ballast_benchmark name)
   add_dependencies(benchmarks ${name})
 endfunction()
 
-# ballast_add_test(NAME LABEL TIMEOUT COMMAND...): a test that is any command.
-function(ballast_add_test name label timeout)
+# ballast_add_test(NAME LABELS TIMEOUT COMMAND...): a test that is any command. The first label says what it is.
+function(ballast_add_test name labels timeout)
+  list(GET labels 0 label)
   if(NOT label MATCHES "${BALLAST_TEST_LABELS}")
     return()
   endif()
@@ -75,11 +80,11 @@ function(ballast_add_test name label timeout)
   set(environment "UBSAN_OPTIONS=print_stacktrace=1"
     "TSAN_OPTIONS=second_deadlock_stack=1:history_size=7:suppressions=${CMAKE_SOURCE_DIR}/cmake/thread_sanitizer.supp")
   set_tests_properties(${shown} PROPERTIES
-    LABELS "${label}" TIMEOUT ${timeout} ENVIRONMENT "${environment}")
+    LABELS "${labels}" TIMEOUT ${timeout} ENVIRONMENT "${environment}")
 endfunction()
 
 function(ballast_test name)
-  cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "BITS" "LABEL;TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
   if(NOT ARG_LABEL MATCHES "^(unit|property|sim|threads|integration|oracle|cluster|bench)$")
     message(FATAL_ERROR "${name}: LABEL is \"${ARG_LABEL}\", which no test has")
   endif()
@@ -94,13 +99,17 @@ function(ballast_test name)
     # little that ASan does not; our libraries keep them.
     target_compile_options(${name} PRIVATE -fno-sanitize=null,vptr,object-size,alignment)
   endif()
-  if(ARG_LABEL MATCHES "${BALLAST_TEST_LABELS}")
+  set(labels ${ARG_LABEL})
+  if(ARG_LABEL MATCHES "^(unit|property|threads)$" AND NOT ARG_BITS AND NOT BALLAST_SANITIZER)
+    list(APPEND labels sanitized)   # where `make test` runs it
+  elseif(ARG_LABEL MATCHES "${BALLAST_TEST_LABELS}")
     add_dependencies(selected_tests ${name})
-  else()
+  endif()
+  if(NOT ARG_LABEL MATCHES "${BALLAST_TEST_LABELS}")
     set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL TRUE)
   endif()
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 300)
   endif()
-  ballast_add_test(${name} ${ARG_LABEL} ${ARG_TIMEOUT} ${name})
+  ballast_add_test(${name} "${labels}" ${ARG_TIMEOUT} ${name})
 endfunction()
