@@ -72,6 +72,25 @@ def make_namespace(name):
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "text"}, "data": {"text.txt": text}}))
 
 
+class Denied:
+    """What the API server denies the chart's accounts, where the cluster keeps an audit log."""
+
+    def __init__(self):
+        self.log = Path(os.environ.get("BALLAST_CLUSTER", "/nowhere")) / "audit.log"
+        self.accounts = tuple(f"system:serviceaccount:{namespace}:" for namespace in (SYSTEM, JOBS))
+        self.seen = 0
+
+    def since_last_time(self):
+        lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
+        new, self.seen = lines[self.seen:], len(lines)
+        denied = set()
+        for request in map(json.loads, new):
+            user = request["user"]["username"]
+            if request.get("responseStatus", {}).get("code") == 403 and user.startswith(self.accounts):
+                denied.add(f"{user}: {request['verb']} {request['requestURI']}")
+        return sorted(denied)
+
+
 def lives(selector, namespace):
     """uid -> how often its containers were started again"""
     return {pod["metadata"]["uid"]: sum(state["restartCount"] for state in pod["status"].get("containerStatuses", []))
@@ -80,6 +99,8 @@ def lives(selector, namespace):
 
 class Chart(unittest.TestCase):
     maxDiff = None
+
+    denied = Denied()
 
     @classmethod
     def setUpClass(cls):
@@ -90,6 +111,13 @@ class Chart(unittest.TestCase):
         for namespace in (SYSTEM, JOBS):
             run("helm", "uninstall", "ballast", f"--namespace={namespace}", "--wait", "--ignore-not-found")
         run("kubectl", "delete", "tjob", "--all", f"--namespace={JOBS}")
+
+    def uninstall(self, namespace=SYSTEM):
+        """Whose rights go with it, so that an operator that ends may be denied something: asked before."""
+        self.assertEqual(self.denied.since_last_time(), [], "rights that the chart does not give")
+        helm("uninstall", "--wait", namespace=namespace)
+        self.wait_until("the operators are gone", lambda: not lives(OPERATORS, namespace))
+        self.denied.since_last_time()
 
     def told(self):
         """What a person would look at after a failure."""
@@ -110,16 +138,20 @@ class Chart(unittest.TestCase):
                      f"--timeout={LIMIT}")
         self.assertEqual(waited.returncode, 0, waited.stderr + self.told())
 
+    def wait_until(self, what, condition):
+        deadline = time.monotonic() + LIMIT_SECONDS
+        while not condition():
+            self.assertLess(time.monotonic(), deadline, f"not within {LIMIT}: {what}\n{self.told()}")
+            time.sleep(0.1)
+
     def wait_for_step(self, name, step):
         """Until the status shows it, and the job has not yet ended."""
-        deadline = time.monotonic() + LIMIT_SECONDS
-        while time.monotonic() < deadline:
+        def reached():
             status = read("tjob", name, f"--namespace={JOBS}").get("status", {})
             self.assertNotIn(status.get("state"), ("Succeeded", "Failed"), self.told())
-            if status.get("step", 0) >= step:
-                return
-            time.sleep(0.1)
-        self.fail(f"not at step {step}:\n{self.told()}")
+            return status.get("step", 0) >= step
+
+        self.wait_until(f"{name} is at step {step}", reached)
 
     def test_install_test_upgrade_uninstall(self):
         install()
@@ -133,13 +165,12 @@ class Chart(unittest.TestCase):
         self.wait_for_step("upgraded", 100)
         before, operators = lives("--selector=ballast.dev/job=upgraded", JOBS), lives(OPERATORS, SYSTEM)
         helm("upgrade", CHART, "--wait", f"--timeout={LIMIT}", "--reuse-values", "--set=podAnnotations.round=two")
-        self.assertEqual(set(operators) & set(lives(OPERATORS, SYSTEM)), set())
+        self.wait_until("the old operators are gone", lambda: not set(operators) & set(lives(OPERATORS, SYSTEM)))
         step = read("tjob", "upgraded", f"--namespace={JOBS}")["status"]["step"]
         self.wait_for_step("upgraded", step + 100)
         self.assertEqual((len(before), lives("--selector=ballast.dev/job=upgraded", JOBS)), (3, before), self.told())
 
-        helm("uninstall", "--wait")
-        self.assertEqual(read("pods", "", OPERATORS, f"--namespace={SYSTEM}")["items"], [])
+        self.uninstall()
         self.assertEqual(lives("--selector=ballast.dev/job=upgraded", JOBS), before, self.told())
         install("--set=test.steps=10")
         self.wait_for_success("upgraded")
@@ -148,6 +179,7 @@ class Chart(unittest.TestCase):
         gone = run("kubectl", "wait", "--for=delete", "pods,configmaps,secrets,services",
                    "--selector=ballast.dev/job", f"--namespace={JOBS}", "--timeout=60s")
         self.assertEqual(gone.returncode, 0, gone.stderr + self.told())
+        self.uninstall()
 
     def test_one_namespace(self):
         install(f"--set=watchNamespace={JOBS}", namespace=JOBS)
@@ -155,6 +187,7 @@ class Chart(unittest.TestCase):
         # The README's job, which needs no volume of the cluster.
         said("kubectl", "apply", f"--namespace={JOBS}", "--filename", ROOT / "crds" / "examples" / "cluster.yaml")
         self.wait_for_success("cluster")
+        self.uninstall(namespace=JOBS)
 
     def test_kubeconform_finds_nothing(self):
         said("kubectl", "apply", "--server-side", "--filename", ROOT / "crds" / "trainingjobs.yaml")

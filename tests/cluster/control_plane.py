@@ -51,7 +51,9 @@ class ControlPlane:
             f"--client-ca-file={pki.certificate('ca')}",
             f"--kubelet-client-certificate={pki.certificate('kubelet-client')}",
             f"--kubelet-client-key={pki.key('kubelet-client')}", "--kubelet-preferred-address-types=InternalIP",
-            "--authorization-mode=Node,RBAC", "--enable-admission-plugins=NodeRestriction",
+            "--authorization-mode=Node,RBAC",
+            # The second, as some distributions have it: owners that block deletion ask for a right of its own.
+            "--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement",
             "--default-not-ready-toleration-seconds=10", "--default-unreachable-toleration-seconds=10",
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={pki.folder / 'service-accounts.pub'}",
