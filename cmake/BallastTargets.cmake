@@ -65,7 +65,8 @@ function(ballast_benchmark name)
   add_dependencies(benchmarks ${name})
 endfunction()
 
-# ballast_add_test(NAME LABELS TIMEOUT COMMAND...): a test that is any command. The first label says what it is.
+# ballast_add_test(NAME LABELS TIMEOUT COMMAND...): a test that is any command. The first label says what it is. Those
+# that may take long begin first, so that none of them is left alone at the end.
 function(ballast_add_test name labels timeout)
   list(GET labels 0 label)
   if(NOT label MATCHES "${BALLAST_TEST_LABELS}")
@@ -80,7 +81,7 @@ function(ballast_add_test name labels timeout)
   set(environment "UBSAN_OPTIONS=print_stacktrace=1"
     "TSAN_OPTIONS=second_deadlock_stack=1:history_size=7:suppressions=${CMAKE_SOURCE_DIR}/cmake/thread_sanitizer.supp")
   set_tests_properties(${shown} PROPERTIES
-    LABELS "${labels}" TIMEOUT ${timeout} ENVIRONMENT "${environment}")
+    LABELS "${labels}" TIMEOUT ${timeout} COST ${timeout} ENVIRONMENT "${environment}")
 endfunction()
 
 function(ballast_test name)
