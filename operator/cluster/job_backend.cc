@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "operator/api/read_training_job.h"
+#include "operator/core/advance.h"
 #include "operator/core/cluster_status.h"
 #include "operator/local/job_config.h"
 #include "operator/scrape/parse.h"
@@ -75,7 +76,8 @@ bool owned_by(const Object& pod, const std::string& uid) {
 }  // namespace
 
 JobBackend::JobBackend(JobBackendOptions options)
-    : options_(std::move(options)), session_(options_.notify) {}
+    : options_(std::move(options)),
+      session_({"operator", std::nullopt, options_.notify, nullptr}) {}
 
 Result<std::optional<decide::TimeMs>> JobBackend::turn(const Object& job, decide::TimeMs now_ms) {
   for (int round = 0; round < kMaxRoundsAtOnce; ++round) {
@@ -177,14 +179,7 @@ Result<void> JobBackend::perform(const decide::WriteStatus& write) {
     return tl::unexpected(error_of(written.error()));
   }
   newest_ = *written;
-  if (write.next.term > observed_.status.term) {
-    observed_.coordinator_heard_ms = observed_.now_ms;
-    observed_.standing_since_ms.reset();
-  }
-  observed_.status = write.next;
-  observed_.checked.clear();
-  observed_.deleted.clear();
-  observed_.abandoned.clear();
+  decide::adopt_written(observed_, write.next);
   return {};
 }
 

@@ -10,12 +10,12 @@
 #include <string>
 
 #include "common/log.h"
-#include "operator/cluster/session.h"
 #include "operator/core/decide.h"
 #include "operator/core/pod_template.h"
 #include "operator/kube/client.h"
 #include "operator/kube/informer.h"
 #include "operator/local/scraper.h"
+#include "operator/local/session_keeper.h"
 
 namespace ballast::cluster {
 
@@ -60,7 +60,7 @@ class JobBackend {
 
   const JobBackendOptions options_;
   decide::Observed observed_;
-  Session session_;
+  local::SessionKeeper session_;
   std::optional<kube::Object> newest_;            // of the job: read, or written by us
   std::map<std::string, uint64_t> incarnations_;  // by uid of the pod
   std::optional<decide::TimeMs> wake_at_ms_;

@@ -13,6 +13,10 @@ namespace ballast::decide {
 // written. The version is not touched.
 api::TrainingJobStatus advance(const Observed& observed);
 
+// What is observed once this status was written: what it answers is seen no more, and a new
+// coordinator is given its time.
+void adopt_written(Observed& observed, api::TrainingJobStatus written);
+
 const api::Condition* find_condition(const api::TrainingJobStatus& status, api::ConditionType type);
 bool is_true(const api::TrainingJobStatus& status, api::ConditionType type);
 

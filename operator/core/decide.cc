@@ -1,10 +1,10 @@
 #include "operator/core/decide.h"
 
 #include <algorithm>
-#include <tuple>
 
 #include "common/exit_code.h"
 #include "operator/core/advance.h"
+#include "operator/core/process_index.h"
 
 namespace ballast::decide {
 namespace {
@@ -23,11 +23,7 @@ int exit_code_of(const api::TrainingJobStatus& status) {
 class Decision {
  public:
   Decision(const Observed& observed, const api::TrainingJobStatus& status)
-      : observed_(observed), status_(status), processes_(observed.processes) {
-    std::sort(processes_.begin(), processes_.end(), [](const Process& a, const Process& b) {
-      return std::tie(a.role, a.index) < std::tie(b.role, b.index);
-    });
-  }
+      : observed_(observed), status_(status), processes_(observed) {}
 
   Actions take() {
     actions_.wake_at_ms = wake_up_.earliest();
@@ -87,7 +83,8 @@ class Decision {
     start(Role::kServer, spec.servers.replicas);
     // A worker is given the addresses of the members.
     if (!status_.members.empty()) start(Role::kWorker, spec.workers.replicas);
-    for (const Process& process : processes_) {
+    for (const Process* one : processes_.all()) {
+      const Process& process = *one;
       if (process.state == ProcessState::kExited) continue;
       const bool worker = process.role == Role::kWorker;
       const bool surplus =
@@ -146,7 +143,7 @@ class Decision {
 
   void start(Role role, int64_t count) {
     for (int64_t index = 0; index < count; ++index) {
-      const Process* process = find_process(observed_, role, index);
+      const Process* process = processes_.find(role, index);
       if (process != nullptr && process->state != ProcessState::kExited) continue;
       const auto restart = status_.restarts.find(process_name(role, index));
       uint64_t last = process == nullptr ? 0 : process->instance;
@@ -164,10 +161,10 @@ class Decision {
   // Whether any process of the role still runs.
   bool stop(Role role) {
     bool running = false;
-    for (const Process& process : processes_) {
-      if (process.role != role || process.state == ProcessState::kExited) continue;
+    for (const Process* process : processes_.all()) {
+      if (process->role != role || process->state == ProcessState::kExited) continue;
       running = true;
-      stop(process);
+      stop(*process);
     }
     return running;
   }
@@ -201,11 +198,11 @@ class Decision {
     const TimeMs deadline = process.heard_ms + kSilentWorkerMs;
     if (observed_.now_ms < deadline) return wake_up_.at(deadline);
     // If nobody answers, the fault may be ours.
-    const bool others_answer =
-        std::any_of(processes_.begin(), processes_.end(), [&](const Process& other) {
-          return other.state == ProcessState::kReady &&
-                 observed_.now_ms - other.heard_ms < kSilenceToAgreeMs;
-        });
+    const auto& all = processes_.all();
+    const bool others_answer = std::any_of(all.begin(), all.end(), [&](const Process* other) {
+      return other->state == ProcessState::kReady &&
+             observed_.now_ms - other->heard_ms < kSilenceToAgreeMs;
+    });
     if (others_answer)
       add(StopProcess{process_name(process.role, process.index), process.instance, true});
   }
@@ -224,16 +221,12 @@ class Decision {
 
   const Observed& observed_;
   const api::TrainingJobStatus& status_;  // after the write of this decision
-  std::vector<Process> processes_;        // by role and index
+  const ProcessIndex processes_;
   Actions actions_;
   WakeUp wake_up_;
 };
 
 }  // namespace
-
-std::string process_name(Role role, int64_t index) {
-  return (role == Role::kServer ? "ps-" : "worker-") + std::to_string(index);
-}
 
 Actions decide(const Observed& observed) {
   api::TrainingJobStatus status = advance(observed);

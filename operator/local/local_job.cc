@@ -19,6 +19,7 @@
 #include "operator/local/file_watch.h"
 #include "operator/local/job_config.h"
 #include "operator/local/process_table.h"
+#include "operator/local/session_keeper.h"
 #include "operator/local/store_file.h"
 
 namespace ballast::local {
@@ -30,7 +31,6 @@ constexpr decide::TimeMs kTickMs = 200;
 constexpr decide::TimeMs kSilenceToTellMs = 10'000;
 constexpr int kScrapeEveryMs = 500;
 constexpr int kMaxRoundsAtOnce = 100;
-constexpr size_t kMaxRemoveRequests = 256;
 
 std::string lines_of(const api::Problems& problems, const std::string& file) {
   std::string text;
@@ -76,7 +76,8 @@ class LocalJobImpl final : public LocalJob {
         keeper_(options_.verify_checkpoint, options_.remove_checkpoint,
                 [fd = notified_.get()] { ::eventfd_write(fd, 1); }),
         scraper_(kScrapeEveryMs),
-        processes_(options_, certificates_, folder_, guard, listener_, scraper_) {
+        processes_(options_, certificates_, folder_, guard, listener_, scraper_),
+        session_(session_options()) {
     observed_.job = options_.job;
     observed_.status = store_.status();
     ::inotify_add_watch(ready_files_.get(), folder_.ready().c_str(), IN_MOVED_TO | IN_CLOSE_WRITE);
@@ -85,7 +86,7 @@ class LocalJobImpl final : public LocalJob {
 
   Result<RunOutcome> run() override {
     auto outcome = loop();
-    client_.reset();
+    session_.close(observed_);
     processes_.clear();
     return outcome;
   }
@@ -145,6 +146,15 @@ class LocalJobImpl final : public LocalJob {
     }
   }
 
+  SessionKeeperOptions session_options() {
+    SessionKeeperOptions options;
+    options.who = "supervisor";
+    if (options_.network == Network::kTcp) options.tls = certificates_.operator_role;
+    options.notify = [fd = notified_.get()] { ::eventfd_write(fd, 1); };
+    options.progress = [this](const Progress& progress) { listener_.progress(progress); };
+    return options;
+  }
+
   // ---- what is wished ----
 
   void watch_file() {
@@ -198,11 +208,8 @@ class LocalJobImpl final : public LocalJob {
     processes_.observe(observed_.now_ms);
     observed_.processes = processes_.processes();
     take_checkpoints();
-    keep_session();
-    if (client_ != nullptr) {
-      for (ControlEvent& event : client_->take()) take(std::move(event));
-      watch_session();
-    }
+    session_.observe(observed_);
+    if (session_.wanted()) watch_session();
   }
 
   void take_checkpoints() {
@@ -230,82 +237,15 @@ class LocalJobImpl final : public LocalJob {
     }
   }
 
-  // One session, with the coordinator that status names.
-  void keep_session() {
-    const api::TrainingJobStatus& status = observed_.status;
-    const auto member = std::find_if(status.members.begin(), status.members.end(),
-                                     [&](const api::MemberStatus& known) {
-                                       return known.name == status.coordinator &&
-                                              known.incarnation == status.coordinator_incarnation;
-                                     });
-    const bool wanted = status.term > 0 && member != status.members.end();
-    const bool same = client_ != nullptr && wanted && client_->options().name == member->name &&
-                      client_->options().incarnation == member->incarnation;
-    if (same || (client_ == nullptr && !wanted)) return;
-    client_.reset();
-    observed_.session.reset();
-    if (!wanted) return;
-    ControlClientOptions options;
-    options.name = member->name;
-    options.incarnation = member->incarnation;
-    options.address = member->address;
-    options.job_uid = options_.job.metadata.uid;
-    if (options_.network == Network::kTcp) options.tls = certificates_.operator_role;
-    options.notify = [fd = notified_.get()] { ::eventfd_write(fd, 1); };
-    client_ = std::make_unique<ControlClient>(std::move(options));
-  }
-
-  void take(ControlEvent event) {
-    if (auto* opened = std::get_if<SessionOpened>(&event)) {
-      observed_.session = decide::CoordinatorSession{};
-      observed_.session->name = opened->name;
-      observed_.session->incarnation = opened->incarnation;
-      without_session_since_ms_.reset();
-    } else if (auto* closed = std::get_if<SessionClosed>(&event)) {
-      observed_.session.reset();
-      last_failure_ = closed->reason;
-      if (closed->refused) refused(closed->reason);
-    } else if (auto* progress = std::get_if<Progress>(&event)) {
-      if (!observed_.report || observed_.report->term <= progress->report.term)
-        observed_.report = progress->report;
-      if (progress->report.term == observed_.status.term) watch_commits(*progress);
-      listener_.progress(*progress);
-    } else if (auto* origin = std::get_if<decide::OriginRequest>(&event)) {
-      observed_.origin_request = *origin;
-    } else if (auto* remove = std::get_if<decide::RemoveRequest>(&event)) {
-      auto& requests = observed_.remove_requests;
-      if (requests.size() < kMaxRemoveRequests &&
-          std::find(requests.begin(), requests.end(), *remove) == requests.end())
-        requests.push_back(*remove);
-    }
-  }
-
-  // Of the term in force.
-  void watch_commits(const Progress& progress) {
-    observed_.coordinator_heard_ms = observed_.now_ms;
-    if (!progress.training) {
-      observed_.standing_since_ms.reset();
-    } else if (!observed_.standing_since_ms || progress.report.step != standing_at_) {
-      observed_.standing_since_ms = observed_.now_ms;
-    }
-    standing_at_ = progress.report.step;
-  }
-
   void watch_session() {
+    if (observed_.session) without_session_since_ms_.reset();
     if (observed_.session || decide::has_outcome(observed_.status)) return;
     if (!without_session_since_ms_) without_session_since_ms_ = observed_.now_ms;
     if (observed_.now_ms - *without_session_since_ms_ < kSilenceToTellMs) return;
     without_session_since_ms_ = observed_.now_ms;  // and again after as long
-    listener_.warning("no session with " + client_->options().name + ": " +
-                      (last_failure_.empty() ? "it does not answer" : last_failure_));
-  }
-
-  // A server of ours that will never talk to us is as good as none.
-  void refused(const std::string& reason) {
-    observed_.report = decide::CoordinatorReport{};
-    observed_.report->term = observed_.status.term;
-    observed_.report->phase = decide::CoordinatorPhase::kFailed;
-    observed_.report->failure = observed_.status.coordinator + " refused the supervisor: " + reason;
+    const std::string& failure = session_.last_failure();
+    listener_.warning("no session with " + observed_.status.coordinator + ": " +
+                      (failure.empty() ? "it does not answer" : failure));
   }
 
   // ---- what is to be done ----
@@ -322,14 +262,7 @@ class LocalJobImpl final : public LocalJob {
     const api::TrainingJobStatus before = observed_.status;
     auto written = store_.compare_and_swap(write.expected_version, write.next);
     if (!written) return written;
-    observed_.status = store_.status();
-    observed_.checked.clear();
-    observed_.abandoned.clear();
-    observed_.deleted.clear();
-    if (observed_.status.term > before.term) {
-      observed_.coordinator_heard_ms = observed_.now_ms;
-      observed_.standing_since_ms.reset();
-    }
+    decide::adopt_written(observed_, store_.status());
     tell_changes(before, observed_.status);
     // Before anything is stopped: the last figures.
     if (!decide::has_outcome(before) && decide::has_outcome(observed_.status))
@@ -376,31 +309,9 @@ class LocalJobImpl final : public LocalJob {
     return {};
   }
 
-  Result<void> perform_one(const decide::SendAppoint&) {
-    client_->send_appoint(observed_.job, observed_.status);
-    observed_.session->told_term = observed_.status.term;
-    observed_.session->told_members_number = observed_.status.members_number;
-    observed_.session->told_plan_number = observed_.status.plan_number;
-    return {};
-  }
-
-  Result<void> perform_one(const decide::SendMembers&) {
-    client_->send_members(observed_.status);
-    observed_.session->told_members_number = observed_.status.members_number;
-    observed_.remove_requests.clear();
-    return {};
-  }
-
-  Result<void> perform_one(const decide::SendOrigin&) {
-    client_->send_origin(observed_.status);
-    observed_.session->told_origin = observed_.status.origin;
-    observed_.origin_request.reset();
-    return {};
-  }
-
-  Result<void> perform_one(const decide::SendPlan&) {
-    client_->send_plan(observed_.job, observed_.status);
-    observed_.session->told_plan_number = observed_.status.plan_number;
+  template <typename Message>
+  Result<void> perform_one(const Message& message) {
+    session_.send(message, observed_);
     return {};
   }
 
@@ -436,11 +347,9 @@ class LocalJobImpl final : public LocalJob {
   Scraper scraper_;
   decide::Observed observed_;
   ProcessTable processes_;
-  std::unique_ptr<ControlClient> client_;
+  SessionKeeper session_;
   std::optional<decide::TimeMs> wake_at_ms_;
-  int64_t standing_at_ = 0;  // the step of standing_since_ms
   std::optional<decide::TimeMs> without_session_since_ms_;
-  std::string last_failure_;  // why the last session ended
   std::optional<int> finished_;
   bool ended_at_once_ = false;
 };

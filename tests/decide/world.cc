@@ -122,14 +122,7 @@ bool World::round() {
     if (const auto* write = std::get_if<WriteStatus>(&action)) {
       CHECK(write->expected_version == observed.status.version);
       CHECK(write->next.version == observed.status.version + 1);
-      if (write->next.term > observed.status.term) {
-        observed.coordinator_heard_ms = observed.now_ms;
-        observed.standing_since_ms.reset();
-      }
-      observed.status = write->next;
-      observed.checked.clear();
-      observed.abandoned.clear();
-      observed.deleted.clear();
+      adopt_written(observed, write->next);
     } else if (const auto* start = std::get_if<StartProcess>(&action)) {
       const std::string name = process_name(start->role, start->index);
       std::erase_if(observed.processes,

@@ -1,27 +1,27 @@
-#include "operator/cluster/session.h"
+#include "operator/local/session_keeper.h"
 
 #include <algorithm>
 #include <utility>
 
-namespace ballast::cluster {
+namespace ballast::local {
 namespace {
 
 constexpr size_t kMaxRemoveRequests = 256;
 
 }  // namespace
 
-void Session::observe(decide::Observed& observed) {
+void SessionKeeper::observe(decide::Observed& observed) {
   keep(observed);
   if (client_ == nullptr) return;
-  for (local::ControlEvent& event : client_->take()) take(std::move(event), observed);
+  for (ControlEvent& event : client_->take()) take(std::move(event), observed);
 }
 
-void Session::close(decide::Observed& observed) {
+void SessionKeeper::close(decide::Observed& observed) {
   client_.reset();
   observed.session.reset();
 }
 
-void Session::keep(decide::Observed& observed) {
+void SessionKeeper::keep(decide::Observed& observed) {
   const api::TrainingJobStatus& status = observed.status;
   const auto member =
       std::find_if(status.members.begin(), status.members.end(), [&](const auto& known) {
@@ -34,34 +34,37 @@ void Session::keep(decide::Observed& observed) {
   if (same || (client_ == nullptr && !wanted)) return;
   close(observed);
   if (!wanted) return;
-  local::ControlClientOptions options;
+  ControlClientOptions options;
   options.name = member->name;
   options.incarnation = member->incarnation;
   options.address = member->address;
   options.job_uid = observed.job.metadata.uid;
-  options.notify = notify_;
-  client_ = std::make_unique<local::ControlClient>(std::move(options));
+  options.tls = options_.tls;
+  options.notify = options_.notify;
+  client_ = std::make_unique<ControlClient>(std::move(options));
 }
 
-void Session::take(local::ControlEvent event, decide::Observed& observed) {
-  if (const auto* opened = std::get_if<local::SessionOpened>(&event)) {
+void SessionKeeper::take(ControlEvent event, decide::Observed& observed) {
+  if (const auto* opened = std::get_if<SessionOpened>(&event)) {
     observed.session = decide::CoordinatorSession{};
     observed.session->name = opened->name;
     observed.session->incarnation = opened->incarnation;
-  } else if (const auto* closed = std::get_if<local::SessionClosed>(&event)) {
+  } else if (const auto* closed = std::get_if<SessionClosed>(&event)) {
     observed.session.reset();
+    last_failure_ = closed->reason;
     if (!closed->refused) return;
     // A server of ours that will never talk to us is as good as none.
     observed.report = decide::CoordinatorReport{};
     observed.report->term = observed.status.term;
     observed.report->phase = decide::CoordinatorPhase::kFailed;
     observed.report->failure =
-        observed.status.coordinator + " refused the operator: " + closed->reason;
-  } else if (const auto* progress = std::get_if<local::Progress>(&event)) {
+        observed.status.coordinator + " refused the " + options_.who + ": " + closed->reason;
+  } else if (const auto* progress = std::get_if<Progress>(&event)) {
     if (!observed.report || observed.report->term <= progress->report.term) {
       observed.report = progress->report;
     }
     if (progress->report.term == observed.status.term) watch_commits(*progress, observed);
+    if (options_.progress) options_.progress(*progress);
   } else if (const auto* origin = std::get_if<decide::OriginRequest>(&event)) {
     observed.origin_request = *origin;
   } else if (const auto* remove = std::get_if<decide::RemoveRequest>(&event)) {
@@ -74,7 +77,7 @@ void Session::take(local::ControlEvent event, decide::Observed& observed) {
 }
 
 // Of the term in force.
-void Session::watch_commits(const local::Progress& progress, decide::Observed& observed) {
+void SessionKeeper::watch_commits(const Progress& progress, decide::Observed& observed) {
   observed.coordinator_heard_ms = observed.now_ms;
   if (!progress.training) {
     observed.standing_since_ms.reset();
@@ -84,28 +87,28 @@ void Session::watch_commits(const local::Progress& progress, decide::Observed& o
   standing_at_ = progress.report.step;
 }
 
-void Session::send(const decide::SendAppoint&, decide::Observed& observed) {
+void SessionKeeper::send(const decide::SendAppoint&, decide::Observed& observed) {
   client_->send_appoint(observed.job, observed.status);
   observed.session->told_term = observed.status.term;
   observed.session->told_members_number = observed.status.members_number;
   observed.session->told_plan_number = observed.status.plan_number;
 }
 
-void Session::send(const decide::SendMembers&, decide::Observed& observed) {
+void SessionKeeper::send(const decide::SendMembers&, decide::Observed& observed) {
   client_->send_members(observed.status);
   observed.session->told_members_number = observed.status.members_number;
   observed.remove_requests.clear();
 }
 
-void Session::send(const decide::SendOrigin&, decide::Observed& observed) {
+void SessionKeeper::send(const decide::SendOrigin&, decide::Observed& observed) {
   client_->send_origin(observed.status);
   observed.session->told_origin = observed.status.origin;
   observed.origin_request.reset();
 }
 
-void Session::send(const decide::SendPlan&, decide::Observed& observed) {
+void SessionKeeper::send(const decide::SendPlan&, decide::Observed& observed) {
   client_->send_plan(observed.job, observed.status);
   observed.session->told_plan_number = observed.status.plan_number;
 }
 
-}  // namespace ballast::cluster
+}  // namespace ballast::local

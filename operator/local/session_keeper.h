@@ -1,0 +1,51 @@
+// The session with the coordinator that a job's status names: opened, followed and closed as the
+// status changes; what comes over it becomes part of what decide() is shown. One thread at a time.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "operator/core/decide.h"
+#include "operator/local/control_client.h"
+
+namespace ballast::local {
+
+struct SessionKeeperOptions {
+  std::string who;  // we are, in messages: "operator"
+  std::optional<CertificateFiles> tls;
+  std::function<void()> notify;                   // something came; called from any thread
+  std::function<void(const Progress&)> progress;  // may be empty; called by observe()
+};
+
+class SessionKeeper {
+ public:
+  explicit SessionKeeper(SessionKeeperOptions options) : options_(std::move(options)) {}
+
+  // Opens or closes it as observed.status says, and takes what has come.
+  void observe(decide::Observed& observed);
+  void close(decide::Observed& observed);
+
+  // Whether there is a coordinator to talk to.
+  bool wanted() const { return client_ != nullptr; }
+  // Why the last one ended; empty: none has.
+  const std::string& last_failure() const { return last_failure_; }
+
+  void send(const decide::SendAppoint& action, decide::Observed& observed);
+  void send(const decide::SendMembers& action, decide::Observed& observed);
+  void send(const decide::SendOrigin& action, decide::Observed& observed);
+  void send(const decide::SendPlan& action, decide::Observed& observed);
+
+ private:
+  void keep(decide::Observed& observed);
+  void take(ControlEvent event, decide::Observed& observed);
+  void watch_commits(const Progress& progress, decide::Observed& observed);
+
+  const SessionKeeperOptions options_;
+  std::unique_ptr<ControlClient> client_;
+  std::string last_failure_;
+  int64_t standing_at_ = 0;  // the step of observed.standing_since_ms
+};
+
+}  // namespace ballast::local
