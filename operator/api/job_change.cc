@@ -10,17 +10,11 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array kMutable = {"spec.servers.replicas",
-                                 "spec.workers.replicas",
-                                 "spec.workers.minReplicas",
-                                 "spec.workers.maxReplicas",
-                                 "spec.checkpoint.everySteps",
-                                 "spec.checkpoint.everySeconds",
-                                 "spec.checkpoint.keep",
-                                 "spec.training.steps",
-                                 "spec.backoffLimit",
-                                 "spec.activeDeadlineSeconds",
-                                 "spec.suspend"};
+constexpr std::array kMutable = {
+    "spec.servers.replicas",      "spec.workers.replicas",        "spec.workers.minReplicas",
+    "spec.workers.maxReplicas",   "spec.checkpoint.everySteps",   "spec.checkpoint.everySeconds",
+    "spec.checkpoint.keep",       "spec.training.steps",          "spec.backoffLimit",
+    "spec.activeDeadlineSeconds", "spec.ttlSecondsAfterFinished", "spec.suspend"};
 
 // Defaults that depend on fields which may change.
 constexpr std::array kDerived = {

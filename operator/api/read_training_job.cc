@@ -180,6 +180,14 @@ TrainingJobSpec read_spec(FieldReader reader) {
   spec.trusted_network = read_network(reader.map("network"));
   reader.integer("backoffLimit", spec.backoff_limit);
   reader.integer("activeDeadlineSeconds", spec.active_deadline_seconds);
+  if (int64_t seconds = 0; reader.has("ttlSecondsAfterFinished")) {
+    reader.integer("ttlSecondsAfterFinished", seconds);
+    spec.ttl_seconds_after_finished = seconds;
+  } else {
+    reader.ignore("ttlSecondsAfterFinished");
+  }
+  reader.text("cleanPodPolicy", spec.clean_pod_policy);
+  reader.text("priorityClassName", spec.priority_class_name);
   reader.boolean("suspend", spec.suspend);
   reader.finish();
   return spec;

@@ -24,15 +24,18 @@ struct MemberStatus {
 enum class StartMode { kInitialise, kContinue, kRestore };
 
 enum class ConditionType {
-  kReady,      // every wanted process is ready and a coordinator is appointed
-  kSuspended,  // stopped on request; nothing runs
-  kSucceeded,  // terminal
-  kFailed,     // terminal
-  kDegraded,   // some segment has fewer replicas than it should: the next loss may cost steps
+  kCreated,     // every wanted process was started; not true: one cannot be
+  kRunning,     // every wanted process is ready and a coordinator is appointed
+  kRestarting,  // one that was lost is being replaced
+  kDegraded,    // some segment has fewer replicas than it should: the next loss may cost steps
+  kScaling,     // from one number of processes to another
+  kSuspended,   // stopped on request; nothing runs
+  kSucceeded,   // terminal
+  kFailed,      // terminal
 };
 
 struct Condition {
-  ConditionType type = ConditionType::kReady;
+  ConditionType type = ConditionType::kRunning;
   bool status = false;
   std::string reason;   // one CamelCase word, for programs
   std::string message;  // a sentence, for people
@@ -45,6 +48,7 @@ struct Condition {
 struct RestartStatus {
   int64_t failures = 0;  // in a row; a long healthy life sets it to 0
   int64_t total = 0;
+  int64_t disruptions = 0;     // lives in a row that were taken from outside: evicted, deleted
   uint64_t last_instance = 0;  // the highest instance whose end was counted
   int64_t not_before_ms = 0;   // the next one starts then
 
@@ -72,9 +76,10 @@ struct CheckpointStatus {
 
 struct ProgressStatus {
   int64_t step = 0;
-  double loss = 0;              // mean over the tokens of the last step; 0 before the first
-  std::string last_checkpoint;  // folder
-  int64_t at_ms = 0;            // when this was written
+  double loss = 0;                // mean over the tokens of the last step; 0 before the first
+  std::string last_checkpoint;    // folder
+  int64_t tokens_per_second = 0;  // between the last two writes
+  int64_t at_ms = 0;              // when this was written
 
   bool operator==(const ProgressStatus&) const = default;
 };

@@ -9,7 +9,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array kConditionNames = {"Ready", "Suspended", "Succeeded", "Failed", "Degraded"};
+constexpr std::array kConditionNames = {"Created", "Running",   "Restarting", "Degraded",
+                                        "Scaling", "Suspended", "Succeeded",  "Failed"};
 constexpr std::array kStartNames = {"initialise", "continue", "restore"};
 
 // Index of a word in a fixed list; throws what json throws, so that one catch serves both.
@@ -24,7 +25,7 @@ size_t index_of(const std::array<const char*, N>& names, const std::string& word
 json write_conditions(const TrainingJobStatus& status) {
   json list = json::array();
   for (const Condition& condition : status.conditions) {
-    list.push_back({{"type", kConditionNames[static_cast<size_t>(condition.type)]},
+    list.push_back({{"type", to_string(condition.type)},
                     {"status", condition.status ? "True" : "False"},
                     {"reason", condition.reason},
                     {"message", condition.message},
@@ -68,6 +69,7 @@ json write_restarts(const TrainingJobStatus& status) {
   for (const auto& [name, restart] : status.restarts) {
     map[name] = {{"failures", restart.failures},
                  {"total", restart.total},
+                 {"disruptions", restart.disruptions},
                  {"lastInstance", restart.last_instance},
                  {"notBeforeMs", restart.not_before_ms}};
   }
@@ -87,8 +89,8 @@ void read_lists(const json& in, TrainingJobStatus& status) {
   }
   for (const json& item : in.at("deletable")) status.deletable.push_back(item);
   for (const auto& [name, item] : in.at("restarts").items()) {
-    status.restarts[name] = {item.at("failures"), item.at("total"), item.at("lastInstance"),
-                             item.at("notBeforeMs")};
+    status.restarts[name] = {item.at("failures"), item.at("total"), item.at("disruptions"),
+                             item.at("lastInstance"), item.at("notBeforeMs")};
   }
   for (const json& item : in.at("conditions")) {
     Condition condition;
@@ -102,6 +104,8 @@ void read_lists(const json& in, TrainingJobStatus& status) {
 }
 
 }  // namespace
+
+const char* to_string(ConditionType type) { return kConditionNames[static_cast<size_t>(type)]; }
 
 std::string status_to_json(const TrainingJobStatus& status) {
   const json out = {
@@ -131,6 +135,7 @@ std::string status_to_json(const TrainingJobStatus& status) {
        {{"step", status.progress.step},
         {"loss", status.progress.loss},
         {"lastCheckpoint", status.progress.last_checkpoint},
+        {"tokensPerSecond", status.progress.tokens_per_second},
         {"atMs", status.progress.at_ms}}},
       {"conditions", write_conditions(status)}};
   // Paths and messages may hold bytes that are no UTF-8: replaced, never a reason to fail.
@@ -158,9 +163,9 @@ Result<TrainingJobStatus> status_from_json(std::string_view text) {
     status.planned_checkpoint_seconds = in.at("plan").at("checkpointEverySeconds");
     status.planned_suspend = in.at("plan").at("suspend");
     const json& progress = in.at("progress");
-    status.progress = {progress.at("step"),
-                       progress.at("loss").is_null() ? 0 : progress.at("loss").get<double>(),
-                       progress.at("lastCheckpoint"), progress.at("atMs")};
+    status.progress = {
+        progress.at("step"), progress.at("loss").is_null() ? 0 : progress.at("loss").get<double>(),
+        progress.at("lastCheckpoint"), progress.at("tokensPerSecond"), progress.at("atMs")};
     read_lists(in, status);
     return status;
   } catch (const json::exception& error) {

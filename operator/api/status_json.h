@@ -10,6 +10,9 @@
 
 namespace ballast::api {
 
+// "Running"
+const char* to_string(ConditionType type);
+
 std::string status_to_json(const TrainingJobStatus& status);
 Result<TrainingJobStatus> status_from_json(std::string_view text);
 

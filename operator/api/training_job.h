@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -132,6 +133,10 @@ struct TrainingJobSpec {
   bool trusted_network = false;         // network.trusted: TCP without TLS is allowed
   int64_t backoff_limit = 6;            // restarts of one process before the job fails
   int64_t active_deadline_seconds = 0;  // 0: none
+  // Of a cluster. After this time a job that has succeeded or failed is deleted; nothing: never.
+  std::optional<int64_t> ttl_seconds_after_finished;
+  std::string clean_pod_policy = "Running";  // All | Running | None: which pods go with the outcome
+  std::string priority_class_name;           // of the pods; empty: the cluster's default
   bool suspend = false;
 
   bool operator==(const TrainingJobSpec&) const = default;

@@ -18,6 +18,20 @@ constexpr size_t kMaxNameBytes = 50;
 
 bool power_of_two(int64_t value) { return value > 0 && (value & (value - 1)) == 0; }
 
+constexpr size_t kMaxDnsNameBytes = 253;
+
+// Labels of letters, digits and '-', between dots.
+bool is_dns_name(std::string_view name) {
+  const auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
+  char before = '.';
+  for (const char c : name) {
+    const bool inner = c == '-' || c == '.';
+    if (!plain(c) && !(inner && before != '.' && !(c == '.' && before == '-'))) return false;
+    before = c;
+  }
+  return name.size() <= kMaxDnsNameBytes && plain(before);
+}
+
 class Rules {
  public:
   explicit Rules(const TrainingJob& job) : job_(job), spec_(job.spec) {}
@@ -303,6 +317,16 @@ class Rules {
     if (!spec_.checkpoint.path.empty()) path("spec.checkpoint.path", spec_.checkpoint.path);
     range("spec.backoffLimit", spec_.backoff_limit, 0, 1'000'000);
     range("spec.activeDeadlineSeconds", spec_.active_deadline_seconds, 0, int64_t{1} << 31);
+    range("spec.ttlSecondsAfterFinished", spec_.ttl_seconds_after_finished.value_or(0), 0,
+          int64_t{1} << 31);
+    choice("spec.cleanPodPolicy", spec_.clean_pod_policy, {"All", "Running", "None"});
+    const std::string& priority = spec_.priority_class_name;
+    if (!priority.empty() && !is_dns_name(priority)) {
+      violated(
+          {"spec.priorityClassName"},
+          "found \"" + priority.substr(0, 80) +
+              "\"; expected the name of a PriorityClass: lower-case letters, digits, '-' and '.'");
+    }
   }
 
   const TrainingJob& job_;

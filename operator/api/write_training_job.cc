@@ -92,9 +92,13 @@ json write_spec(const TrainingJobSpec& spec) {
               {"network", {{"trusted", spec.trusted_network}}},
               {"backoffLimit", spec.backoff_limit},
               {"activeDeadlineSeconds", spec.active_deadline_seconds},
+              {"cleanPodPolicy", spec.clean_pod_policy},
               {"suspend", spec.suspend}};
   if (!spec.data.vocabulary.empty()) out["data"]["vocabulary"] = spec.data.vocabulary;
   if (!spec.checkpoint.path.empty()) out["checkpoint"]["path"] = spec.checkpoint.path;
+  if (spec.ttl_seconds_after_finished)
+    out["ttlSecondsAfterFinished"] = *spec.ttl_seconds_after_finished;
+  if (!spec.priority_class_name.empty()) out["priorityClassName"] = spec.priority_class_name;
   return out;
 }
 

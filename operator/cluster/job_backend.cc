@@ -7,6 +7,8 @@
 #include "operator/api/read_training_job.h"
 #include "operator/core/advance.h"
 #include "operator/core/cluster_status.h"
+#include "operator/core/events.h"
+#include "operator/core/pod_status.h"
 #include "operator/local/job_config.h"
 #include "operator/scrape/parse.h"
 
@@ -84,7 +86,7 @@ Result<std::optional<decide::TimeMs>> JobBackend::turn(const Object& job, decide
     if (auto seen = observe(job, now_ms); !seen) return tl::unexpected(seen.error());
     const auto more = act();
     if (!more) return tl::unexpected(more.error());
-    if (finished_) return std::nullopt;
+    if (finished_) return wake_at_ms_;
     if (!*more) break;
   }
   return std::min(wake_at_ms_.value_or(now_ms + kLookAgainMs), now_ms + kLookAgainMs);
@@ -106,6 +108,8 @@ Result<void> JobBackend::observe(const Object& job, decide::TimeMs now_ms) {
     observed_.standing_since_ms.reset();
   }
   observed_.job = std::move(*read);
+  observed_.deleting = newest_->body->at("metadata").contains("deletionTimestamp");
+  observed_.pods = true;
   observed_.status = std::move(*status);
   observe_pods();
   session_.observe(observed_);
@@ -179,6 +183,12 @@ Result<void> JobBackend::perform(const decide::WriteStatus& write) {
     return tl::unexpected(error_of(written.error()));
   }
   newest_ = *written;
+  if (options_.events != nullptr) {
+    for (const kube::JobEvent& event : kube::events_between(observed_.status, write.next)) {
+      options_.events->write(
+          kube::event_object(observed_.job, event, observed_.now_ms, options_.reporter));
+    }
+  }
   decide::adopt_written(observed_, write.next);
   return {};
 }
@@ -205,7 +215,8 @@ Result<void> JobBackend::perform(const decide::StartProcess& start) {
     if (!owned_by(*old, observed_.job.metadata.uid)) {
       return fail(ErrorCode::kAlreadyExists, "the pod " + name + " is somebody else's");
     }
-    const auto gone = options_.client->remove(kube::kPods, {old->name_space, name}, {old->uid, ""});
+    const auto gone =
+        options_.client->remove(kube::kPods, {old->name_space, name}, {old->uid, ""});
     if (!gone && gone.error().error.code != ErrorCode::kNotFound) {
       return tl::unexpected(error_of(gone.error()));
     }
@@ -225,8 +236,8 @@ Result<void> JobBackend::perform(const decide::StartProcess& start) {
 Result<void> JobBackend::perform(const decide::StopProcess& stop) {
   const auto pod = find_pod(observed_.job.metadata.name + "-" + stop.name);
   if (!pod) return {};
-  const auto gone =
-      options_.client->remove(kube::kPods, {pod->name_space, pod->name}, {pod->uid, ""});
+  const auto gone = options_.client->remove(kube::kPods, {pod->name_space, pod->name},
+                                            {pod->uid, ""});
   if (!gone && gone.error().error.code != ErrorCode::kNotFound) {
     return tl::unexpected(error_of(gone.error()));
   }
@@ -244,6 +255,20 @@ Result<void> JobBackend::perform(const decide::DeleteCheckpoint& remove) {
   options_.log.warning("a checkpoint is left over", {{"folder", remove.directory}});
   observed_.deleted.push_back(remove.directory);
   options_.notify();
+  return {};
+}
+
+Result<void> JobBackend::perform(const decide::RemoveEnded& ended) {
+  return perform(decide::StopProcess{ended.name, ended.instance, false});
+}
+
+Result<void> JobBackend::perform(const decide::DeleteJob&) {
+  const auto gone = options_.client->remove(
+      kube::kTrainingJobs, {newest_->name_space, newest_->name}, {newest_->uid, ""});
+  if (!gone && gone.error().error.code != ErrorCode::kNotFound) {
+    return tl::unexpected(error_of(gone.error()));
+  }
+  options_.log.info("job deleted, as spec.ttlSecondsAfterFinished has passed");
   return {};
 }
 

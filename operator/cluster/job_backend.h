@@ -10,6 +10,7 @@
 #include <string>
 
 #include "common/log.h"
+#include "operator/cluster/event_writer.h"
 #include "operator/core/decide.h"
 #include "operator/core/pod_template.h"
 #include "operator/kube/client.h"
@@ -27,6 +28,8 @@ struct JobBackendOptions {
   int64_t unix_offset_ms = 0;    // what the clock of this process lacks to the time since 1970
   std::function<void()> notify;  // another turn is worth it; any thread
   Logger log;
+  std::shared_ptr<EventWriter> events = nullptr;  // null: none are written
+  std::string reporter = {};                      // of events: which operator this is
 };
 
 class JobBackend {
@@ -48,6 +51,8 @@ class JobBackend {
   Result<void> perform(const decide::StopProcess& stop);
   Result<void> perform(const decide::VerifyCheckpoint& verify);
   Result<void> perform(const decide::DeleteCheckpoint& remove);
+  Result<void> perform(const decide::RemoveEnded& ended);
+  Result<void> perform(const decide::DeleteJob& remove);
   Result<void> perform(const decide::Finish& finish);
   template <typename Message>
   Result<void> perform(const Message& message) {

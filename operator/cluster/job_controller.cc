@@ -38,7 +38,8 @@ kube::InformerOptions watch_of(const kube::Resource& kind, const std::string& na
 JobController::JobController(ControllerOptions options)
     : options_(std::move(options)),
       unix_offset_ms_(unix_now_ms() - clock_->now_ms()),
-      scraper_(std::make_shared<local::Scraper>(kScrapeEveryMs)) {
+      scraper_(std::make_shared<local::Scraper>(kScrapeEveryMs)),
+      events_(std::make_shared<EventWriter>(options_.client, options_.log)) {
   pods_ = std::make_shared<kube::Informer>(
       options_.client, clock_,
       watch_of(kube::kPods, options_.name_space, kube::kJobLabel, options_.log,
@@ -101,7 +102,7 @@ JobBackend& JobController::backend_of(const kube::Object& job) {
     known.backend = std::make_unique<JobBackend>(
         JobBackendOptions{options_.client, pods_, scraper_, options_.settings, unix_offset_ms_,
                           [queue = queue_, key = job.key()] { queue->add(key); },
-                          options_.log.child({{"job", job.key()}})});
+                          options_.log.child({{"job", job.key()}}), events_, reporter_});
   }
   return *known.backend;
 }

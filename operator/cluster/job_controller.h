@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/random_id.h"
 #include "operator/cluster/job_backend.h"
 #include "operator/cluster/job_queue.h"
 
@@ -40,6 +41,8 @@ class JobController {
   const int64_t unix_offset_ms_;
   const std::shared_ptr<JobQueue> queue_ = std::make_shared<JobQueue>();
   const std::shared_ptr<local::Scraper> scraper_;
+  const std::shared_ptr<EventWriter> events_;
+  const std::string reporter_ = "ballast-operator-" + random_uuid();
 
   Mutex mutex_;
   struct Known {

@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "operator/core/pod_template.h"
+#include "operator/core/time_text.h"
 
 namespace ballast::cluster {
 namespace {

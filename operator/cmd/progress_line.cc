@@ -47,7 +47,7 @@ double ProgressLine::steps_per_second() const {
 }
 
 double ProgressLine::tokens_per_second() const {
-  return last_ ? steps_per_second() * static_cast<double>(last_->step_tokens) : 0;
+  return last_ ? steps_per_second() * static_cast<double>(last_->report.step_tokens) : 0;
 }
 
 std::optional<int64_t> ProgressLine::milliseconds_left() const {
@@ -102,7 +102,7 @@ nlohmann::json ProgressLine::json() const {
   out["workers"] = last_->workers;
   out["skipped"] = last_->skipped;
   out["degraded"] = degraded_;
-  if (last_->step_tokens > 0) {
+  if (last_->report.step_tokens > 0) {
     out["loss"] = last_->report.loss;
     out["learningRate"] = last_->learning_rate;
     out["gradientNorm"] = last_->gradient_norm;

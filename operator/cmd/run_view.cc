@@ -206,10 +206,10 @@ Summary RunView::summary() const {
   if (!line_.last()) return summary;
   const local::Progress& last = *line_.last();
   summary.steps = last.report.step;
-  summary.tokens = static_cast<uint64_t>(last.report.step) * last.step_tokens;
+  summary.tokens = static_cast<uint64_t>(last.report.step) * last.report.step_tokens;
   if (last_step_ms_ > first_step_ms_) {
     summary.tokens_per_second = 1000.0 * static_cast<double>(last.report.step - first_step_) *
-                                static_cast<double>(last.step_tokens) /
+                                static_cast<double>(last.report.step_tokens) /
                                 static_cast<double>(last_step_ms_ - first_step_ms_);
   }
   summary.skipped = last.skipped;

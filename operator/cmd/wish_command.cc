@@ -56,7 +56,6 @@ std::string state_of(const local::FoundRun& run) {
 }
 
 std::string text_of(const local::FoundRun& run) {
-  constexpr const char* kNames[] = {"Ready", "Suspended", "Succeeded", "Failed", "Degraded"};
   const api::TrainingJobStatus& status = run.status;
   const auto& progress = status.progress;
   std::string text = fmt::format("{}: {}, step {} of {}", run.job_name, state_of(run),
@@ -71,7 +70,7 @@ std::string text_of(const local::FoundRun& run) {
   text += fmt::format("\n  checkpoint   {}",
                       progress.last_checkpoint.empty() ? "none" : progress.last_checkpoint);
   for (const api::Condition& condition : status.conditions) {
-    text += fmt::format("\n  {:<12} {}: {}", kNames[static_cast<size_t>(condition.type)],
+    text += fmt::format("\n  {:<12} {}: {}", api::to_string(condition.type),
                         condition.status ? "yes" : "no", condition.message);
   }
   for (const auto& [name, restart] : status.restarts) {

@@ -4,6 +4,7 @@
 
 #include "operator/core/checkpoint_list.h"
 #include "operator/core/conditions.h"
+#include "operator/core/decide.h"
 #include "operator/core/draft.h"
 #include "operator/core/membership.h"
 #include "operator/core/outcome.h"
@@ -26,7 +27,7 @@ api::TrainingJobStatus advance(const Observed& observed) {
                            replace_silent_coordinator, admit_members, take_origin, hand_over}) {
     if (!has_outcome(draft.next)) step(draft);
   }
-  tell_readiness(draft);
+  tell_processes(draft);
   tell_progress(draft);
   return draft.next;
 }
@@ -79,6 +80,12 @@ const api::RemovedStatus* find_removed(const api::TrainingJobStatus& status,
     }
   }
   return nullptr;
+}
+
+TimeMs doubled(TimeMs first_ms, int64_t times) {
+  TimeMs wait = first_ms;
+  for (int64_t i = 1; i < times && wait < kLongestBackoffMs; ++i) wait *= 2;
+  return std::min(wait, kLongestBackoffMs);
 }
 
 const Process* find_process(const Observed& observed, Role role, int64_t index) {

@@ -36,6 +36,9 @@ const Process* find_process(const Observed& observed, const std::string& name);
 const api::RemovedStatus* find_removed(const api::TrainingJobStatus& status,
                                        const Process& process);
 
+// The wait after so many failures in a row: each doubles it, up to kLongestBackoffMs.
+TimeMs doubled(TimeMs first_ms, int64_t times);
+
 // Collects the earliest of the times at which something becomes due.
 class WakeUp {
  public:

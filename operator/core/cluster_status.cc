@@ -7,6 +7,7 @@
 #include "operator/api/status_json.h"
 #include "operator/core/advance.h"
 #include "operator/core/pod_template.h"
+#include "operator/core/time_text.h"
 
 namespace ballast::kube {
 namespace {
@@ -17,26 +18,10 @@ using decide::ProcessState;
 using decide::Role;
 using nlohmann::json;
 
-const char* name_of(ConditionType type) {
-  switch (type) {
-    case ConditionType::kReady:
-      return "Running";
-    case ConditionType::kSuspended:
-      return "Suspended";
-    case ConditionType::kSucceeded:
-      return "Succeeded";
-    case ConditionType::kFailed:
-      return "Failed";
-    case ConditionType::kDegraded:
-      return "Degraded";
-  }
-  return "";
-}
-
 json conditions_of(const api::TrainingJobStatus& status, int64_t generation) {
   json list = json::array();
   for (const api::Condition& condition : status.conditions) {
-    list.push_back({{"type", name_of(condition.type)},
+    list.push_back({{"type", api::to_string(condition.type)},
                     {"status", condition.status ? "True" : "False"},
                     {"observedGeneration", generation},
                     {"lastTransitionTime", format_time(condition.since_ms)},
@@ -46,7 +31,10 @@ json conditions_of(const api::TrainingJobStatus& status, int64_t generation) {
   return list;
 }
 
-json counts_of(const decide::Observed& observed, Role role, int64_t desired) {
+// Once there is an outcome nothing is to run, and nothing is written when it has stopped.
+json counts_of(const decide::Observed& observed, const api::TrainingJobStatus& status, Role role,
+               int64_t desired) {
+  if (decide::has_outcome(status)) return {{"desired", desired}, {"replicas", 0}, {"ready", 0}};
   const auto count = [&](auto matches) {
     return std::count_if(
         observed.processes.begin(), observed.processes.end(),
@@ -61,8 +49,11 @@ const char* word_for(const api::TrainingJobStatus& status) {
   if (decide::is_true(status, ConditionType::kSucceeded)) return "Succeeded";
   if (decide::is_true(status, ConditionType::kFailed)) return "Failed";
   if (decide::is_true(status, ConditionType::kSuspended)) return "Suspended";
-  if (decide::is_true(status, ConditionType::kDegraded)) return "Degraded";
-  return decide::is_true(status, ConditionType::kReady) ? "Running" : "Starting";
+  for (const ConditionType type : {ConditionType::kDegraded, ConditionType::kRestarting,
+                                   ConditionType::kScaling, ConditionType::kRunning}) {
+    if (decide::is_true(status, type)) return api::to_string(type);
+  }
+  return "Starting";
 }
 
 }  // namespace
@@ -71,17 +62,20 @@ json status_object(const decide::Observed& observed, const api::TrainingJobStatu
                    int64_t generation) {
   int64_t restarts = 0;
   for (const auto& [name, restart] : status.restarts) restarts += restart.total;
-  json out = {{"observedGeneration", generation},
-              {"state", word_for(status)},
-              {"step", status.progress.step},
-              {"startTime", format_time(status.start_ms)},
-              {"restarts", restarts},
-              {"servers", counts_of(observed, Role::kServer, observed.job.spec.servers.replicas)},
-              {"workers", counts_of(observed, Role::kWorker, observed.job.spec.workers.replicas)},
-              {"conditions", conditions_of(status, generation)},
-              {"authority", {{"record", api::status_to_json(status)}}}};
+  json out = {
+      {"observedGeneration", generation},
+      {"state", word_for(status)},
+      {"step", status.progress.step},
+      {"startTime", format_time(status.start_ms)},
+      {"restarts", restarts},
+      {"servers", counts_of(observed, status, Role::kServer, observed.job.spec.servers.replicas)},
+      {"workers", counts_of(observed, status, Role::kWorker, observed.job.spec.workers.replicas)},
+      {"conditions", conditions_of(status, generation)},
+      {"authority", {{"record", api::status_to_json(status)}}}};
   out["workers"]["selector"] =
       fmt::format("{}={},{}=worker", kJobLabel, observed.job.metadata.name, kRoleLabel);
+  if (status.progress.tokens_per_second > 0)
+    out["tokensPerSecond"] = status.progress.tokens_per_second;
   if (status.progress.loss > 0) out["loss"] = fmt::format("{:.4f}", status.progress.loss);
   if (!status.progress.last_checkpoint.empty()) {
     out["lastCheckpoint"] = status.progress.last_checkpoint;

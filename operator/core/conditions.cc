@@ -1,5 +1,10 @@
 #include "operator/core/conditions.h"
 
+#include <algorithm>
+#include <map>
+#include <utility>
+#include <vector>
+
 #include "operator/core/advance.h"
 #include "operator/core/decide.h"
 
@@ -8,18 +13,92 @@ namespace {
 
 using api::ConditionType;
 
-// The first wanted process that is not ready.
-std::string missing_process(const Draft& draft) {
+constexpr TimeMs kShortestRateMs = 1'000;
+
+// What hinders a process, for people.
+struct Hindrance {
+  std::string process;
+  Trouble trouble;
+};
+
+template <typename Visit>  // visit(role, index)
+void each_wanted(const Draft& draft, Visit visit) {
   const auto& spec = draft.observed.job.spec;
-  for (const auto& [role, count] : {std::pair(Role::kServer, spec.servers.replicas),
-                                    std::pair(Role::kWorker, spec.workers.replicas)}) {
-    for (int64_t index = 0; index < count; ++index) {
-      const Process* process = draft.processes.find(role, index);
-      if (process == nullptr || process->state != ProcessState::kReady)
-        return process_name(role, index);
+  for (int64_t i = 0; i < spec.servers.replicas; ++i) visit(Role::kServer, i);
+  for (int64_t i = 0; i < spec.workers.replicas; ++i) visit(Role::kWorker, i);
+}
+
+// Tells the first of them; or goes on telling the one that was told, while it lasts: a condition
+// that changes with each attempt would be a write with each attempt.
+void tell_hindrance(Draft& draft, ConditionType type, const std::vector<Hindrance>& all) {
+  const api::Condition* told = find_condition(draft.next, type);
+  for (const Hindrance& one : all) {
+    if (told != nullptr && !told->status && told->reason == one.trouble.reason &&
+        told->message.starts_with(one.process + ": ")) {
+      return;
     }
   }
-  return "";
+  const Hindrance& first = all.front();
+  draft.set(type, false, first.trouble.reason, first.process + ": " + first.trouble.message);
+}
+
+void tell_created(Draft& draft) {
+  std::vector<Hindrance> refused;
+  bool all_exist = true;
+  std::map<std::pair<Role, int64_t>, const StartRefusal*> refusals;
+  for (const StartRefusal& one : draft.observed.refusals) refusals[{one.role, one.index}] = &one;
+  each_wanted(draft, [&](Role role, int64_t index) {
+    all_exist = all_exist && draft.processes.find(role, index) != nullptr;
+    const auto refusal = refusals.find({role, index});
+    if (refusal == refusals.end()) return;
+    refused.push_back({process_name(role, index), refusal->second->trouble});
+  });
+  if (!refused.empty()) return tell_hindrance(draft, ConditionType::kCreated, refused);
+  if (all_exist && !is_true(draft.next, ConditionType::kCreated))
+    draft.set(ConditionType::kCreated, true, "AllCreated", "every process was started");
+}
+
+bool has_surplus(const Draft& draft) {
+  const auto& spec = draft.observed.job.spec;
+  const auto& processes = draft.processes.all();
+  return std::any_of(processes.begin(), processes.end(), [&](const Process* process) {
+    const bool server = process->role == Role::kServer;
+    return process->state != ProcessState::kExited &&
+           process->index >= (server ? spec.servers.replicas : spec.workers.replicas);
+  });
+}
+
+void tell_running(Draft& draft) {
+  bool ready = !draft.next.coordinator.empty();
+  std::vector<Hindrance> hindered;
+  each_wanted(draft, [&](Role role, int64_t index) {
+    const Process* process = draft.processes.find(role, index);
+    if (process != nullptr && process->state == ProcessState::kReady) return;
+    ready = false;
+    if (process == nullptr || !process->hindered || process->trouble.reason.empty()) return;
+    hindered.push_back({process_name(role, index), process->trouble});
+  });
+  const api::Condition* told = find_condition(draft.next, ConditionType::kRunning);
+  if (ready) {
+    if (told == nullptr || !told->status)
+      draft.set(ConditionType::kRunning, true, "AllReady", "every process is ready");
+  } else if (!hindered.empty()) {
+    tell_hindrance(draft, ConditionType::kRunning, hindered);
+  } else if (told == nullptr || told->status || told->reason != "Waiting") {
+    draft.set(ConditionType::kRunning, false, "Waiting", "not every process is ready");
+  }
+}
+
+// What was begun with a loss or a new number has come to its end.
+void tell_settled(Draft& draft) {
+  if (!is_true(draft.next, ConditionType::kRunning)) return;
+  if (is_true(draft.next, ConditionType::kRestarting))
+    draft.set(ConditionType::kRestarting, false, "AllReady", "every process is ready");
+  const auto members = static_cast<int64_t>(draft.next.members.size());
+  if (is_true(draft.next, ConditionType::kScaling) && !has_surplus(draft) &&
+      members == draft.next.planned_servers) {
+    draft.set(ConditionType::kScaling, false, "AllReady", "there are as many as the spec says");
+  }
 }
 
 // A report counts when its coordinator knew the members of now.
@@ -35,20 +114,30 @@ void tell_degraded(Draft& draft, const CoordinatorReport& report) {
                              : "every segment has all its replicas");
 }
 
+// Between the last write and now; as it was where that is too short to tell.
+int64_t tokens_per_second(const Draft& draft, const CoordinatorReport& report) {
+  const auto& progress = draft.next.progress;
+  const TimeMs elapsed_ms = draft.observed.now_ms - progress.at_ms;
+  const int64_t steps = report.step - progress.step;
+  if (progress.at_ms == 0 || elapsed_ms < kShortestRateMs || steps <= 0 || report.step_tokens == 0)
+    return progress.tokens_per_second;
+  const double tokens = static_cast<double>(steps) * static_cast<double>(report.step_tokens);
+  return static_cast<int64_t>(tokens * 1000 / static_cast<double>(elapsed_ms));
+}
+
 }  // namespace
 
-void tell_readiness(Draft& draft) {
+void tell_processes(Draft& draft) {
   if (has_outcome(draft.next)) {
-    if (is_true(draft.next, ConditionType::kReady))
-      draft.set(ConditionType::kReady, false, "Ended", "the job has an outcome");
+    for (const ConditionType type :
+         {ConditionType::kRunning, ConditionType::kRestarting, ConditionType::kScaling}) {
+      if (is_true(draft.next, type)) draft.set(type, false, "Ended", "the job has an outcome");
+    }
     return;
   }
-  const std::string missing = missing_process(draft);
-  const bool ready = missing.empty() && !draft.next.coordinator.empty();
-  const api::Condition* now = find_condition(draft.next, ConditionType::kReady);
-  const std::string message = ready ? "every process is ready" : "waits for " + missing;
-  if (now != nullptr && now->status == ready && now->message == message) return;
-  draft.set(ConditionType::kReady, ready, ready ? "AllReady" : "Waiting", message);
+  tell_created(draft);
+  tell_running(draft);
+  tell_settled(draft);
 }
 
 void tell_progress(Draft& draft) {
@@ -61,7 +150,9 @@ void tell_progress(Draft& draft) {
   const bool news = report.step != progress.step || report.checkpoint != progress.last_checkpoint;
   const bool due =
       has_outcome(draft.next) || draft.observed.now_ms - progress.at_ms >= kProgressEveryMs;
-  if (news && due) progress = {report.step, report.loss, report.checkpoint, draft.observed.now_ms};
+  if (!news || !due) return;
+  progress = {report.step, report.loss, report.checkpoint, tokens_per_second(draft, report),
+              draft.observed.now_ms};
 }
 
 }  // namespace ballast::decide

@@ -6,8 +6,8 @@
 
 namespace ballast::decide {
 
-// Whether every wanted process is ready.
-void tell_readiness(Draft& draft);
+// Whether the wanted processes exist, are ready, or are being replaced or scaled.
+void tell_processes(Draft& draft);
 // Step, loss, checkpoint, and whether replicas are missing, as the coordinator reports them.
 void tell_progress(Draft& draft);
 

@@ -34,8 +34,14 @@ class Decision {
 
   // Workers first: a server that ends while workers push would only make noise.
   void stop_all() {
-    if (stop(Role::kWorker) || stop(Role::kServer)) return;
+    const std::string policy = observed_.pods && is_over() ? clean_pod_policy() : "Running";
+    if (policy != "None") {
+      if (workers_may_end_by_themselves()) return;
+      if (stop(Role::kWorker) || stop(Role::kServer)) return;
+    }
     if (checkpoints_are_open() || is_parked(observed_, status_)) return;
+    if (policy == "All") remove_ended();
+    delete_in_time();
     add(Finish{exit_code_of(status_)});
   }
 
@@ -121,6 +127,44 @@ class Decision {
  private:
   void add(Action action) { actions_.list.push_back(std::move(action)); }
 
+  bool is_over() const {
+    return is_true(status_, ConditionType::kSucceeded) || is_true(status_, ConditionType::kFailed);
+  }
+
+  const std::string& clean_pod_policy() const { return observed_.job.spec.clean_pod_policy; }
+
+  // Those of a job that has succeeded, so that what they wrote last is kept with them.
+  bool workers_may_end_by_themselves() {
+    if (!observed_.pods || !is_true(status_, ConditionType::kSucceeded)) return false;
+    const TimeMs until_ms =
+        find_condition(status_, ConditionType::kSucceeded)->since_ms + kDoneWorkerMs;
+    if (observed_.now_ms >= until_ms) return false;
+    const auto& all = processes_.all();
+    const bool running = std::any_of(all.begin(), all.end(), [](const Process* one) {
+      return one->role == Role::kWorker && one->state != ProcessState::kExited;
+    });
+    if (running) wake_up_.at(until_ms);
+    return running;
+  }
+
+  void remove_ended() {
+    for (const Process* process : processes_.all()) {
+      add(RemoveEnded{process_name(process->role, process->index), process->instance});
+    }
+  }
+
+  void delete_in_time() {
+    const auto& ttl_seconds = observed_.job.spec.ttl_seconds_after_finished;
+    if (!observed_.pods || !is_over() || !ttl_seconds) return;
+    const bool succeeded = is_true(status_, ConditionType::kSucceeded);
+    const TimeMs ended_ms =
+        find_condition(status_, succeeded ? ConditionType::kSucceeded : ConditionType::kFailed)
+            ->since_ms;
+    const TimeMs due_ms = ended_ms + *ttl_seconds * 1000;
+    if (observed_.now_ms < due_ms) return wake_up_.at(due_ms);
+    add(DeleteJob{});
+  }
+
   bool in_hand(const std::string& directory) const {
     return std::find(observed_.in_hand.begin(), observed_.in_hand.end(), directory) !=
            observed_.in_hand.end();
@@ -154,8 +198,23 @@ class Decision {
           continue;
         }
       }
+      if (const auto refused_until_ms = refused_until(role, index)) {
+        if (observed_.now_ms < *refused_until_ms) {
+          wake_up_.at(*refused_until_ms);
+          continue;
+        }
+      }
       add(StartProcess{role, index, last + 1});
     }
+  }
+
+  // Nothing: nobody refused it.
+  std::optional<TimeMs> refused_until(Role role, int64_t index) const {
+    for (const StartRefusal& refusal : observed_.refusals) {
+      if (refusal.role != role || refusal.index != index) continue;
+      return refusal.at_ms + doubled(kFirstRefusalBackoffMs, refusal.times);
+    }
+    return std::nullopt;
   }
 
   // Whether any process of the role still runs.
@@ -208,7 +267,7 @@ class Decision {
   }
 
   void watch_start(const Process& process) {
-    if (process.killed) return;
+    if (process.killed || process.hindered) return;
     const TimeMs deadline =
         process.started_ms +
         (process.role == Role::kServer ? kServerStartDeadlineMs : kWorkerStartDeadlineMs);
@@ -229,6 +288,7 @@ class Decision {
 }  // namespace
 
 Actions decide(const Observed& observed) {
+  if (observed.deleting) return {};
   api::TrainingJobStatus status = advance(observed);
   const bool changed = status != observed.status;
   if (changed) status.version = observed.status.version + 1;

@@ -4,8 +4,9 @@
 //
 // Promises: status is written before anything that depends on it is done or sent; a member is
 // removed there before anybody hears of it, a term is there before its appointment is sent, the
-// outcome is there before anything is stopped. Nothing is started once an outcome stands. No action
-// names a process that was not observed, except to start one that the spec wants.
+// outcome is there before anything is stopped. Nothing is started once an outcome stands, and
+// nothing is done for a job that is being deleted. No action names a process that was not observed,
+// except to start one that the spec wants.
 #pragma once
 
 #include <optional>
@@ -27,7 +28,8 @@ inline constexpr TimeMs kLongestBackoffMs = 30'000;
 inline constexpr TimeMs kUnexpectedDoneBackoffMs = 5'000;
 inline constexpr TimeMs kHealthyLifeMs =
     600'000;  // a life of that length forgives the failures before
-inline constexpr TimeMs kProgressEveryMs = 5'000;
+inline constexpr TimeMs kFirstRefusalBackoffMs = 1'000;  // of a cluster that takes no process
+inline constexpr TimeMs kProgressEveryMs = 10'000;
 // A coordinator speaks every second. One that has said nothing for so long is replaced.
 inline constexpr TimeMs kCoordinatorSilenceMs = 4'000;
 // One that speaks, has workers, and commits nothing for so long is replaced, too. A longer step
@@ -41,6 +43,8 @@ inline constexpr TimeMs kSilentWorkerMs = 30'000;
 inline constexpr TimeMs kSilenceToAgreeMs = 2'000;
 // A removed server that lives finds out by itself when it can; after so long it is ended.
 inline constexpr TimeMs kRemovedGraceMs = 5'000;
+// Workers of a job that has succeeded end by themselves; what is left of them then is stopped.
+inline constexpr TimeMs kDoneWorkerMs = 10'000;
 // Who asks for the end waits no longer for a checkpoint.
 inline constexpr TimeMs kStopPatienceMs = 20'000;
 
@@ -99,14 +103,25 @@ struct DeleteCheckpoint {
   std::string directory;
   bool operator==(const DeleteCheckpoint&) const = default;
 };
+// Of a cluster: takes away what is left of a process that has ended, its logs too.
+struct RemoveEnded {
+  std::string name;
+  uint64_t instance = 0;
+  bool operator==(const RemoveEnded&) const = default;
+};
+// Of a cluster: the job has been over for as long as the spec keeps it.
+struct DeleteJob {
+  bool operator==(const DeleteJob&) const = default;
+};
 // Nothing is left to do for this job.
 struct Finish {
   int exit_code = 0;  // common/exit_code.h
   bool operator==(const Finish&) const = default;
 };
 
-using Action = std::variant<WriteStatus, StartProcess, StopProcess, SendAppoint, SendMembers,
-                            SendOrigin, SendPlan, VerifyCheckpoint, DeleteCheckpoint, Finish>;
+using Action =
+    std::variant<WriteStatus, StartProcess, StopProcess, SendAppoint, SendMembers, SendOrigin,
+                 SendPlan, VerifyCheckpoint, DeleteCheckpoint, RemoveEnded, DeleteJob, Finish>;
 
 struct Actions {
   std::vector<Action> list;

@@ -45,10 +45,18 @@ bool Draft::is_silent(const api::MemberStatus& member) const {
 }
 
 std::string how_it_ended(const Process& process) {
-  const std::string name = process_name(process.role, process.index);
-  if (process.exit_signal != 0)
-    return name + " was ended by signal " + std::to_string(process.exit_signal);
-  return name + " ended with code " + std::to_string(process.exit_code);
+  const Trouble& trouble = process.trouble;
+  std::string text = process_name(process.role, process.index);
+  if (process.taken) {
+    text += " was taken away";
+  } else if (process.exit_signal != 0) {
+    text += " was ended by signal " + std::to_string(process.exit_signal);
+  } else {
+    text += " ended with code " + std::to_string(process.exit_code);
+  }
+  if (trouble.reason.empty()) return text;
+  return text + " (" + trouble.reason + (trouble.message.empty() ? "" : ": " + trouble.message) +
+         ")";
 }
 
 }  // namespace ballast::decide

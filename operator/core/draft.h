@@ -31,7 +31,7 @@ struct Draft {
   bool is_silent(const api::MemberStatus& member) const;
 };
 
-// "worker-3 ended with code 1"
+// "worker-3 ended with code 1", "worker-3 was taken away (Evicted: the node was low on memory)"
 std::string how_it_ended(const Process& process);
 
 }  // namespace ballast::decide

@@ -81,11 +81,20 @@ std::vector<MemberStatus> ready_servers(const Draft& draft) {
   return ready;
 }
 
+// It counts as gone with its node, which may come back, and must find itself removed then.
+bool may_live(const Draft& draft, const MemberStatus& member) {
+  const Process* process = draft.processes.find(member.name);
+  return process != nullptr && process->lost && process->incarnation == member.incarnation;
+}
+
 // Of those that live and that nobody can reach, one.
 std::vector<std::string> find_lost(Draft& draft) {
   std::vector<std::string> lost;
   for (const MemberStatus& member : draft.next.members) {
-    if (draft.is_gone(member)) lost.push_back(member.name);
+    if (!draft.is_gone(member)) continue;
+    lost.push_back(member.name);
+    if (may_live(draft, member))
+      draft.next.removed.push_back({member.name, member.incarnation, draft.observed.now_ms});
   }
   if (!lost.empty()) return lost;
   for (const MemberStatus& member : draft.next.members) {
@@ -101,7 +110,8 @@ std::vector<std::string> find_lost(Draft& draft) {
 void remove_lost_members(Draft& draft) {
   auto& next = draft.next;
   std::erase_if(next.removed, [&](const api::RemovedStatus& removed) {
-    return draft.is_gone({removed.name, removed.incarnation, "", ""});
+    const MemberStatus member{removed.name, removed.incarnation, "", ""};
+    return draft.is_gone(member) && !may_live(draft, member);
   });
   const std::vector<std::string> lost = find_lost(draft);
   if (lost.empty()) {

@@ -21,7 +21,15 @@ std::string process_name(Role role, int64_t index);
 
 enum class ProcessState { kStarting, kReady, kExited };
 
-// One life of one process (later: one pod). An exited one is seen until its name is started again.
+// A word for programs and a sentence for people.
+struct Trouble {
+  std::string reason;  // CamelCase
+  std::string message;
+
+  bool operator==(const Trouble&) const = default;
+};
+
+// One life of one process, or of one pod. An exited one is seen until its name is started again.
 struct Process {
   Role role = Role::kServer;
   int64_t index = 0;
@@ -37,6 +45,13 @@ struct Process {
   TimeMs heard_ms = 0;  // when it last answered us, whoever else it talks to; 0: never
   std::optional<TimeMs> stopping_since_ms;  // it was asked to end
   bool killed = false;                      // it was ended without being asked
+  // kStarting: it does not run yet, as a node or its image is waited for; nothing of it can be
+  // judged.
+  bool hindered = false;
+  // It ends, or has ended, by no fault of its own: evicted, deleted by hand, lost with its node.
+  bool taken = false;
+  bool lost = false;  // kExited: its node answers nobody, so that it counts as ended, and may live
+  Trouble trouble;    // why it is hindered or taken, or what is known of its end; may be empty
 
   bool operator==(const Process&) const = default;
 };
@@ -61,8 +76,9 @@ struct CoordinatorReport {
   uint64_t term = 0;
   CoordinatorPhase phase = CoordinatorPhase::kWorking;
   int64_t step = 0;
-  double loss = 0;         // mean over the tokens of the last step
-  std::string checkpoint;  // folder of the latest one
+  double loss = 0;           // mean over the tokens of the last step
+  uint64_t step_tokens = 0;  // of the last step's batch; 0: no step yet
+  std::string checkpoint;    // folder of the latest one
   // Whether each segment has all its replicas, under the member list of this number. Nothing:
   // nothing is known of segments yet.
   std::optional<bool> degraded;
@@ -101,10 +117,26 @@ struct CheckpointCheck {
   bool operator==(const CheckpointCheck&) const = default;
 };
 
+// The cluster did not take a process that was to be started. Seen until it does.
+struct StartRefusal {
+  Role role = Role::kServer;
+  int64_t index = 0;
+  Trouble trouble;
+  int64_t times = 1;  // in a row
+  TimeMs at_ms = 0;   // the last time
+
+  bool operator==(const StartRefusal&) const = default;
+};
+
 struct Observed {
   api::TrainingJob job;
   api::TrainingJobStatus status;
-  std::vector<Process> processes;  // at most one of each name
+  bool deleting = false;  // the job is on its way out, and all that belongs to it
+  // Processes are pods: what has ended stays until somebody removes it, a job that is over stays in
+  // the API server, and the spec has a say in both.
+  bool pods = false;
+  std::vector<Process> processes;      // at most one of each name
+  std::vector<StartRefusal> refusals;  // at most one of each name
   std::optional<CoordinatorSession> session;
   std::optional<CoordinatorReport> report;
   // The coordinator of the status in force was last heard of then, or appointed.

@@ -1,6 +1,7 @@
 #include "operator/core/outcome.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "operator/core/advance.h"
@@ -37,9 +38,22 @@ bool may_resume(const Draft& draft) {
                      [](const auto& one) { return one.verified || one.damaged; });
 }
 
+void tell_scaling(Draft& draft, const api::TrainingJobStatus& before) {
+  std::string what;
+  for (const auto& [role, from, to] :
+       {std::tuple("servers", before.planned_servers, draft.next.planned_servers),
+        std::tuple("workers", before.planned_workers, draft.next.planned_workers)}) {
+    if (from == to) continue;
+    what += (what.empty() ? "" : ", ") + std::string(role) + ": " + std::to_string(from) + " to " +
+            std::to_string(to);
+  }
+  if (!what.empty()) draft.set(ConditionType::kScaling, true, "ReplicasChanged", what);
+}
+
 void resume(Draft& draft) {
   draft.set(ConditionType::kSuspended, false, "Resumed", "the processes of the job may run");
   draft.next.start_ms = std::max<TimeMs>(1, draft.observed.now_ms);
+  draft.next.progress.at_ms = 0;  // the time without processes is no time of training
   draft.next.members.clear();
   draft.next.removed.clear();
   draft.next.members_number += 1;
@@ -59,7 +73,8 @@ void number_plan(Draft& draft) {
   planned.planned_suspend = spec.suspend || draft.observed.stop_requested;
   if (planned == draft.next) return;
   planned.plan_number += 1;
-  draft.next = std::move(planned);
+  const api::TrainingJobStatus before = std::exchange(draft.next, std::move(planned));
+  if (is_true(before, ConditionType::kCreated) && !has_outcome(before)) tell_scaling(draft, before);
 }
 
 void judge_outcome(Draft& draft) {

@@ -1,8 +1,7 @@
-// The pods of a job as the API server gets them: ours, with the user's template over it. Also what
-// a pod tells of its process. Pure functions.
+// The objects of a job as the API server gets them. Pods are ours with the user's template over
+// them. Pure functions.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +19,8 @@ inline constexpr const char* kRoleLabel = "ballast.dev/role";    // ps | worker
 inline constexpr const char* kIndexLabel = "ballast.dev/index";  // 0, 1, ...
 inline constexpr const char* kInstanceLabel = "ballast.dev/instance";
 
+inline constexpr const char* kMainContainer = "main";  // the one that is ours
+
 struct PodSettings {
   std::string image;
 };
@@ -29,21 +30,16 @@ std::string pod_name(const api::TrainingJob& job, decide::Role role, int64_t ind
 // Holds what workers read of the job.
 std::string config_name(const api::TrainingJob& job);
 
-// `members`: whom a worker asks first.
+// `members`: whom a worker asks first. `avoided`: nodes that it must not come to.
 nlohmann::json pod_of(const api::TrainingJob& job, const decide::StartProcess& start,
-                      const std::vector<api::MemberStatus>& members, const PodSettings& settings);
+                      const std::vector<api::MemberStatus>& members, const PodSettings& settings,
+                      const std::vector<std::string>& avoided = {});
+// Gives each pod the name <pod>.<job>.<namespace>.svc.
+nlohmann::json service_of(const api::TrainingJob& job);
 nlohmann::json config_of(const api::TrainingJob& job, const std::string& job_json);
 
 // The user's template over ours: maps field by field, lists whose items have a name (mountPath)
 // item by item, everything else as a whole.
 nlohmann::json merged(nlohmann::json ours, const nlohmann::json& theirs);
-
-// What is seen of a pod's process; its incarnation is not in there, so it is never ready. Nothing:
-// the pod is not one of ours. `now_ms`: for what has no time.
-std::optional<decide::Process> process_of(const nlohmann::json& pod, decide::TimeMs now_ms);
-
-// "2026-01-31T12:00:00Z" in milliseconds since 1970; and back.
-std::optional<decide::TimeMs> parse_time(std::string_view text);
-std::string format_time(decide::TimeMs unix_ms);
 
 }  // namespace ballast::kube

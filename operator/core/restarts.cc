@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/exit_code.h"
+#include "operator/core/advance.h"
 #include "operator/core/decide.h"
 
 namespace ballast::decide {
@@ -13,10 +14,16 @@ bool ended_with(const Process& process, ExitCode code) {
 }
 
 TimeMs backoff_ms(const Process& process, int64_t failures) {
-  TimeMs wait = kFirstBackoffMs;
-  for (int64_t i = 1; i < failures && wait < kLongestBackoffMs; ++i) wait *= 2;
-  wait = std::min(wait, kLongestBackoffMs);
+  const TimeMs wait = doubled(kFirstBackoffMs, failures);
   return ended_with(process, ExitCode::kDone) ? std::max(wait, kUnexpectedDoneBackoffMs) : wait;
+}
+
+// Who was taken away comes back at once; where that happens again and again, not so fast.
+void count_disruption(const Process& process, api::RestartStatus& restart) {
+  if (process.ended_ms - process.started_ms >= kHealthyLifeMs) restart.disruptions = 0;
+  restart.not_before_ms =
+      process.ended_ms + (restart.disruptions == 0 ? 0 : backoff_ms(process, restart.disruptions));
+  restart.disruptions += 1;
 }
 
 void judge(Draft& draft, const Process& process, const api::RestartStatus& restart) {
@@ -37,6 +44,12 @@ void judge(Draft& draft, const Process& process, const api::RestartStatus& resta
   }
 }
 
+void tell_restart(Draft& draft, const Process& process) {
+  const std::string& why = process.trouble.reason;
+  draft.set(api::ConditionType::kRestarting, true, why.empty() ? "ProcessEnded" : why,
+            how_it_ended(process));
+}
+
 }  // namespace
 
 void count_ends(Draft& draft) {
@@ -50,12 +63,16 @@ void count_ends(Draft& draft) {
     api::RestartStatus restart =
         known == draft.next.restarts.end() ? api::RestartStatus{} : known->second;
     restart.last_instance = process->instance;
-    const bool wanted_end = process->stopping_since_ms.has_value();
-    if (!wanted_end) {
+    if (process->taken) {
+      restart.total += 1;
+      count_disruption(*process, restart);
+      tell_restart(draft, *process);
+    } else if (!process->stopping_since_ms) {
       if (process->ended_ms - process->started_ms >= kHealthyLifeMs) restart.failures = 0;
       restart.failures += 1;
       restart.total += 1;
       restart.not_before_ms = process->ended_ms + backoff_ms(*process, restart.failures);
+      tell_restart(draft, *process);
       judge(draft, *process, restart);
     }
     draft.next.restarts[name] = restart;

@@ -91,15 +91,16 @@ ApiResult<Object> KubeClient::merge(const Resource& kind, const ObjectName& obje
 }
 
 ApiResult<void> KubeClient::remove(const Resource& kind, const ObjectName& object,
-                                   const Preconditions& only_if, std::stop_token stop) {
-  json options = {
+                                   const RemoveOptions& options, std::stop_token stop) {
+  json body = {
       {"apiVersion", "v1"}, {"kind", "DeleteOptions"}, {"propagationPolicy", "Background"}};
-  if (!only_if.uid.empty()) options["preconditions"]["uid"] = only_if.uid;
-  if (!only_if.resource_version.empty()) {
-    options["preconditions"]["resourceVersion"] = only_if.resource_version;
+  if (!options.uid.empty()) body["preconditions"]["uid"] = options.uid;
+  if (!options.resource_version.empty()) {
+    body["preconditions"]["resourceVersion"] = options.resource_version;
   }
+  if (options.grace_seconds) body["gracePeriodSeconds"] = *options.grace_seconds;
   const auto done =
-      ask({"DELETE", path_of(kind, object.name_space, object.name), text_of(options)}, stop);
+      ask({"DELETE", path_of(kind, object.name_space, object.name), text_of(body)}, stop);
   if (!done) return tl::unexpected(done.error());
   return {};
 }

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <utility>
@@ -28,10 +29,13 @@ struct ListOptions {
   std::string next;   // continue token
 };
 
-// Only if the object still is this one; empty: whatever it is.
-struct Preconditions {
+struct RemoveOptions {
+  // Only if the object still is this one; empty: whatever it is.
   std::string uid;
   std::string resource_version;
+  // Of a pod: how long it may take to end. 0: it is gone at once, whatever becomes of its
+  // containers. Nothing: as its spec says.
+  std::optional<int64_t> grace_seconds = std::nullopt;
 };
 
 class KubeClient {
@@ -58,7 +62,7 @@ class KubeClient {
                           const nlohmann::json& patch, const std::string& subresource = {},
                           std::stop_token stop = {});
   ApiResult<void> remove(const Resource& kind, const ObjectName& object,
-                         const Preconditions& only_if = {}, std::stop_token stop = {});
+                         const RemoveOptions& options = {}, std::stop_token stop = {});
   // Gives each frame, on this thread, until the stream ends, `frame` returns false, or one cannot
   // be read.
   ApiResult<void> watch(const Resource& kind, const std::string& name_space,

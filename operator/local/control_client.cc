@@ -82,7 +82,7 @@ Progress progress_of(const v1::Progress& from) {
     to.report.loss = mean(from.last().training());
     to.learning_rate = static_cast<double>(from.last().learning_rate());
     to.gradient_norm = from.last().gradient_norm();
-    to.step_tokens = from.last().training().tokens();
+    to.report.step_tokens = from.last().training().tokens();
   }
   if (from.has_evaluation() && from.evaluation().tokens() > 0)
     to.evaluation_loss = mean(from.evaluation());

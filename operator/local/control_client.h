@@ -28,7 +28,6 @@ struct Progress {
   bool training = false;  // it has workers, and commits steps
   double learning_rate = 0;
   double gradient_norm = 0;
-  uint64_t step_tokens = 0;               // of the last step's batch; 0: no step yet
   std::optional<double> evaluation_loss;  // mean over tokens, natural logarithm
   uint64_t evaluation_version = 0;
   uint32_t workers = 0;  // joined now

@@ -327,6 +327,10 @@ class LocalJobImpl final : public LocalJob {
     return {};
   }
 
+  // Of a cluster.
+  Result<void> perform_one(const decide::RemoveEnded&) { return {}; }
+  Result<void> perform_one(const decide::DeleteJob&) { return {}; }
+
   Result<void> perform_one(const decide::Finish& finish) {
     finished_ = finish.exit_code;
     return {};

@@ -74,6 +74,8 @@ std::set<std::string> fields_of_jobs() {
   TrainingJob job;
   job.spec.data.vocabulary = "/v";
   job.spec.checkpoint.path = "/c";
+  job.spec.ttl_seconds_after_finished = 0;
+  job.spec.priority_class_name = "high";
   std::set<std::string> paths;
   for (const NamedChoice& optimizer : optimizer_choices()) {
     job.spec.training.optimizer.name = optimizer.name;

@@ -11,7 +11,7 @@ local::Progress at_step(int64_t step) {
   progress.report.step = step;
   progress.report.loss = 2.5;
   progress.phase = "training";
-  progress.step_tokens = 1024;
+  progress.report.step_tokens = 1024;
   progress.workers = 2;
   return progress;
 }

@@ -62,7 +62,9 @@ GOOD = {
                   "spec.workers.template": {"metadata": {"labels": {"team": "language"}}}},
     "the rest": {"spec.checkpoint": {"everySteps": 10, "keep": 1, "path": "/checkpoints"},
                  "spec.network.trusted": True, "spec.backoffLimit": 0, "spec.activeDeadlineSeconds": 60,
-                 "spec.suspend": True},
+                 "spec.suspend": True, "spec.ttlSecondsAfterFinished": 0, "spec.cleanPodPolicy": "All",
+                 "spec.priorityClassName": "high.example"},
+    "the longest time after the end": {"spec.ttlSecondsAfterFinished": 2147483648, "spec.cleanPodPolicy": "None"},
     "a name of 50 bytes": {"metadata.name": "a" * 50},
 }
 
@@ -177,6 +179,10 @@ BAD = {
     "a checkpoint with a control character": ({"spec.checkpoint.path": "/a\tb"}, "spec.checkpoint.path", []),
     "a negative limit": ({"spec.backoffLimit": -1}, "spec.backoffLimit", ["0"]),
     "a negative deadline": ({"spec.activeDeadlineSeconds": -1}, "spec.activeDeadlineSeconds", ["0"]),
+    "an end before the end": ({"spec.ttlSecondsAfterFinished": -1}, "spec.ttlSecondsAfterFinished", ["0"]),
+    "no such policy": ({"spec.cleanPodPolicy": "Ended"}, "spec.cleanPodPolicy", ["All", "Running", "None"]),
+    "no name of a priority": ({"spec.priorityClassName": "High."}, "spec.priorityClassName", []),
+    "too long a name of a priority": ({"spec.priorityClassName": "a" * 254}, "spec.priorityClassName", []),
 }
 
 LENGTH = {f"{S}.lengthSteps": 1000}
@@ -187,6 +193,10 @@ CHANGES = {
     "more servers": ({}, {"spec.servers.replicas": 4}, None, []),
     "suspend": ({}, {"spec.suspend": True}, None, []),
     "checkpoints": ({}, {"spec.checkpoint": {"everySteps": 5, "keep": 2, "path": "/c"}}, None, []),
+    "a time after the end": ({}, {"spec.ttlSecondsAfterFinished": 5}, None, []),
+    "no time after the end": ({"spec.ttlSecondsAfterFinished": 5}, {"spec.ttlSecondsAfterFinished": None}, None, []),
+    "which pods go": ({}, {"spec.cleanPodPolicy": "All"}, "spec.cleanPodPolicy", ["immutable"]),
+    "the priority": ({}, {"spec.priorityClassName": "high"}, "spec.priorityClassName", ["immutable"]),
     "policies": ({}, {"spec.backoffLimit": 1, "spec.activeDeadlineSeconds": 5}, None, []),
     "more steps": (LENGTH, {f"{T}.steps": 2000}, None, []),
     "more steps at a constant rate": ({f"{S}.name": "constant"}, {f"{T}.steps": 2000}, None, []),

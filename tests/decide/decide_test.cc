@@ -28,11 +28,11 @@ TEST(Decide, StartsServersThenAppointsThenStartsWorkers) {
   world.ready("ps-0");
   EXPECT_THAT(world.settle(),
               ElementsAre("write members 1: ps-0/100 ps-1/101 term 1 ps-0 initialise",
-                          "start worker-0 #1", "start worker-1 #1"));
+                          "start worker-0 #1", "start worker-1 #1", "write Created AllCreated"));
   world.connect();
   EXPECT_THAT(world.settle(), ElementsAre("appoint ps-0 1"));
   world.ready_all();
-  EXPECT_THAT(world.settle(), ElementsAre("write Ready AllReady"));
+  EXPECT_THAT(world.settle(), ElementsAre("write Running AllReady"));
   world.origin_asked();
   EXPECT_THAT(world.settle(), ElementsAre("write origin 1", "origin 1"));
   EXPECT_THAT(world.settle(), IsEmpty());
@@ -65,7 +65,8 @@ TEST(Decide, StartsALostWorkerAgainAfterItsBackoff) {
   World world;
   world.run_to_training();
   world.exits("worker-1", 0, 9);
-  EXPECT_THAT(world.settle(), ElementsAre("write worker-1 failures 1 Ready off"));
+  EXPECT_THAT(world.settle(),
+              ElementsAre("write worker-1 failures 1 Running off Restarting ProcessEnded"));
   EXPECT_EQ(decide(world.observed).wake_at_ms, world.observed.now_ms + kFirstBackoffMs);
   world.observed.now_ms += kFirstBackoffMs;
   EXPECT_THAT(world.settle(), ElementsAre("start worker-1 #2"));
@@ -143,7 +144,7 @@ TEST(Decide, SuccessIsRecordedBeforeAnythingStops) {
   World world;
   world.run_to_training();
   world.reports(CoordinatorPhase::kDone, 10);
-  EXPECT_THAT(world.settle(), ElementsAre("write Ready off Succeeded Trained step 10",
+  EXPECT_THAT(world.settle(), ElementsAre("write Running off Succeeded Trained step 10",
                                           "stop worker-0", "stop worker-1"));
   world.exits("worker-1", 1);
   EXPECT_THAT(world.settle(), IsEmpty()) << "servers wait for the last worker";
@@ -174,7 +175,7 @@ TEST(Decide, ARequestedStopEndsInOrderWith130) {
   world.writes_checkpoint("/c/1");
   EXPECT_THAT(world.settle(), ElementsAre("write checkpoint /c/1 step 0", "verify /c/1"));
   world.observed.report->phase = CoordinatorPhase::kSuspended;
-  EXPECT_THAT(world.settle(), ElementsAre("write Ready off Suspended StopRequested",
+  EXPECT_THAT(world.settle(), ElementsAre("write Running off Suspended StopRequested",
                                           "stop worker-0", "stop worker-1"));
   world.checked("/c/1");
   EXPECT_THAT(world.settle(), ElementsAre("write checkpoint /c/1 whole"));
@@ -222,15 +223,15 @@ TEST(Decide, AServerLostWithReplicationOneBringsTheJobBackToTheBeginning) {
   World world;
   world.run_to_training();
   world.exits("ps-1", 0, 9);
-  EXPECT_THAT(world.settle(), ElementsAre("write members 2: ps-0/100 back origin 0 ps-1 failures 1 "
-                                          "Ready off Degraded ServerLost"));
+  EXPECT_THAT(world.settle(),
+              ElementsAre("write members 2: ps-0/100 back origin 0 ps-1 failures 1 "
+                          "Running off Restarting ProcessEnded Degraded ServerLost"));
   world.observed.session.reset();
   world.observed.now_ms += kFirstBackoffMs;
   EXPECT_THAT(world.settle(), ElementsAre("start ps-1 #2"));
   world.ready("ps-1");
-  EXPECT_THAT(
-      world.settle(),
-      ElementsAre("write members 3: ps-0/100 ps-1/201 term 2 ps-0 initialise Ready AllReady"));
+  EXPECT_THAT(world.settle(), ElementsAre("write members 3: ps-0/100 ps-1/201 term 2 ps-0 "
+                                          "initialise Running AllReady Restarting off"));
   world.connect();
   EXPECT_THAT(world.settle(), ElementsAre("appoint ps-0 2"));
   world.origin_asked();
@@ -326,7 +327,7 @@ TEST(Decide, AServerThatNeverBecomesReadyIsEnded) {
   world.observed.now_ms += kServerStartDeadlineMs;
   EXPECT_THAT(world.settle(), ElementsAre("kill ps-0"));
   world.exits("ps-0", 0, 9);
-  EXPECT_THAT(world.settle(), ElementsAre("write ps-0 failures 1"));
+  EXPECT_THAT(world.settle(), ElementsAre("write ps-0 failures 1 Restarting ProcessEnded"));
 }
 
 TEST(Decide, WithReplicationTwoALostServerIsRemovedBeforeAnybodyHears) {
@@ -336,14 +337,16 @@ TEST(Decide, WithReplicationTwoALostServerIsRemovedBeforeAnybodyHears) {
   EXPECT_THAT(
       world.settle(),
       ElementsAre(
-          "write members 2: ps-0/100 ps-2/102 ps-1 failures 1 Ready off Degraded ServerLost",
+          "write members 2: ps-0/100 ps-2/102 ps-1 failures 1 Running off Restarting ProcessEnded "
+          "Degraded ServerLost",
           "members 2"));
   world.observed.now_ms += kFirstBackoffMs;
   EXPECT_THAT(world.settle(), ElementsAre("start ps-1 #2"));
   world.ready("ps-1");
   EXPECT_THAT(
       world.settle(),
-      ElementsAre("write members 3: ps-0/100 ps-1/201 ps-2/102 Ready AllReady", "members 3"));
+      ElementsAre("write members 3: ps-0/100 ps-1/201 ps-2/102 Running AllReady Restarting off",
+                  "members 3"));
   world.replicas(false);
   EXPECT_THAT(world.settle(), IsEmpty());
   world.replicas(true);
@@ -360,8 +363,8 @@ TEST(Decide, WithReplicationTwoALostCoordinatorIsReplacedUnderANewTerm) {
   EXPECT_THAT(
       world.settle(),
       ElementsAre(
-          "write members 2: ps-1/101 ps-2/102 term 2 ps-1 continue ps-0 failures 1 Ready off "
-          "Degraded ServerLost"));
+          "write members 2: ps-1/101 ps-2/102 term 2 ps-1 continue ps-0 failures 1 Running off "
+          "Restarting ProcessEnded Degraded ServerLost"));
   world.connect();
   EXPECT_THAT(world.settle(), ElementsAre("appoint ps-1 2", "origin 1"));
 }
@@ -384,7 +387,8 @@ TEST(Decide, GrantsARemovalOnlyOfAProcessThatIsGone) {
   EXPECT_THAT(
       world.settle(),
       ElementsAre(
-          "write members 2: ps-0/100 ps-1/101 ps-2 failures 1 Ready off Degraded ServerLost",
+          "write members 2: ps-0/100 ps-1/101 ps-2 failures 1 Running off Restarting ProcessEnded "
+          "Degraded ServerLost",
           "members 2"));
   EXPECT_THAT(world.observed.remove_requests, IsEmpty());
 }
@@ -407,7 +411,8 @@ TEST(Decide, GrantsTheRemovalOfAServerThatAnswersNobody) {
   world.observed.now_ms += 1;
   EXPECT_THAT(world.settle(), ElementsAre("kill ps-2"));
   world.exits("ps-2", 0, 9);
-  EXPECT_THAT(world.settle(), ElementsAre("write ps-2 failures 1 Ready off"));
+  EXPECT_THAT(world.settle(),
+              ElementsAre("write ps-2 failures 1 Running off Restarting ProcessEnded"));
   EXPECT_THAT(world.observed.status.removed, IsEmpty());
 }
 
@@ -486,7 +491,8 @@ TEST(Decide, EndsAWorkerThatAnswersNobody) {
   EXPECT_THAT(world.settle(), ElementsAre("kill worker-0"));
   EXPECT_THAT(world.settle(), IsEmpty()) << "once";
   world.exits("worker-0", 0, 9);
-  EXPECT_THAT(world.settle(), ElementsAre("write worker-0 failures 1 Ready off"));
+  EXPECT_THAT(world.settle(),
+              ElementsAre("write worker-0 failures 1 Running off Restarting ProcessEnded"));
 }
 
 TEST(Decide, EndsNoWorkerWhereNobodyAnswers) {
@@ -510,7 +516,8 @@ TEST(Decide, AppliesANewNumberOfWorkers) {
   World world;
   world.run_to_training();
   world.observed.job.spec.workers.replicas = 3;
-  EXPECT_THAT(world.settle(), ElementsAre("write plan 2 Ready off", "plan 2", "start worker-2 #1"));
+  EXPECT_THAT(world.settle(), ElementsAre("write plan 2 Running off Scaling ReplicasChanged",
+                                          "plan 2", "start worker-2 #1"));
   world.observed.job.spec.workers.replicas = 1;
   world.settle();
   EXPECT_TRUE(world.find("worker-1")->stopping_since_ms);
@@ -576,7 +583,8 @@ TEST(Decide, AServerThatIsNotWantedLeavesWhenItHasGivenAllAway) {
   world.run_to_training();
   world.replicas(true);
   world.observed.job.spec.servers.replicas = 2;
-  EXPECT_THAT(world.settle(), ElementsAre("write plan 2", "plan 2")) << "it holds segments";
+  EXPECT_THAT(world.settle(), ElementsAre("write plan 2 Scaling ReplicasChanged", "plan 2"))
+      << "it holds segments";
   world.observed.remove_requests.push_back({1, "ps-2", 102, "given away", true});
   EXPECT_THAT(world.settle(),
               ElementsAre("write members 2: ps-0/100 ps-1/101", "members 2", "stop ps-2"));
@@ -604,7 +612,7 @@ TEST(Decide, AServerThatIsWantedAgainStays) {
   world.settle();
   world.observed.job.spec.servers.replicas = 3;
   world.observed.remove_requests.push_back({1, "ps-2", 102, "given away", true});
-  EXPECT_THAT(world.settle(), ElementsAre("write plan 3", "plan 3"));
+  EXPECT_THAT(world.settle(), ElementsAre("write plan 3 Scaling off", "plan 3"));
 }
 
 TEST(Decide, ACoordinatorThatIsNotWantedHandsItsRoleOverWhenAllIsWhole) {
@@ -633,7 +641,8 @@ TEST(Decide, WorkersComeAndGoByThePlan) {
   World world;
   world.run_to_training();
   world.observed.job.spec.workers.replicas = 3;
-  EXPECT_THAT(world.settle(), ElementsAre("write plan 2 Ready off", "plan 2", "start worker-2 #1"));
+  EXPECT_THAT(world.settle(), ElementsAre("write plan 2 Running off Scaling ReplicasChanged",
+                                          "plan 2", "start worker-2 #1"));
   world.observed.job.spec.workers.replicas = 1;
   EXPECT_THAT(world.settle(),
               ElementsAre(HasSubstr("write plan 3"), "plan 3", "stop worker-1", "stop worker-2"));

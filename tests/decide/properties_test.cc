@@ -13,6 +13,25 @@
 namespace ballast::decide {
 namespace {
 
+void is_taken(World& world, const std::string& name) {
+  world.exits(name, *rc::gen::element(0, 1, 130));
+  Process& process = *world.find(name);
+  process.taken = true;
+  process.lost = *rc::gen::arbitrary<bool>();
+  process.trouble = {*rc::gen::element<std::string>("", "Evicted"), "m"};
+}
+
+void is_refused(Observed& observed) {
+  observed.refusals.clear();
+  for (int64_t i = *rc::gen::inRange(0, 3); i > 0; --i) {
+    observed.refusals.push_back({*rc::gen::element(Role::kServer, Role::kWorker),
+                                 i,
+                                 {"QuotaExceeded", "m"},
+                                 *rc::gen::inRange<int64_t>(1, 20),
+                                 observed.now_ms});
+  }
+}
+
 void something_happens(World& world) {
   auto& observed = world.observed;
   std::vector<std::string> starting;
@@ -22,8 +41,19 @@ void something_happens(World& world) {
     if (process.state == ProcessState::kStarting) starting.push_back(name);
     if (process.state != ProcessState::kExited) running.push_back(name);
   }
-  switch (*rc::gen::weightedElement<int>(
-      {{8, 0}, {2, 1}, {2, 2}, {3, 3}, {2, 4}, {2, 5}, {1, 6}, {1, 7}, {1, 8}})) {
+  switch (*rc::gen::weightedElement<int>({{8, 0},
+                                          {2, 1},
+                                          {2, 2},
+                                          {3, 3},
+                                          {2, 4},
+                                          {2, 5},
+                                          {1, 6},
+                                          {1, 7},
+                                          {1, 8},
+                                          {2, 9},
+                                          {1, 10},
+                                          {1, 11},
+                                          {1, 12}})) {
     case 0:
       if (!starting.empty()) world.ready(*rc::gen::elementOf(starting));
       break;
@@ -62,10 +92,51 @@ void something_happens(World& world) {
     case 7:
       observed.job.spec.workers.replicas = *rc::gen::inRange(1, 5);
       break;
-    default:
+    case 8:
       observed.stop_requested = *rc::gen::weightedElement<bool>({{9, false}, {1, true}});
       break;
+    case 9:
+      if (!running.empty()) is_taken(world, *rc::gen::elementOf(running));
+      break;
+    case 10:
+      for (const std::string& name : starting) {
+        world.find(name)->hindered = *rc::gen::arbitrary<bool>();
+        world.find(name)->trouble = {*rc::gen::element<std::string>("", "Unschedulable"), "m"};
+      }
+      break;
+    case 11:
+      is_refused(observed);
+      break;
+    default:
+      observed.job.spec.suspend = *rc::gen::arbitrary<bool>();
+      break;
   }
+}
+
+// Processes that were asked to end do, those that start are ready, and the coordinator works.
+void all_is_well(World& world) {
+  auto& observed = world.observed;
+  for (Process& process : observed.processes) {
+    process.hindered = false;
+    const std::string name = process_name(process.role, process.index);
+    if (process.state == ProcessState::kExited) continue;
+    if (process.stopping_since_ms || process.killed) {
+      world.exits(name, 130);
+    } else if (process.state == ProcessState::kStarting) {
+      process.started_ms = observed.now_ms;
+      world.ready(name);
+    }
+    process.heard_ms = observed.now_ms;
+  }
+  observed.coordinator_heard_ms = observed.now_ms;
+  observed.standing_since_ms.reset();
+  if (observed.status.term == 0 || observed.status.coordinator.empty()) return;
+  if (!observed.session) world.connect();
+  if (observed.status.origin == 0) world.origin_asked();
+  world.reports(
+      observed.status.planned_suspend ? CoordinatorPhase::kSuspended : CoordinatorPhase::kWorking,
+      observed.status.progress.step + 1);
+  observed.report->degraded = false;
 }
 
 void check_actions(const Observed& observed, const Actions& actions) {
@@ -91,6 +162,10 @@ void check_actions(const Observed& observed, const Actions& actions) {
       const Process* old = find_process(observed, start->role, start->index);
       RC_ASSERT((old == nullptr ||
                  (old->state == ProcessState::kExited && old->instance < start->instance)));
+      for (const StartRefusal& refusal : observed.refusals) {
+        if (refusal.role == start->role && refusal.index == start->index)
+          RC_ASSERT(observed.now_ms - refusal.at_ms >= kFirstRefusalBackoffMs);
+      }
       const auto& spec = observed.job.spec;
       RC_ASSERT(start->index <
                 (start->role == Role::kServer ? spec.servers.replicas : spec.workers.replicas));
@@ -104,14 +179,32 @@ void check_actions(const Observed& observed, const Actions& actions) {
       RC_ASSERT(!has_outcome(status));
     } else if (std::holds_alternative<Finish>(action)) {
       RC_ASSERT((has_outcome(status) && i + 1 == actions.list.size()));
+      const bool left = observed.pods && observed.job.spec.clean_pod_policy == "None";
       for (const Process& process : observed.processes)
-        RC_ASSERT(process.state == ProcessState::kExited);
+        RC_ASSERT((left || process.state == ProcessState::kExited));
+    } else if (std::holds_alternative<DeleteJob>(action) ||
+               std::holds_alternative<RemoveEnded>(action)) {
+      RC_ASSERT(observed.pods);
+      RC_ASSERT((is_true(status, api::ConditionType::kSucceeded) ||
+                 is_true(status, api::ConditionType::kFailed)));
     }
   }
 }
 
+// With pods or without.
+World any_world(int64_t servers, int64_t workers, int64_t replication) {
+  World world(servers, workers, replication);
+  world.observed.pods = *rc::gen::arbitrary<bool>();
+  auto& spec = world.observed.job.spec;
+  spec.clean_pod_policy = *rc::gen::element<std::string>("All", "Running", "None");
+  if (*rc::gen::arbitrary<bool>())
+    spec.ttl_seconds_after_finished = *rc::gen::inRange<int64_t>(0, 100);
+  return world;
+}
+
 RC_GTEST_PROP(DecideProperties, KeepsItsPromisesInAnyHistory, ()) {
-  World world(*rc::gen::inRange(1, 4), *rc::gen::inRange(1, 4), *rc::gen::inRange(1, 3));
+  World world =
+      any_world(*rc::gen::inRange(1, 4), *rc::gen::inRange(1, 4), *rc::gen::inRange(1, 3));
   if (*rc::gen::arbitrary<bool>()) world.run_to_training();
   const int events = *rc::gen::inRange(1, 40);
   for (int i = 0; i < events; ++i) {
@@ -128,6 +221,7 @@ RC_GTEST_PROP(DecideProperties, TheOrderOfWhatIsSeenMeansNothing, (uint32_t seed
   const Actions actions = decide(world.observed);
   std::mt19937 random(seed);
   std::shuffle(world.observed.processes.begin(), world.observed.processes.end(), random);
+  std::shuffle(world.observed.refusals.begin(), world.observed.refusals.end(), random);
   std::shuffle(world.observed.remove_requests.begin(), world.observed.remove_requests.end(),
                random);
   RC_ASSERT(decide(world.observed) == actions);
@@ -140,6 +234,43 @@ RC_GTEST_PROP(DecideProperties, ComesToRest, ()) {
     something_happens(world);
     world.settle();  // CHECKs that it ends
   }
+}
+
+// Whatever has happened, once nothing more does and processes start and answer, the job trains.
+RC_GTEST_PROP(DecideProperties, ComesToTrainOnceNothingMoreHappens, ()) {
+  World world = any_world(2, 2, *rc::gen::inRange(1, 3));
+  world.observed.job.spec.backoff_limit = 1'000;
+  world.run_to_training();
+  for (int i = *rc::gen::inRange(0, 12); i > 0; --i) {
+    something_happens(world);
+    world.settle();
+  }
+  auto& observed = world.observed;
+  RC_PRE(!is_true(observed.status, api::ConditionType::kSucceeded));
+  RC_PRE(!is_true(observed.status, api::ConditionType::kFailed));
+  RC_PRE(!observed.stop_requested);
+  observed.job.spec.suspend = false;
+  for (int i = 0; i < 40; ++i) {
+    observed.refusals.clear();
+    observed.remove_requests.clear();
+    observed.origin_request.reset();
+    observed.now_ms += kLongestBackoffMs;
+    all_is_well(world);
+    world.settle();
+  }
+  RC_ASSERT(is_true(observed.status, api::ConditionType::kRunning));
+  for (const auto type : {api::ConditionType::kRestarting, api::ConditionType::kScaling})
+    RC_ASSERT(!is_true(observed.status, type));
+  RC_ASSERT(observed.status.members.size() == 2U);
+  RC_ASSERT(observed.status.origin > 0U);
+}
+
+RC_GTEST_PROP(DecideProperties, NothingIsDoneForAJobThatIsBeingDeleted, ()) {
+  World world = any_world(2, 2, 2);
+  world.run_to_training();
+  for (int i = *rc::gen::inRange(0, 9); i > 0; --i) something_happens(world);
+  world.observed.deleting = true;
+  RC_ASSERT(decide(world.observed) == Actions{});
 }
 
 RC_GTEST_PROP(DecideProperties, AnOutcomeIsForEver, ()) {

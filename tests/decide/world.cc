@@ -3,26 +3,11 @@
 #include <algorithm>
 
 #include "common/check.h"
+#include "operator/api/status_json.h"
 #include "operator/core/advance.h"
 
 namespace ballast::decide {
 namespace {
-
-const char* name_of(api::ConditionType type) {
-  switch (type) {
-    case api::ConditionType::kReady:
-      return "Ready";
-    case api::ConditionType::kSuspended:
-      return "Suspended";
-    case api::ConditionType::kSucceeded:
-      return "Succeeded";
-    case api::ConditionType::kFailed:
-      return "Failed";
-    case api::ConditionType::kDegraded:
-      return "Degraded";
-  }
-  return "";
-}
 
 // What changed between two statuses, in a few words.
 std::string changes(const api::TrainingJobStatus& before, const api::TrainingJobStatus& next) {
@@ -62,7 +47,7 @@ std::string changes(const api::TrainingJobStatus& before, const api::TrainingJob
   }
   for (const api::Condition& condition : next.conditions) {
     if (is_true(before, condition.type) == condition.status) continue;
-    text += std::string(" ") + name_of(condition.type) +
+    text += std::string(" ") + api::to_string(condition.type) +
             (condition.status ? " " + condition.reason : " off");
   }
   if (next.progress != before.progress) text += " step " + std::to_string(next.progress.step);
@@ -96,6 +81,8 @@ std::string to_string(const Action& action, const api::TrainingJobStatus& before
                  [](const SendPlan& send) { return "plan " + std::to_string(send.plan_number); },
                  [](const VerifyCheckpoint& verify) { return "verify " + verify.directory; },
                  [](const DeleteCheckpoint& remove) { return "delete " + remove.directory; },
+                 [](const RemoveEnded& remove) { return "remove " + remove.name; },
+                 [](const DeleteJob&) { return std::string("delete the job"); },
                  [](const Finish& finish) { return "finish " + std::to_string(finish.exit_code); }},
       action);
 }
@@ -146,6 +133,13 @@ bool World::round() {
       observed.in_hand.push_back(verify->directory);
     } else if (const auto* remove = std::get_if<DeleteCheckpoint>(&action)) {
       observed.in_hand.push_back(remove->directory);
+    } else if (const auto* gone = std::get_if<RemoveEnded>(&action)) {
+      CHECK(find(gone->name)->state == ProcessState::kExited);
+      std::erase_if(observed.processes, [&](const Process& one) {
+        return process_name(one.role, one.index) == gone->name;
+      });
+    } else if (std::holds_alternative<DeleteJob>(action)) {
+      observed.deleting = true;
     } else if (const auto* finish = std::get_if<Finish>(&action)) {
       finished.push_back(finish->exit_code);
     } else if (std::holds_alternative<SendAppoint>(action)) {

@@ -166,7 +166,7 @@ class Wishes(Elastic):
         if code != 0:  # other runs of jobs with this name may be under way on the machine
             code, said = self.ballast("status", run.events[0]["runFolder"])
         self.assertEqual(code, 0, said)
-        for word in ("e2e: trains, step", "of 400", "ps-0, ps-1 (2 wanted)", "ps-0, term 1", "Ready"):
+        for word in ("e2e: trains, step", "of 400", "ps-0, ps-1 (2 wanted)", "ps-0, term 1", "Running"):
             self.assertIn(word, said)
         code, said = self.ballast("status", run.events[0]["runFolder"], "--json")
         self.assertEqual(json.loads(said)["term"], 1)

@@ -63,6 +63,8 @@ TEST_F(Client, DeletesOnlyTheOneThatIsMeant) {
   const json options = json::parse(transport_->last.body);
   EXPECT_EQ(options["preconditions"]["uid"], "the-uid");
   EXPECT_EQ(options["preconditions"]["resourceVersion"], "7");
+  ASSERT_TRUE(client_.remove(kPods, {"n", "a"}, {"the-uid", "", 0}));
+  EXPECT_EQ(json::parse(transport_->last.body)["gracePeriodSeconds"], 0);
   ASSERT_TRUE(client_.remove(kPods, {"n", "a"}));
   EXPECT_FALSE(json::parse(transport_->last.body).contains("preconditions"));
 }

@@ -17,10 +17,11 @@ api::TrainingJobStatus some_status() {
   status.coordinator = "ps-0";
   status.coordinator_incarnation = 0xffff'ffff'ffff'fffeU;  // wider than the API server's numbers
   status.members = {{"ps-0", 0xffff'ffff'ffff'fffeU, "10.0.0.1:7600", "node1"}};
-  status.progress = {40, 2.5, "/c/step-40", 7};
-  status.restarts["ps-0"] = {1, 2, 3, 0};
-  status.restarts["worker-0"] = {1, 3, 3, 0};
-  status.conditions = {{ConditionType::kReady, true, "AllReady", "all is well", 1'769'860'801'000}};
+  status.progress = {40, 2.5, "/c/step-40", 1234, 7};
+  status.restarts["ps-0"] = {1, 2, 0, 3, 0};
+  status.restarts["worker-0"] = {1, 3, 1, 3, 0};
+  status.conditions = {
+      {ConditionType::kRunning, true, "AllReady", "all is well", 1'769'860'801'000}};
   return status;
 }
 
@@ -61,6 +62,7 @@ TEST(ClusterStatus, ShowsFiguresAndConditionsForPeople) {
   EXPECT_EQ(shown["state"], "Running");
   EXPECT_EQ(shown["step"], 40);
   EXPECT_EQ(shown["loss"], "2.5000") << "the API carries no floats";
+  EXPECT_EQ(shown["tokensPerSecond"], 1234);
   EXPECT_EQ(shown["restarts"], 5);
   EXPECT_EQ(shown["lastCheckpoint"], "/c/step-40");
   EXPECT_EQ(shown["startTime"], "2026-01-31T12:00:00Z");
@@ -83,6 +85,7 @@ TEST(ClusterStatus, TellsTheEnd) {
   const json shown = status_object(some_world(), status, 9);
   EXPECT_EQ(shown["state"], "Succeeded");
   EXPECT_EQ(shown["completionTime"], "2026-01-31T12:00:02Z");
+  EXPECT_EQ(shown["workers"]["ready"], 0) << "nothing is written when they are gone";
 }
 
 }  // namespace

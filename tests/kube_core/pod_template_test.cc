@@ -8,7 +8,6 @@
 namespace ballast::kube {
 namespace {
 
-using decide::ProcessState;
 using decide::Role;
 using nlohmann::json;
 
@@ -117,81 +116,53 @@ TEST(PodTemplate, MergesItemByItem) {
   EXPECT_EQ(merge(R"([{"name":"x"}])", R"([])"), json::parse(R"([{"name":"x"}])"));
 }
 
-json seen(const std::string& phase, const json& terminated = nullptr) {
-  json made = pod(some_job(), Role::kServer);
-  made["metadata"]["creationTimestamp"] = "2026-01-31T12:00:00Z";
-  made["status"] = {{"phase", phase}, {"podIP", "10.0.0.9"}};
-  made["spec"]["nodeName"] = "node1";
-  if (!terminated.is_null()) {
-    made["status"]["containerStatuses"] = {
-        {{"name", "sidecar"}, {"state", {{"terminated", {{"exitCode", 9}}}}}},
-        {{"name", "main"}, {"state", {{"terminated", terminated}}}}};
-  }
-  return made;
+TEST(PodTemplate, KeepsAwayFromNodesWhateverTheTemplateWants) {
+  api::TrainingJob job = some_job();
+  const auto terms = [&](const std::vector<std::string>& avoided) {
+    const json made = pod_of(job, {Role::kWorker, 0, 1}, {}, {"image"}, avoided);
+    const json::json_pointer path(
+        "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution"
+        "/nodeSelectorTerms");
+    return made.contains(path) ? made[path] : json();
+  };
+  const auto not_in = [](const char* node) {
+    return json({{"key", "metadata.name"}, {"operator", "NotIn"}, {"values", {node}}});
+  };
+  EXPECT_TRUE(terms({}).is_null());
+  EXPECT_EQ(terms({"n1", "n2"}), json({{{"matchFields", {not_in("n1"), not_in("n2")}}}}));
+  job.spec.workers.pod_template = json::parse(R"({"spec":{"affinity":{"nodeAffinity":{
+      "requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[
+        {"matchExpressions":[1]},{"matchExpressions":[2]}]}}}}})");
+  EXPECT_EQ(terms({"n1"}), json({{{"matchExpressions", {1}}, {"matchFields", {not_in("n1")}}},
+                                 {{"matchExpressions", {2}}, {"matchFields", {not_in("n1")}}}}))
+      << "alternatives: each has to say it";
 }
 
-TEST(ProcessOf, APodThatRuns) {
-  const auto process = process_of(seen("Running"), 5);
-  ASSERT_TRUE(process);
-  EXPECT_EQ(process->role, Role::kServer);
-  EXPECT_EQ(process->index, 1);
-  EXPECT_EQ(process->instance, 4U);
-  EXPECT_EQ(process->address, "10.0.0.9:7600");
-  EXPECT_EQ(process->node, "node1");
-  EXPECT_EQ(process->state, ProcessState::kStarting) << "its life is not known from here";
-  EXPECT_EQ(process->started_ms, 1'769'860'800'000);
-  EXPECT_FALSE(process->stopping_since_ms);
-  EXPECT_EQ(process_of(seen("Pending"), 5)->address, "");
+TEST(PodTemplate, ServersKeepApartWhereTheyCan) {
+  const json server = pod(some_job(), Role::kServer);
+  const json& terms = server["spec"]["affinity"]["podAntiAffinity"]
+                            ["preferredDuringSchedulingIgnoredDuringExecution"];
+  ASSERT_EQ(terms.size(), 1U);
+  EXPECT_EQ(terms[0]["podAffinityTerm"]["topologyKey"], "kubernetes.io/hostname");
+  EXPECT_FALSE(pod(some_job(), Role::kWorker)["spec"].contains("affinity"));
 }
 
-TEST(ProcessOf, APodThatHasEnded) {
-  const struct {
-    int container_code, exit_code, exit_signal;
-  } rows[] = {{0, 0, 0}, {1, 1, 0}, {2, 2, 0}, {3, 3, 0}, {130, 130, 0}, {137, 0, 9}, {139, 0, 11}};
-  for (const auto& row : rows) {
-    const auto process = process_of(
-        seen("Failed", {{"exitCode", row.container_code}, {"finishedAt", "2026-01-31T12:00:01Z"}}),
-        5);
-    ASSERT_TRUE(process);
-    EXPECT_EQ(process->state, ProcessState::kExited);
-    EXPECT_EQ(process->exit_code, row.exit_code) << row.container_code;
-    EXPECT_EQ(process->exit_signal, row.exit_signal) << row.container_code;
-    EXPECT_EQ(process->ended_ms, 1'769'860'801'000);
-  }
-  const auto evicted = process_of(seen("Failed"), 5);
-  EXPECT_EQ(evicted->exit_code, 1);
-  EXPECT_EQ(evicted->ended_ms, 5);
+TEST(PodTemplate, AnEndedProcessIsNeverStartedAgainByTheKubelet) {
+  api::TrainingJob job = some_job();
+  job.spec.workers.pod_template = {{"spec", {{"restartPolicy", "Always"}}}};
+  EXPECT_EQ(pod(job, Role::kWorker)["spec"]["restartPolicy"], "Never");
 }
 
-TEST(ProcessOf, APodThatWasAskedToEnd) {
-  json made = seen("Running");
-  made["metadata"]["deletionTimestamp"] = "2026-01-31T12:00:30Z";
-  EXPECT_EQ(process_of(made, 5)->stopping_since_ms, 1'769'860'830'000 - decide::kStopGraceMs);
-}
-
-TEST(ProcessOf, WhatIsNotOurs) {
-  EXPECT_FALSE(process_of(json::object(), 5));
-  EXPECT_FALSE(process_of({{"metadata", {{"name", "x"}}}}, 5));
-  json made = seen("Running");
-  made["metadata"]["labels"][kIndexLabel] = "-1";
-  EXPECT_FALSE(process_of(made, 5));
-  made["metadata"]["labels"][kIndexLabel] = "99999999999999999999";
-  EXPECT_FALSE(process_of(made, 5));
-}
-
-TEST(Time, ThereAndBack) {
-  for (const char* text : {"1970-01-01T00:00:00Z", "1999-12-31T23:59:59Z", "2000-02-29T00:00:00Z",
-                           "2026-01-31T12:00:00Z", "2100-03-01T00:00:00Z"}) {
-    const auto parsed = parse_time(text);
-    ASSERT_TRUE(parsed) << text;
-    EXPECT_EQ(format_time(*parsed), text);
-  }
-  EXPECT_EQ(parse_time("1970-01-01T00:00:01.5Z"), 1000);
-  EXPECT_EQ(parse_time("2000-02-29T00:00:00Z"), 951'782'400'000);
-  for (const char* text : {"", "2026-01-31", "2026-13-01T00:00:00Z", "x026-01-01T00:00:00Z",
-                           "2026-01-01T00:00:00+01:00"}) {
-    EXPECT_FALSE(parse_time(text)) << text;
-  }
+TEST(Service, GivesEachPodAName) {
+  const json service = service_of(some_job());
+  EXPECT_EQ(service["metadata"]["name"], "j");
+  EXPECT_EQ(service["metadata"]["ownerReferences"][0]["uid"], "the-uid");
+  EXPECT_EQ(service["spec"]["clusterIP"], "None");
+  const json made = pod(some_job(), Role::kWorker);
+  EXPECT_EQ(made["spec"]["subdomain"], "j");
+  EXPECT_EQ(made["spec"]["hostname"], "j-worker-1");
+  for (const auto& [label, value] : service["spec"]["selector"].items())
+    EXPECT_EQ(made["metadata"]["labels"][label], value);
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ RC_GTEST_PROP(LocalProperties, AnyDamageOfAStatusIsFoundOrHarmless,
               (uint32_t at, char byte, bool cut)) {
   api::TrainingJobStatus status;
   status.members = {{"ps-0", 5, "unix:/a", ""}};
-  status.restarts["ps-0"] = {1, 1, 1, 1};
+  status.restarts["ps-0"] = {1, 1, 1, 1, 1};
   status.conditions = {{api::ConditionType::kFailed, true, "Reason", "message", 3}};
   std::string text = api::status_to_json(status);
   RC_ASSERT(*api::status_from_json(text) == status);

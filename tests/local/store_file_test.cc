@@ -21,9 +21,9 @@ api::TrainingJobStatus some_status() {
   status.members = {{"ps-1", 0xfedcba9876543210U, "unix:/x", ""}};
   status.members_number = 2;
   status.origin = 1;
-  status.restarts["worker-0"] = {1, 2, 3, 400};
-  status.conditions = {{api::ConditionType::kReady, false, "Waiting", "waits for \xff", 5}};
-  status.progress = {7, 2.5, "/c", 9};
+  status.restarts["worker-0"] = {1, 2, 1, 3, 400};
+  status.conditions = {{api::ConditionType::kRunning, false, "Waiting", "waits for \xff", 5}};
+  status.progress = {7, 2.5, "/c", 3, 9};
   return status;
 }
 
