@@ -12,6 +12,8 @@
 #   make chaos-network  the same with processes cut off in network namespaces, and slow disks; needs root
 #   make demo           watch a run lose a server and a worker, and compare the parameters
 #   make demo-cluster   a Kubernetes on this machine, the chart installed, a job trained; needs root
+#   make images         container images from the Dockerfile, into build/images, without Docker; needs root
+#   make test-images    the chart's tests on those images
 #   make same-bits      train in every way there is, and show one SHA-256
 #   make format         rewrite our files in the house format
 #   make clean          remove build/ (the compiler cache stays)
@@ -34,8 +36,8 @@ configure = cmake --preset $(1) --log-level=WARNING
 build = $(call configure,$(1)) && ninja -C build/$(1) -j $(JOBS) $(2)
 
 .PHONY: help quickstart test test-cluster sanitize check bench bench-peers
-.PHONY: sim mutations chaos chaos-network demo demo-cluster same-bits format clean
-.PHONY: dependencies dependencies-test dependencies-cluster dependencies-check
+.PHONY: sim mutations chaos chaos-network demo demo-cluster images test-images same-bits format clean
+.PHONY: dependencies dependencies-test dependencies-cluster dependencies-images dependencies-check
 help:
 	@sed -n 's/^#   make/make/p' Makefile
 
@@ -45,6 +47,8 @@ dependencies-test:
 	@scripts/install_dependencies.sh test cluster
 dependencies-cluster:
 	@scripts/install_dependencies.sh cluster
+dependencies-images:
+	@scripts/install_dependencies.sh images cluster
 dependencies-check:
 	@scripts/install_dependencies.sh check
 
@@ -71,6 +75,16 @@ demo-cluster: dependencies-cluster
 	  build/release/bin/ballast-operator build/release/bin/ballast-ps build/release/bin/ballast-worker
 	python3 -B tests/cluster/cluster.py run --nodes 2 --with helm --image build/ballast-image.tar -- \
 	  tests/cluster/demo.sh
+
+images: dependencies-images
+	$(call build,release,programs)
+	scripts/build_images.sh build/images
+
+test-images: images
+	python3 -B tests/cluster/cluster.py run --nodes 2 --audit --with helm --with kubeconform \
+	  --image build/images/ballast-operator.tar --image build/images/ballast-job.tar -- \
+	  env BALLAST_TEST_IMAGE=localhost/ballast-operator:local BALLAST_TEST_JOB_IMAGE=localhost/ballast-job:local \
+	  python3 -B tests/cluster/chart_test.py
 
 sanitize: dependencies-test
 	$(call build,dev,selected_tests)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # build_images.sh FOLDER [TARGET...]: the Dockerfile's images as docker-archives FOLDER/ballast-TARGET.tar, on a Debian
 # 12 without Docker and without a registry of images; as root. Default: operator and job.
-#   TAG=0.1.0            of localhost/ballast-TARGET
+#   TAG=local            of localhost/ballast-TARGET
 #   PROGRAMS=prebuilt    takes build/release/bin; build compiles them in there (10 minutes and more)
 #   BASE=FILE            a docker-archive of Debian 12; default: made by debootstrap, and kept in the cache
 set -euo pipefail
@@ -10,7 +10,7 @@ cd "$(dirname "$0")/.."
 out=${1:?usage: build_images.sh FOLDER [TARGET...]}
 shift
 [ $# -gt 0 ] || set -- operator job
-tag=${TAG:-0.1.0}
+tag=${TAG:-local}
 cache=${BALLAST_CACHE:-$HOME/.cache/ballast}
 base=${BASE:-$cache/images/debian-bookworm.tar}
 work=$(mktemp -d)

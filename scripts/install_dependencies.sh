@@ -1,7 +1,7 @@
 #!/bin/bash
-# install_dependencies.sh [test] [cluster] [check]: installs what building needs, and what testing, testing on a
-# cluster and checking need on top, all of it Debian 12 packages. Does nothing, and needs no rights, when everything
-# is there.
+# install_dependencies.sh [test] [cluster] [images] [check]: installs what building needs, and what testing, testing
+# on a cluster, building container images and checking need on top, all of it Debian 12 packages. Does nothing, and
+# needs no rights, when everything is there.
 set -euo pipefail
 
 packages=(
@@ -25,9 +25,10 @@ for group in "$@"; do
       packages+=(containerd containernetworking-plugins iproute2 iptables iputils-ping mount openssl python3-venv runc)
       packages+=(python3-yaml util-linux)
       ;;
+    images) packages+=(buildah debootstrap) ;;
     check) packages+=(clang-format-14 clang-tidy-14 shellcheck) ;;
     *)
-      echo "install_dependencies: unknown group \"$group\": expected test, cluster or check" >&2
+      echo "install_dependencies: unknown group \"$group\": expected test, cluster, images or check" >&2
       exit 2
       ;;
   esac

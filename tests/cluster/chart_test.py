@@ -1,7 +1,7 @@
 """The chart on a real cluster: installed, tested, upgraded and uninstalled with jobs at work, in restricted namespaces.
 
 chart_test.py, within a test cluster with helm and kubeconform (--with), whose nodes have the image
-localhost/ballast:test with all programs (BALLAST_TEST_IMAGE names another).
+localhost/ballast:test with all programs (BALLAST_TEST_IMAGE and BALLAST_TEST_JOB_IMAGE name others).
 """
 
 import json
@@ -17,7 +17,8 @@ from schemas import LOCATION, write_schemas
 
 ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "helm" / "ballast"
-IMAGE = os.environ.get("BALLAST_TEST_IMAGE") or "localhost/ballast:test"
+OPERATOR_IMAGE = os.environ.get("BALLAST_TEST_IMAGE") or "localhost/ballast:test"
+JOB_IMAGE = os.environ.get("BALLAST_TEST_JOB_IMAGE") or OPERATOR_IMAGE
 SYSTEM, JOBS = "ballast-system", "ballast-jobs"  # where the operator is, and where jobs are
 LIMIT_SECONDS = 240
 LIMIT = f"{LIMIT_SECONDS}s"
@@ -25,11 +26,11 @@ OPERATORS = "--selector=app.kubernetes.io/name=ballast-operator"
 
 
 def image_values():
-    """One image for all, as --set wants it."""
-    name, _, tag = IMAGE.rpartition(":")
-    registry, _, repository = name.rpartition("/")
-    return [f"--set=images.registry={registry}", f"--set=images.tag={tag}",
-            f"--set=images.operator.repository={repository}", f"--set=images.job.repository={repository}"]
+    """As --set wants them."""
+    for name, image in [("operator", OPERATOR_IMAGE), ("job", JOB_IMAGE)]:
+        repository, _, tag = image.rpartition(":")
+        yield f"--set=images.{name}.repository={repository}"
+        yield f"--set-string=images.{name}.tag={tag}"
 
 
 def helm(verb, *arguments, namespace=SYSTEM):
