@@ -44,6 +44,9 @@ def processes_with(word):
     return found
 
 
+NEEDS_ROOT = unittest.skipUnless(os.geteuid() == 0, "nodes need root")
+
+
 class Cluster(unittest.TestCase):
     def test_two_at_once_and_nothing_left(self):
         with tempfile.TemporaryDirectory() as folder:
@@ -96,6 +99,7 @@ class Cluster(unittest.TestCase):
                 cut -d, -f1""", "--audit")
         self.assertEqual(done.stdout, 'admin\nok\n"verb":"create"\n', done.stderr)
 
+    @NEEDS_ROOT
     def test_pods_of_two_nodes_services_and_names(self):
         done = run("""
             kubectl wait --for=create sa/default --timeout=30s >/dev/null
@@ -117,6 +121,7 @@ END
         self.assertEqual(said, ["reached", "ok", "ok", "10.96.0.1"], done.stderr)
         self.assertEqual((list(Path("/sys/fs/cgroup").glob(f"**/{name}-*")), done.stderr), ([], ""))
 
+    @NEEDS_ROOT
     def test_nodes_are_lost_and_found(self):
         done = run("""
             silent() { ping -c 1 -W 2 10.250.0.12 >/dev/null || echo silent; }

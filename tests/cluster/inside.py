@@ -22,7 +22,7 @@ from faults import do
 from names import start_names, wait_for_names
 from node import Node, pause_image
 from processes import Failed
-from programs import path_of
+from programs import search_path
 from settings import Settings
 
 
@@ -99,9 +99,8 @@ def main():
     except Failed as failure:
         sys.exit(f"cluster: {failure}")
     threading.Thread(target=serve_requests, args=(plane, nodes, folder / "control"), daemon=True).start()
-    found = {str(path_of(program).parent) for program in ["kubectl", *settings.programs]}
     environment = {**os.environ, "KUBECONFIG": str(plane.admin), "BALLAST_CLUSTER": str(folder),
-                   "PATH": ":".join([*sorted(found), os.environ["PATH"]])}
+                   "PATH": search_path(settings.programs)}
     done = subprocess.run(command, env=environment, check=False)
     sys.exit(done.returncode if done.returncode >= 0 else 128 - done.returncode)
 

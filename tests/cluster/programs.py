@@ -59,6 +59,12 @@ def path_of(program):
     return cache_folder() / f"{module}-{version_of(module)}" / program
 
 
+def search_path(more):
+    """PATH with kubectl and these programs before what is there."""
+    folders = {str(path_of(program).parent) for program in ["kubectl", *more]}
+    return ":".join([*sorted(folders), os.environ["PATH"]])
+
+
 def link_flags(module):
     """Versions that programs tell, or judge by."""
     version, (major, minor) = version_of(module), version_of("kubernetes")[1:].split(".")[:2]
