@@ -69,6 +69,13 @@ class Files(unittest.TestCase):
         wanted = {name: schema["description"] for name, schema in leaves(SCHEMA).items() if name != "global"}
         self.assertEqual(told, wanted, "helm/ballast/README.md has not what values.schema.json says")
 
+    def test_the_network_policy_has_the_ports_of_jobs(self):
+        told = (ROOT / "operator" / "core" / "pod_template.h").read_text(encoding="utf-8")
+        ports = re.findall(r"constexpr int k(?:Server|Metrics)Port = (\d+);", told)
+        self.assertEqual(len(ports), 2)
+        policy = (CHART / "templates" / "network_policy.yaml").read_text(encoding="utf-8")
+        self.assertEqual(re.findall(r"protocol: TCP, port: (\d{4,})", policy), ports)
+
     def test_the_rules_would_see_it(self):
         opened = json.loads(json.dumps(SCHEMA))
         del opened["properties"]["crds"]["additionalProperties"]

@@ -102,13 +102,13 @@ class Cluster(unittest.TestCase):
     @NEEDS_ROOT
     def test_pods_of_two_nodes_services_and_names(self):
         done = run("""
-            kubectl wait --for=create sa/default --timeout=30s >/dev/null
+            kubectl wait --for=create sa/default --timeout=120s >/dev/null
             for node in node1 node2; do kubectl create -f - >/dev/null <<END
 {apiVersion: v1, kind: Pod, metadata: {name: on-$node}, spec: {nodeName: $node, automountServiceAccountToken: false,
  containers: [{name: main, image: "localhost/pause:1", imagePullPolicy: Never}]}}
 END
             done
-            kubectl wait --for=condition=Ready pod/on-node1 pod/on-node2 --timeout=60s >/dev/null
+            kubectl wait --for=condition=Ready pod/on-node1 pod/on-node2 --timeout=120s >/dev/null
             address=$(kubectl get pod on-node2 --output=jsonpath={.status.podIP})
             from() { nsenter --net=/run/netns/$1 "${@:2}"; }
             from node1 ping -c 1 -W 5 "$address" >/dev/null && echo reached
@@ -126,7 +126,7 @@ END
         done = run("""
             silent() { ping -c 1 -W 2 10.250.0.12 >/dev/null || echo silent; }
             reached() { ping -c 30 -W 2 10.250.0.12 | grep -q --line-buffered "bytes from" && echo reached; }
-            becomes() { kubectl wait --for=condition=Ready=$1 node/node2 --timeout=60s >/dev/null && echo $1; }
+            becomes() { kubectl wait --for=condition=Ready=$1 node/node2 --timeout=120s >/dev/null && echo $1; }
             reached; ask cut node2; silent; becomes Unknown
             ask join node2; reached; becomes True
             ask kill node2; silent; becomes Unknown
@@ -140,9 +140,9 @@ END
 
     def test_fake_nodes_pretend_to_run_pods(self):
         done = run("""
-            kubectl wait --for=create sa/default --timeout=30s >/dev/null
+            kubectl wait --for=create sa/default --timeout=120s >/dev/null
             kubectl create deployment many --image=none --replicas=30 >/dev/null
-            kubectl wait --for=condition=Available deployment/many --timeout=60s >/dev/null
+            kubectl wait --for=condition=Available deployment/many --timeout=120s >/dev/null
             kubectl get pods --no-headers --field-selector=status.phase=Running | wc -l""", "--fake-nodes=3")
         self.assertEqual(done.stdout, "30\n", done.stderr)
 

@@ -47,7 +47,7 @@ class Processes:
         log = self.logs / f"{name}.log"
         return log.read_text(errors="replace")[-LOG_TAIL:] if log.exists() else ""
 
-    def wait_until(self, what, name, condition, seconds=60):
+    def wait_until(self, what, name, condition, seconds=180):
         """Until it holds; fails when the process has ended meanwhile, or the time is over."""
         deadline = time.monotonic() + seconds
         while not condition():
