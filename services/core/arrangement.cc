@@ -79,6 +79,9 @@ class Rearranger {
       return std::tuple{bool{leaving_[server]}, shares_node(server, servers), replicas_[server]};
     };
     for (const ServerIndex server : servers) {
+      // Who has just been given a replica is not the one to lose it: the others can be judged only
+      // when it knows.
+      if (!leaving_[server] && !settled_[server]) continue;
       const bool too_many = leaving_[server] || staying > wanted_;
       const auto left =
           static_cast<size_t>(std::count_if(servers.begin(), servers.end(), [&](ServerIndex other) {

@@ -56,19 +56,24 @@ uint32_t spread(const std::vector<uint32_t>& counts) {
   return *high - *low;
 }
 
-// What the coordinator does: everything that joins catches up, then the next map. The copies made.
-size_t settle(SegmentMap& map, const Arrangement& wanted) {
+// What the coordinator does: everything that joins catches up, then the next map, made before those
+// know that they are in sync. The copies made.
+size_t settle(SegmentMap& map, Arrangement wanted) {
   size_t copies = 0;
-  for (int round = 0; round < 100; ++round) {
+  std::set<ProcessId> admitted;
+  wanted.settled = [&](const ProcessId& id) { return !admitted.contains(id); };
+  for (int round = 0; round < 200; ++round) {
     SegmentMap next = rearranged(map, wanted);
     RC_ASSERT(next.consistent());
-    if (next == map) {
+    if (next == map && admitted.empty()) {
       return copies;
     }
     map = std::move(next);
+    admitted.clear();
     for (SegmentId segment = 0; segment < map.segments.size(); ++segment) {
       for (const ServerIndex server : std::vector(map.segments[segment].joining)) {
         admit(map, segment, map.servers[server].id);
+        admitted.insert(map.servers[server].id);
         ++copies;
       }
     }
@@ -94,6 +99,19 @@ TEST(Rearranged, AServerLeavesInThreeMaps) {
   EXPECT_EQ(rearranged(map, wish(2, {"ps-2"}, {"ps-0", "ps-1"})), map) << "they do not know yet";
   map = rearranged(map, wish(2, {"ps-2"}));
   EXPECT_EQ(load(map).replicas, (std::vector<uint32_t>{3, 3, 0}));
+}
+
+TEST(Rearranged, ANewServerKeepsWhatItWasGivenAndAFullOneGivesItUp) {
+  SegmentMap map = place_segments(1, members(2), 3, 2);
+  map.servers = members(3);
+  map = rearranged(map, wish(2));
+  ASSERT_EQ(map.segments[0].joining, (std::vector<ServerIndex>{2}));
+  admit(map, 0, map.servers[2].id);
+  EXPECT_EQ(rearranged(map, wish(2, {}, {"ps-2"})).segments[0], map.segments[0])
+      << "it does not know yet";
+  const auto left = in_sync(rearranged(map, wish(2)).segments[0]);
+  EXPECT_EQ(left.size(), 2u);
+  EXPECT_NE(std::find(left.begin(), left.end(), ServerIndex{2}), left.end());
 }
 
 TEST(Rearranged, AServerThatLeavesKeepsWhatTheOthersCannotReplicate) {
