@@ -205,7 +205,8 @@ void on_heartbeat(Run& run, const ProcessId& from, const WorkerHeartbeat& messag
   worker.leaving |= message.leaving;
   const bool idle =
       worker.microbatches.empty() && worker.evaluations.empty() && worker.initialise.empty();
-  if (worker.leaving && idle) {
+  // What a job begins with anybody can make: no step will end to let it go.
+  if (worker.leaving && (idle || state.phase == JobPhase::kInitialising)) {
     dismiss(run, from, false, "left");
     lose_worker(run, from, "it has left");
     return;

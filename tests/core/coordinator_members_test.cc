@@ -77,6 +77,22 @@ TEST(CoordinatorWorkers, LeavingOneFinishesItsStepAndGoes) {
   EXPECT_FALSE(only<Finish>(table.hear(kWorker1, heartbeat(table, 0, true))).failed);
 }
 
+// No step ends to let it go, and it would be given nothing more: alone it would hold up the job.
+TEST(CoordinatorWorkers, LeavingOneGoesAtOnceWhileTheJobBegins) {
+  Table table({kPs0});
+  table.seal_all();
+  table.join(kWorker0);
+  const auto given = table.assignments(table.join(kWorker1));
+  ASSERT_FALSE(given.at(kWorker1).initialise.empty());
+  Effects effects = table.hear(kWorker1, heartbeat(table, given.at(kWorker1).number, true));
+  EXPECT_EQ(receivers<Finish>(effects), (std::vector<ProcessId>{kWorker1}));
+  const auto renewed = table.assignments(effects);
+  EXPECT_EQ(renewed.at(kWorker0).initialise.size(), 2u);
+  effects = table.hear(kWorker0, heartbeat(table, renewed.at(kWorker0).number, true));
+  EXPECT_EQ(receivers<Finish>(effects), (std::vector<ProcessId>{kWorker0}));
+  EXPECT_EQ(table.assignments(table.join(kWorker1)).at(kWorker1).initialise.size(), 2u);
+}
+
 TEST(CoordinatorServers, RemovalIsAskedForUntilItIsWrittenAndWithdrawnByAWord) {
   Table table({kPs0, kPs1}, training(2));
   table.begin();
