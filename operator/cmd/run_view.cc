@@ -127,7 +127,7 @@ void RunView::progress(const local::Progress& news_of_it) {
   const int64_t before = line_.last() ? line_.last()->report.step : 0;
   line_.progress(progress, now);
   if (progress.report.step > before) {
-    if (first_step_ms_ > 0) longest_gap_ms_ = std::max(longest_gap_ms_, now - last_step_ms_);
+    if (first_step_ms_ > 0) gaps_.add(now - last_step_ms_, progress.report.step - before);
     last_step_ms_ = now;
     stalls_.committed(progress.report.step, now);
     for (const Loss& loss : stalls_.take()) {
@@ -162,7 +162,9 @@ void RunView::progress(const local::Progress& news_of_it) {
   if (console_.json() && (news || now - last_plain_ms_ >= kJsonEveryMs)) {
     last_plain_ms_ = now;
     nlohmann::json event = line_.json();
-    event["longestGapMs"] = std::exchange(longest_gap_ms_, 0);
+    event["longestGapMs"] = gaps_.longest_ms();
+    event["medianStepMs"] = gaps_.median_step_ms();
+    gaps_ = {};
     console_.event(event);
   }
 }

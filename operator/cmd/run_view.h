@@ -61,7 +61,7 @@ class RunView : public local::RunListener {
   int64_t first_step_ = 0;
   int64_t last_step_ms_ = 0;
   int64_t last_plain_ms_ = 0;
-  int64_t longest_gap_ms_ = 0;  // between two commits, since the last JSON line
+  Gaps gaps_;  // between commits, since the last JSON line
   int64_t last_figures_ms_ = 0;
   int64_t restarts_ = 0;
   StallWatch stalls_;

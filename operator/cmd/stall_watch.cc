@@ -11,6 +11,19 @@ constexpr int kCommitsToWatch = 5;
 
 }  // namespace
 
+void Gaps::add(int64_t gap_ms, int64_t steps) {
+  longest_ms_ = std::max(longest_ms_, gap_ms);
+  const double step_ms = static_cast<double>(gap_ms) / static_cast<double>(steps);
+  steps_ms_.insert(steps_ms_.end(), static_cast<size_t>(steps), step_ms);
+}
+
+double Gaps::median_step_ms() const {
+  if (steps_ms_.empty()) return 0;
+  std::vector<double> sorted = steps_ms_;
+  std::sort(sorted.begin(), sorted.end());
+  return sorted[(sorted.size() - 1) / 2];
+}
+
 void StallWatch::committed(int64_t step, int64_t now_ms) {
   step_ = step;
   for (Open& open : open_) {

@@ -5,6 +5,23 @@
 namespace ballast::cmd {
 namespace {
 
+TEST(Gaps, TellTheLongestAndTheMedianStep) {
+  Gaps gaps;
+  EXPECT_EQ(gaps.longest_ms(), 0);
+  EXPECT_EQ(gaps.median_step_ms(), 0);
+  for (const int64_t gap : {50, 52, 400, 51}) gaps.add(gap, 1);
+  EXPECT_EQ(gaps.longest_ms(), 400);
+  EXPECT_EQ(gaps.median_step_ms(), 51);
+}
+
+TEST(Gaps, StepsWhoseNewsCameTogetherShareTheirTime) {
+  Gaps gaps;
+  gaps.add(90, 3);
+  gaps.add(50, 1);
+  EXPECT_EQ(gaps.longest_ms(), 90);
+  EXPECT_EQ(gaps.median_step_ms(), 30);
+}
+
 TEST(StallWatch, TellsTheLongestTimeWithoutAStepAroundALoss) {
   StallWatch watch;
   for (int64_t step = 1; step <= 10; ++step) watch.committed(step, 50 * step);

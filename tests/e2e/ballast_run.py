@@ -52,6 +52,11 @@ def some_text(size=60_000):
     return " ".join(out)
 
 
+def settings(**values):
+    """--set arguments; servers__replicas=3 stands for spec.servers.replicas=3."""
+    return [part for key, value in values.items() for part in ("--set", f"spec.{key.replace('__', '.')}={value}")]
+
+
 class Run:
     """One `ballast run`, its events and its processes."""
 
@@ -155,11 +160,7 @@ class EndToEnd(unittest.TestCase):
         return run
 
     def set(self, **values):
-        """--set arguments; servers__replicas=3 stands for spec.servers.replicas=3."""
-        out = []
-        for key, value in values.items():
-            out += ["--set", f"spec.{key.replace('__', '.')}={value}"]
-        return out
+        return settings(**values)
 
     def sha256(self, run):
         code = run.end()
