@@ -32,7 +32,4 @@ Result<ClientConfig> parse_kubeconfig(std::string_view text, const std::filesyst
 // `path` empty: $KUBECONFIG, then a pod's service account, then ~/.kube/config.
 Result<ClientConfig> load_config(const std::filesystem::path& path);
 
-// Strict: padding is there and nothing else.
-Result<std::string> decode_base64(std::string_view text);
-
 }  // namespace ballast::kube

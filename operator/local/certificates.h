@@ -1,12 +1,12 @@
 // The certificate authority of one local run over TCP: made in memory, used once for each role, and
-// forgotten; its key is never written. Every certificate says which job and role its owner is
-// (SAN spiffe://ballast/<namespace>/<job UID>/<role>) and is good for this machine only. Stateless.
+// forgotten; its key is never written. Stateless.
 #pragma once
 
 #include <filesystem>
 #include <string>
 
 #include "common/error.h"
+#include "operator/certificates/issue.h"
 
 namespace ballast::local {
 
@@ -23,8 +23,14 @@ struct RunCertificates {
   CertificateFiles worker;
 };
 
+// For this machine only.
 Result<RunCertificates> make_run_certificates(const std::filesystem::path& folder,
                                               const std::string& name_space,
                                               const std::string& job_uid);
+
+Result<CertificateFiles> write_identity(const std::filesystem::path& folder,
+                                        const std::string& name,
+                                        const certificates::Identity& identity);
+Result<certificates::Identity> read_identity(const CertificateFiles& files);
 
 }  // namespace ballast::local

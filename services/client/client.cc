@@ -428,6 +428,9 @@ void BlockingClient::take(TransportEvent event) {
                           .refused = true,
                           .reason = fmt::format("{}: {}", refused.address, refused.reason)});
                    }
+                 },
+                 [&](CertificateNews& news) {
+                   if (options_.observer != nullptr) options_.observer->certificate(news);
                  }},
       event);
 }

@@ -34,6 +34,7 @@
 #include "common/error.h"
 #include "services/core/messages.h"
 #include "services/core/worker_machine.h"
+#include "services/transport/certificate_watch.h"
 #include "services/transport/security.h"
 
 namespace ballast {
@@ -45,6 +46,7 @@ class ClientObserver {
   virtual void pushed(double /*seconds*/, uint64_t /*bytes*/) {}  // sent until acknowledged
   virtual void pulled(double /*seconds*/, uint64_t /*bytes*/) {}  // asked until received
   virtual void fact(std::string_view /*message*/, std::string_view /*detail*/) {}  // for the log
+  virtual void certificate(const CertificateNews& /*of our own*/) {}
 };
 
 struct ClientOptions {

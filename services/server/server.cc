@@ -118,6 +118,12 @@ void Server::take(TransportEvent event) {
                      expelled_ = true;
                      stop();
                    }
+                 },
+                 [&](CertificateNews& news) {
+                   log_certificate(log_, news);
+                   if (news.ends_ms > 0) {
+                     metrics_.certificate_ends.Set(static_cast<double>(news.ends_ms) / 1000);
+                   }
                  }},
       event);
 }

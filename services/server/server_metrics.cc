@@ -50,6 +50,8 @@ ServerMetrics::ServerMetrics()
       store_bytes(
           gauge(*registry_, "ballast_store_bytes", "Memory reserved for segments and buffers.")),
       inbox(gauge(*registry_, "ballast_inbox_events", "Events that wait for the event loop.")),
+      certificate_ends(gauge(*registry_, "ballast_certificate_end_timestamp_seconds",
+                             "When the certificate of this process ends; 0 where it has none.")),
       busy_seconds(counter(*registry_, "ballast_busy_seconds_total",
                            "Time in which the event loop did not wait; its rate is the load.")),
       refused_facts(counter(*registry_, "ballast_refused_requests_total",

@@ -15,12 +15,16 @@
 
 namespace ballast {
 
-// The PEM files, read once.
+// Of PEM files that gRPC reads again every `reload_ms`, from a thread of its own: who connects from
+// then on meets what is in them; connections that stand go on. Whom they reach is not compared with
+// the address, since addresses come and go: ask peer_identity() once a connection stands.
 struct Credentials {
   std::shared_ptr<grpc::ServerCredentials> server_tls;
   std::shared_ptr<grpc::ChannelCredentials> client_tls;
 };
-Result<Credentials> load_credentials(const Security& security);
+// kInvalid: nothing in PEM form; kUnavailable: what a renewal mends, an ended certificate or files
+// that do not belong together.
+Result<Credentials> load_credentials(const Security& security, TimeMs reload_ms);
 
 // Over unix sockets and in trusted networks: nothing. With TLS: the identity in the certificate.
 Result<std::optional<PeerIdentity>> peer_identity(const Security& security,

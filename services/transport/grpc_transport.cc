@@ -20,6 +20,7 @@
 #include "common/address.h"
 #include "common/check.h"
 #include "common/random_id.h"
+#include "common/unix_time.h"
 #include "services/transport/control_codec.h"
 #include "services/transport/data_header.h"
 #include "services/transport/grpc_credentials.h"
@@ -98,6 +99,7 @@ class GrpcTransport final : public Transport, public LinkOwner {
       : options_(std::move(options)),
         credentials_(std::move(credentials)),
         job_hash_(job_hash(options_.self.job_uid)),
+        certificate_(options_.security.tls_certificate),
         wake_tag_([this](bool) { wake_pending_.store(false); }) {}
   ~GrpcTransport() override;
 
@@ -127,6 +129,7 @@ class GrpcTransport final : public Transport, public LinkOwner {
   void take_hello(Link& link, const grpc::ByteBuffer& message);
   Result<Hello> read_hello(bool data, const grpc::ByteBuffer& message) const;
   Result<void> check_peer(const Link& link, const Hello& peer, bool we_called) const;
+  Result<void> check_called(const Link& link, const std::string& address) const;
   void rise(Session& session);
   void fall(Session& session, grpc::Status status);
   void deliver(Session& session, Link& link, grpc::ByteBuffer message);
@@ -139,6 +142,8 @@ class GrpcTransport final : public Transport, public LinkOwner {
   TransportOptions options_;
   Credentials credentials_;
   uint64_t job_hash_;
+  CertificateWatch certificate_;
+  TimeMs next_look_ms_ = 0;  // at our certificate
   TransportCounters counters_;
   std::vector<TransportEvent> events_;
 
@@ -253,6 +258,10 @@ std::vector<TransportEvent> GrpcTransport::poll(TimeMs timeout_ms) {
 // Opens what is due, closes what said nothing; returns when to look again.
 TimeMs GrpcTransport::run_timers(TimeMs now) {
   TimeMs due = now + 1000;
+  if (now >= next_look_ms_) {
+    next_look_ms_ = now + options_.limits.reload_ms;
+    if (auto news = certificate_.look(unix_now_ms())) events_.push_back(std::move(*news));
+  }
   for (auto it = targets_.begin(); it != targets_.end();) {
     Target& target = it->second;
     const bool idle =
@@ -405,10 +414,33 @@ Result<void> GrpcTransport::check_peer(const Link& link, const Hello& peer, bool
   return *certificate ? check_identity(**certificate, peer) : Result<void>{};
 }
 
+// Over TLS, whatever it says: is it a server of our job that answers where we called? Another is
+// not refused for good, since addresses of pods come and go.
+Result<void> GrpcTransport::check_called(const Link& link, const std::string& address) const {
+  const auto found = peer_identity(options_.security, address, link.auth_context().get());
+  if (found && !*found) return {};
+  const auto told = [&](const std::string& who) {
+    return fail(ErrorCode::kUnavailable,
+                fmt::format("at {} answers {}, expected a server of job '{}'", address, who,
+                            options_.self.job_uid));
+  };
+  if (!found) return told("somebody else: " + found.error().message);
+  const PeerIdentity& other = **found;
+  if (other.role == Role::kServer && other.job_uid == options_.self.job_uid) return {};
+  return told(
+      fmt::format("a {} of job '{}', by its certificate", to_string(other.role), other.job_uid));
+}
+
 void GrpcTransport::take_hello(Link& link, const grpc::ByteBuffer& message) {
   const auto known = session_of_.find(&link);
   const bool we_called = known != session_of_.end();
   const bool data = data_links_.contains(&link);
+  if (we_called) {
+    if (auto ours = check_called(link, known->second->target->address); !ours) {
+      ++counters_.refused_peers;
+      return fall(*known->second, {grpc::StatusCode::UNAVAILABLE, ours.error().message});
+    }
+  }
   Result<Hello> hello = read_hello(data, message);
   Result<void> sound = hello ? check_peer(link, *hello, we_called) : tl::unexpected(hello.error());
   if (sound && we_called && known->second->peer && known->second->peer->from != hello->from) {
@@ -539,6 +571,11 @@ void GrpcTransport::link_closed(Link& link, const grpc::Status& status) {
   Session& session = *found->second;
   session_of_.erase(found);
   (session.control == &link ? session.control : session.data) = nullptr;
+  if (session.target != nullptr && refused_for_good(status.error_code())) {
+    if (auto ours = check_called(link, session.target->address); !ours) {
+      return fall(session, {grpc::StatusCode::UNAVAILABLE, ours.error().message});
+    }
+  }
   fall(session,
        status.ok() ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "the other end closed") : status);
 }
@@ -695,7 +732,7 @@ Result<std::unique_ptr<Transport>> make_grpc_transport(TransportOptions options)
       return tl::unexpected(sound.error());
     }
   }
-  Result<Credentials> credentials = load_credentials(options.security);
+  Result<Credentials> credentials = load_credentials(options.security, options.limits.reload_ms);
   if (!credentials) return tl::unexpected(credentials.error());
   auto transport = std::make_unique<GrpcTransport>(std::move(options), std::move(*credentials));
   if (auto started = transport->start(); !started) return tl::unexpected(started.error());

@@ -16,6 +16,7 @@
 
 #include "common/error.h"
 #include "services/core/messages.h"
+#include "services/transport/certificate_watch.h"
 #include "services/transport/hello.h"
 #include "services/transport/payload.h"
 #include "services/transport/security.h"
@@ -30,6 +31,7 @@ struct TransportLimits {
   TimeMs connect_backoff_first_ms = 10;
   TimeMs connect_backoff_last_ms = 2000;
   TimeMs keepalive_ms = 10000;  // idle connections are probed so often
+  TimeMs reload_ms = 10000;     // the files of certificates and keys are read again so often
 };
 
 struct TransportOptions {
@@ -61,7 +63,8 @@ struct Arrived {
   Envelope envelope;
   ReceivedPayload payload;
 };
-using TransportEvent = std::variant<Arrived, PeerUp, PeerDown, PeerRefused>;
+// CertificateNews: of our own; the files are watched.
+using TransportEvent = std::variant<Arrived, PeerUp, PeerDown, PeerRefused, CertificateNews>;
 
 struct TransportCounters {
   uint64_t bytes_in = 0;  // payloads and headers

@@ -66,7 +66,9 @@ WorkerMetrics::WorkerMetrics(Logger log)
       text_bytes_(gauge(*registry_, "ballast_worker_text_bytes",
                         "Text that this worker tokenizes; 0 where others did, or have done.")),
       tokenized_text_bytes_(gauge(*registry_, "ballast_worker_tokenized_text_bytes",
-                                  "How much of that text is tokenized.")) {}
+                                  "How much of that text is tokenized.")),
+      certificate_ends_(gauge(*registry_, "ballast_certificate_end_timestamp_seconds",
+                              "When the certificate of this process ends; 0 where it has none.")) {}
 
 void WorkerMetrics::pushed(double seconds, uint64_t bytes) {
   push_latency_.Observe(seconds);
@@ -80,6 +82,11 @@ void WorkerMetrics::pulled(double seconds, uint64_t bytes) {
 
 void WorkerMetrics::fact(std::string_view message, std::string_view detail) {
   log_.info("protocol", {{"what", message}, {"detail", detail}});
+}
+
+void WorkerMetrics::certificate(const CertificateNews& news) {
+  log_certificate(log_, news);
+  if (news.ends_ms > 0) certificate_ends_.Set(static_cast<double>(news.ends_ms) / 1000);
 }
 
 void WorkerMetrics::tokenized(uint64_t bytes, uint64_t of_bytes) {

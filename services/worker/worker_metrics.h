@@ -25,6 +25,7 @@ class WorkerMetrics : public ClientObserver {
   void pushed(double seconds, uint64_t bytes) override;
   void pulled(double seconds, uint64_t bytes) override;
   void fact(std::string_view message, std::string_view detail) override;
+  void certificate(const CertificateNews& news) override;
 
   // Of the text, while this worker tokenizes it.
   void tokenized(uint64_t bytes, uint64_t of_bytes);
@@ -59,6 +60,7 @@ class WorkerMetrics : public ClientObserver {
   prometheus::Family<prometheus::Gauge>& plan_bytes_;
   prometheus::Gauge& text_bytes_;
   prometheus::Gauge& tokenized_text_bytes_;
+  prometheus::Gauge& certificate_ends_;
   ClientStatistics before_;
 };
 

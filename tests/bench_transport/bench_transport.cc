@@ -35,6 +35,7 @@ namespace {
 constexpr size_t kPieceBytes = size_t{1} << 20;
 constexpr size_t kPieces = 128;
 constexpr uint64_t kElements = kPieces * kPieceBytes / sizeof(float);
+constexpr TimeMs kReloadMs = 10'000;
 
 // This program again as a server; its standard input holds it alive.
 struct Child {
@@ -130,7 +131,7 @@ int serve(const std::string& mode, const std::string& listen, const std::string&
   const std::string kind = mode.substr(mode.find('-') + 1);
   const Security security = security_of(kind, folder, "server");
   if (mode.starts_with("raw-") || mode.starts_with("copied-")) {
-    const auto credentials = load_credentials(security).value();
+    const auto credentials = load_credentials(security, kReloadMs).value();
     serve_raw(listen, kind == "tls" ? credentials.server_tls : grpc::InsecureServerCredentials(),
               kPieces, kPieceBytes,
               mode.starts_with("raw-") ? Received::kDropped : Received::kCopied);
@@ -160,7 +161,7 @@ void measure(const std::string& kind, const std::string& folder, int rounds) {
   const Child plain_server("plain-" + kind, listen("plain"), folder);
   const Child adamw_server("adamw-" + kind, listen("adamw"), folder);
   const Security security = security_of(kind, folder, "worker");
-  const auto credentials = load_credentials(security).value();
+  const auto credentials = load_credentials(security, kReloadMs).value();
   const auto raw_credentials =
       kind == "tls" ? credentials.client_tls : grpc::InsecureChannelCredentials();
   RawClient raw(raw_server.address, raw_credentials, kPieces, kPieceBytes, Received::kDropped);

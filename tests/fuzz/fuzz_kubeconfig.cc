@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "common/base64.h"
 #include "operator/kube/config.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -13,6 +14,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   };
   const auto config = kube::parse_kubeconfig(text, "/folder", read);
   if (config && config->certificate_pem.empty() != config->key_pem.empty()) __builtin_trap();
-  if (const auto bytes = kube::decode_base64(text); bytes && bytes->size() > size) __builtin_trap();
+  if (const auto bytes = decode_base64(text); bytes && bytes->size() > size) __builtin_trap();
   return 0;
 }

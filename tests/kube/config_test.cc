@@ -68,15 +68,5 @@ TEST(Kubeconfig, SaysWhatIsWrong) {
   }
 }
 
-TEST(Base64, IsStrict) {
-  EXPECT_EQ(decode_base64(""), "");
-  EXPECT_EQ(decode_base64("AP8="), std::string("\0\xff", 2));
-  EXPECT_EQ(decode_base64("YWJj"), "abc");
-  EXPECT_EQ(decode_base64("+/+/"), "\xfb\xff\xbf");
-  for (const char* wrong : {"Y", "YW", "YWI", "Y===", "====", "YW=j", "YW\nj", "YQ==YQ=="}) {
-    EXPECT_FALSE(decode_base64(wrong)) << wrong;
-  }
-}
-
 }  // namespace
 }  // namespace ballast::kube
