@@ -79,11 +79,17 @@ bool owned_by(const Object& pod, const std::string& uid) {
 
 JobBackend::JobBackend(JobBackendOptions options)
     : options_(std::move(options)),
-      session_({"operator", std::nullopt, options_.notify, nullptr}) {}
+      session_({"operator",
+                [authority = options_.authority](const api::TrainingJob& of) {
+                  return control_tls(authority, of);
+                },
+                options_.notify, nullptr}),
+      certificates_(options_.client, options_.authority, options_.log) {}
 
 Result<std::optional<decide::TimeMs>> JobBackend::turn(const Object& job, decide::TimeMs now_ms) {
   for (int round = 0; round < kMaxRoundsAtOnce; ++round) {
     if (auto seen = observe(job, now_ms); !seen) return tl::unexpected(seen.error());
+    if (keep_certificates()) continue;
     const auto more = act();
     if (!more) return tl::unexpected(more.error());
     if (finished_) return wake_at_ms_;
@@ -114,6 +120,16 @@ Result<void> JobBackend::observe(const Object& job, decide::TimeMs now_ms) {
   observe_pods();
   session_.observe(observed_);
   return {};
+}
+
+// Where there are none yet, no process is started; what runs is looked after all the same.
+bool JobBackend::keep_certificates() {
+  auto told = certificates_.keep(observed_, *newest_);
+  no_certificates_.reset();
+  if (!told) no_certificates_ = told.error();
+  if (!told || !*told) return false;
+  newest_ = std::move(**told);
+  return true;
 }
 
 void JobBackend::observe_pods() {
@@ -171,7 +187,9 @@ Result<bool> JobBackend::act() {
 Result<void> JobBackend::perform(const decide::WriteStatus& write) {
   json body = *newest_->body;
   const int64_t generation = body["metadata"].value("generation", int64_t{0});
-  body["status"] = kube::status_object(observed_, write.next, generation);
+  json status = kube::status_object(observed_, write.next, generation);
+  kube::keep_certificates(body, status);
+  body["status"] = std::move(status);
   body["metadata"].erase("managedFields");
   const kube::ObjectName name{newest_->name_space, newest_->name};
   auto written = options_.client->replace(kube::kTrainingJobs, name, body, "status");
@@ -208,6 +226,7 @@ std::optional<Object> JobBackend::find_pod(const std::string& name) const {
 }
 
 Result<void> JobBackend::perform(const decide::StartProcess& start) {
+  if (no_certificates_) return tl::unexpected(*no_certificates_);
   if (auto made = make_config(); !made) return made;
   const std::string name = kube::pod_name(observed_.job, start.role, start.index);
   // An ended life of that name goes first; its successor is made when it is gone.
@@ -215,8 +234,7 @@ Result<void> JobBackend::perform(const decide::StartProcess& start) {
     if (!owned_by(*old, observed_.job.metadata.uid)) {
       return fail(ErrorCode::kAlreadyExists, "the pod " + name + " is somebody else's");
     }
-    const auto gone =
-        options_.client->remove(kube::kPods, {old->name_space, name}, {old->uid, ""});
+    const auto gone = options_.client->remove(kube::kPods, {old->name_space, name}, {old->uid, ""});
     if (!gone && gone.error().error.code != ErrorCode::kNotFound) {
       return tl::unexpected(error_of(gone.error()));
     }
@@ -236,8 +254,8 @@ Result<void> JobBackend::perform(const decide::StartProcess& start) {
 Result<void> JobBackend::perform(const decide::StopProcess& stop) {
   const auto pod = find_pod(observed_.job.metadata.name + "-" + stop.name);
   if (!pod) return {};
-  const auto gone = options_.client->remove(kube::kPods, {pod->name_space, pod->name},
-                                            {pod->uid, ""});
+  const auto gone =
+      options_.client->remove(kube::kPods, {pod->name_space, pod->name}, {pod->uid, ""});
   if (!gone && gone.error().error.code != ErrorCode::kNotFound) {
     return tl::unexpected(error_of(gone.error()));
   }

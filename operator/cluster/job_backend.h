@@ -11,6 +11,7 @@
 
 #include "common/log.h"
 #include "operator/cluster/event_writer.h"
+#include "operator/cluster/job_certificates.h"
 #include "operator/core/decide.h"
 #include "operator/core/pod_template.h"
 #include "operator/kube/client.h"
@@ -24,6 +25,7 @@ struct JobBackendOptions {
   std::shared_ptr<kube::KubeClient> client;
   std::shared_ptr<const kube::Informer> pods;
   std::shared_ptr<local::Scraper> scraper;
+  std::shared_ptr<CertificateAuthority> authority;
   kube::PodSettings settings;
   int64_t unix_offset_ms = 0;    // what the clock of this process lacks to the time since 1970
   std::function<void()> notify;  // another turn is worth it; any thread
@@ -42,6 +44,7 @@ class JobBackend {
 
  private:
   Result<void> observe(const kube::Object& job, decide::TimeMs now_ms);
+  bool keep_certificates();  // whether the status was written
   void observe_pods();
   void look_for_life(const kube::Object& pod, decide::Process& process);
   Result<bool> act();  // whether the status was written, so that there may be more to do
@@ -66,6 +69,8 @@ class JobBackend {
   const JobBackendOptions options_;
   decide::Observed observed_;
   local::SessionKeeper session_;
+  JobCertificates certificates_;
+  std::optional<Error> no_certificates_;
   std::optional<kube::Object> newest_;            // of the job: read, or written by us
   std::map<std::string, uint64_t> incarnations_;  // by uid of the pod
   std::optional<decide::TimeMs> wake_at_ms_;

@@ -100,8 +100,8 @@ JobBackend& JobController::backend_of(const kube::Object& job) {
   if (known.backend == nullptr || known.uid != job.uid) {
     known.uid = job.uid;
     known.backend = std::make_unique<JobBackend>(
-        JobBackendOptions{options_.client, pods_, scraper_, options_.settings, unix_offset_ms_,
-                          [queue = queue_, key = job.key()] { queue->add(key); },
+        JobBackendOptions{options_.client, pods_, scraper_, options_.authority, options_.settings,
+                          unix_offset_ms_, [queue = queue_, key = job.key()] { queue->add(key); },
                           options_.log.child({{"job", job.key()}}), events_, reporter_});
   }
   return *known.backend;

@@ -18,6 +18,7 @@ namespace ballast::cluster {
 struct ControllerOptions {
   std::shared_ptr<kube::KubeClient> client;
   std::string name_space;  // empty: all
+  std::shared_ptr<CertificateAuthority> authority;
   kube::PodSettings settings;
   int threads = 4;
   Logger log;

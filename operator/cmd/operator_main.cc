@@ -11,6 +11,7 @@
 #include "common/exit_code.h"
 #include "common/log.h"
 #include "common/random_id.h"
+#include "common/unix_time.h"
 #include "operator/cluster/job_controller.h"
 #include "operator/cluster/leader.h"
 #include "operator/cmd/operator_await.h"
@@ -33,6 +34,8 @@ struct Flags {
   std::string name_space;
   std::string image;
   std::string lease_name_space;
+  std::string authority_secret = "ballast-operator-ca";
+  int certificate_minutes = 7 * 24 * 60;
   int threads = 4;
 };
 
@@ -70,15 +73,20 @@ ExitCode run(const Flags& flags) {
                        {"image", flags.image},
                        {"version", build.version},
                        {"revision", build.revision}});
+  const std::string own_name_space =
+      flags.lease_name_space.empty() ? config->name_space : flags.lease_name_space;
+  certificates::Lives lives;
+  lives.leaf_ms = int64_t{flags.certificate_minutes} * 60'000;
+  const auto authority = std::make_shared<cluster::CertificateAuthority>(cluster::AuthorityOptions{
+      client, {own_name_space, flags.authority_secret}, lives, unix_now_ms, log});
   std::unique_ptr<cluster::JobController> controller;  // there while this process leads
   const auto begin = [&] {
-    controller = std::make_unique<cluster::JobController>(
-        cluster::ControllerOptions{client, flags.name_space, {flags.image}, flags.threads, log});
+    controller = std::make_unique<cluster::JobController>(cluster::ControllerOptions{
+        client, flags.name_space, authority, {flags.image}, flags.threads, log});
   };
   const auto leader = std::make_unique<cluster::Leader>(cluster::LeaderOptions{
-      lease_client, flags.lease_name_space.empty() ? config->name_space : flags.lease_name_space,
-      "ballast-operator", host_name() + "_" + random_uuid(), begin, [&] { controller.reset(); },
-      log});
+      lease_client, own_name_space, "ballast-operator", host_name() + "_" + random_uuid(), begin,
+      [&] { controller.reset(); }, log});
   int signal = 0;
   sigwait(&ends, &signal);
   log.info("stopping; jobs go on", {{"signal", signal}});
@@ -100,6 +108,11 @@ int main(int argc, char** argv) {
   app.add_option("--image", flags.image, "With ballast-ps and ballast-worker")->required();
   app.add_option("--lease-namespace", flags.lease_name_space,
                  "Where operators elect their leader; default: our own");
+  app.add_option("--authority-secret", flags.authority_secret,
+                 "Beside the Lease: holds the authority that signs certificates of jobs");
+  app.add_option("--certificate-minutes", flags.certificate_minutes,
+                 "How long a job's certificates live; they are renewed after half of it")
+      ->check(CLI::Range(2, 365 * 24 * 60));
   app.add_option("--threads", flags.threads, "Jobs that are looked after at once")
       ->check(CLI::Range(1, 64));
   try {

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "operator/core/job_secrets.h"
+
 namespace ballast::kube {
 namespace {
 
@@ -12,26 +14,25 @@ using decide::Role;
 using nlohmann::json;
 
 constexpr int kSpreadWeight = 100;  // of 100
-
-json owner_of(const api::TrainingJob& job) {
-  return json::array({{{"apiVersion", api::kApiVersion},
-                       {"kind", api::kKind},
-                       {"name", job.metadata.name},
-                       {"uid", job.metadata.uid},
-                       {"controller", true},
-                       {"blockOwnerDeletion", true}}});
-}
+// Of files that belong to root, for a process that is nobody in particular. Only the containers
+// that mount the volume see them.
+constexpr int kReadableByAll = 0444;
 
 json arguments_of(const api::TrainingJob& job, const decide::StartProcess& start,
                   const std::vector<api::MemberStatus>& members) {
   json arguments = {"--name", decide::process_name(start.role, start.index), "--metrics-listen",
                     fmt::format("$(POD_IP):{}", kMetricsPort)};
-  // Without it, and without certificates, the processes refuse to talk over TCP.
-  if (job.spec.trusted_network) arguments.push_back("--trusted-network");
   const auto add = [&](const char* flag, const std::string& value) {
     arguments.push_back(flag);
     arguments.push_back(value);
   };
+  if (job.spec.trusted_network) {
+    arguments.push_back("--trusted-network");
+  } else {
+    add("--tls-certificate", fmt::format("{}/tls.crt", kTlsFolder));
+    add("--tls-key", fmt::format("{}/tls.key", kTlsFolder));
+    add("--tls-ca", fmt::format("{}/ca.crt", kTlsFolder));
+  }
   if (start.role == Role::kServer) {
     add("--job-uid", job.metadata.uid);
     add("--listen", fmt::format("$(POD_IP):{}", kServerPort));
@@ -90,6 +91,10 @@ json container_of(const api::TrainingJob& job, const decide::StartProcess& start
     container["volumeMounts"].push_back(
         {{"name", "config"}, {"mountPath", "/etc/ballast"}, {"readOnly", true}});
   }
+  if (!job.spec.trusted_network) {
+    container["volumeMounts"].push_back(
+        {{"name", "tls"}, {"mountPath", kTlsFolder}, {"readOnly", true}});
+  }
   return container;
 }
 
@@ -109,6 +114,12 @@ json our_spec(const api::TrainingJob& job, const decide::StartProcess& start,
   const bool server = start.role == Role::kServer;
   json volumes = {{{"name", "cache"}, {"emptyDir", json::object()}}};
   if (!server) volumes.push_back({{"name", "config"}, {"configMap", {{"name", config_name(job)}}}});
+  if (!job.spec.trusted_network) {
+    volumes.push_back(
+        {{"name", "tls"},
+         {"secret",
+          {{"secretName", tls_secret_name(job, start.role)}, {"defaultMode", kReadableByAll}}}});
+  }
   json spec = {{"hostname", pod_name(job, start.role, start.index)},
                {"subdomain", job.metadata.name},
                {"automountServiceAccountToken", false},
@@ -138,6 +149,15 @@ void avoid_nodes(json& spec, const std::vector<std::string>& avoided) {
 }
 
 }  // namespace
+
+json owner_of(const api::TrainingJob& job) {
+  return json::array({{{"apiVersion", api::kApiVersion},
+                       {"kind", api::kKind},
+                       {"name", job.metadata.name},
+                       {"uid", job.metadata.uid},
+                       {"controller", true},
+                       {"blockOwnerDeletion", true}}});
+}
 
 std::string pod_name(const api::TrainingJob& job, Role role, int64_t index) {
   return job.metadata.name + "-" + decide::process_name(role, index);

@@ -37,6 +37,8 @@ nlohmann::json pod_of(const api::TrainingJob& job, const decide::StartProcess& s
 // Gives each pod the name <pod>.<job>.<namespace>.svc.
 nlohmann::json service_of(const api::TrainingJob& job);
 nlohmann::json config_of(const api::TrainingJob& job, const std::string& job_json);
+// The owner references of whatever is made for the job.
+nlohmann::json owner_of(const api::TrainingJob& job);
 
 // The user's template over ours: maps field by field, lists whose items have a name (mountPath)
 // item by item, everything else as a whole.

@@ -1,6 +1,9 @@
 #include "operator/local/control_client.h"
 
+#include <fmt/format.h>
+#include <grpc/grpc_security_constants.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/security/tls_credentials_options.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -10,7 +13,6 @@
 #include <thread>
 
 #include "ballast/v1/control.grpc.pb.h"
-#include "common/file.h"
 #include "operator/local/job_config.h"
 
 namespace ballast::local {
@@ -21,6 +23,7 @@ using std::chrono::milliseconds;
 constexpr uint32_t kProtocolVersion = 1;
 constexpr milliseconds kFirstBackoff{20};
 constexpr milliseconds kLongestBackoff{1'000};
+constexpr int kConnectWithinMs = 3'000;  // handshake included
 constexpr size_t kMaxWaitingEvents = 10'000;
 constexpr int kMaxFrameBytes = 16 << 20;
 
@@ -109,18 +112,25 @@ std::optional<ControlEvent> event_of(const v1::Frame& frame) {
   }
 }
 
-Result<std::shared_ptr<grpc::ChannelCredentials>> credentials_of(
-    const std::optional<CertificateFiles>& tls) {
-  if (!tls) return grpc::InsecureChannelCredentials();
-  grpc::SslCredentialsOptions options;
-  for (const auto& [path, out] : {std::pair{tls->ca, &options.pem_root_certs},
-                                  {tls->key, &options.pem_private_key},
-                                  {tls->certificate, &options.pem_cert_chain}}) {
-    auto text = read_file(path, 1 << 20);
-    if (!text) return tl::unexpected(text.error());
-    *out = std::move(*text);
-  }
-  return grpc::SslCredentials(options);
+// The name in the address is not compared with the certificate: addresses of pods come and go. What
+// counts is ControlTls::server_uri, which is compared before anything but a Hello is said.
+std::shared_ptr<grpc::ChannelCredentials> credentials_of(const certificates::Identity& identity) {
+  grpc::experimental::TlsChannelCredentialsOptions options;
+  options.set_certificate_provider(
+      std::make_shared<grpc::experimental::StaticDataCertificateProvider>(
+          identity.trusted, std::vector<grpc::experimental::IdentityKeyCertPair>{
+                                {identity.own.key, identity.own.certificate}}));
+  options.watch_root_certs();
+  options.watch_identity_key_cert_pairs();
+  options.set_check_call_host(false);
+  options.set_certificate_verifier(std::make_shared<grpc::experimental::NoOpCertificateVerifier>());
+  return grpc::experimental::TlsCredentials(options);
+}
+
+// "spiffe://..."; empty where the certificate has none, or several.
+std::string uri_of(const grpc::ClientContext& context) {
+  const auto found = context.auth_context()->FindPropertyValues(GRPC_PEER_SPIFFE_ID_PROPERTY_NAME);
+  return found.size() == 1 ? std::string(found[0].data(), found[0].size()) : "";
 }
 
 bool refused_for_good(grpc::StatusCode code) {
@@ -181,18 +191,9 @@ class ControlClient::Session {
   }
 
   void keep_open(const std::stop_token& stop) {
-    auto credentials = credentials_of(options_.tls);
-    if (!credentials) return add(SessionClosed{credentials.error().message, true});
-    grpc::ChannelArguments arguments;
-    arguments.SetMaxReceiveMessageSize(kMaxFrameBytes);
-    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 20);
-    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-    const auto channel = grpc::CreateCustomChannel(options_.address, *credentials, arguments);
-    const auto stub = v1::Control::NewStub(channel);
     milliseconds backoff = kFirstBackoff;
     while (!stop.stop_requested()) {
-      const grpc::Status status = one_session(*stub, stop, &backoff);
+      const grpc::Status status = one_session(stop, &backoff);
       if (stop.stop_requested()) return;
       const bool refused = refused_for_good(status.error_code());
       add(SessionClosed{status.error_message(), refused});
@@ -203,8 +204,24 @@ class ControlClient::Session {
     }
   }
 
-  grpc::Status one_session(v1::Control::Stub& stub, const std::stop_token& stop,
-                           milliseconds* backoff) {
+  Result<std::shared_ptr<grpc::Channel>> make_channel() const {
+    auto credentials = grpc::InsecureChannelCredentials();
+    if (options_.tls) {
+      const auto identity = options_.tls->identity();
+      if (!identity) return tl::unexpected(identity.error());
+      credentials = credentials_of(*identity);
+    }
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(kMaxFrameBytes);
+    arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectWithinMs);
+    return grpc::CreateCustomChannel(options_.address, credentials, arguments);
+  }
+
+  grpc::Status one_session(const std::stop_token& stop, milliseconds* backoff) {
+    const auto channel = make_channel();
+    if (!channel) return {grpc::StatusCode::UNAVAILABLE, channel.error().message};
+    const auto stub = v1::Control::NewStub(*channel);
     grpc::ClientContext context;
     {
       // The destructor asks to stop before it looks for a context to cancel.
@@ -212,10 +229,10 @@ class ControlClient::Session {
       if (stop.stop_requested()) return grpc::Status::CANCELLED;
       context_ = &context;
     }
-    const std::unique_ptr<Stream> stream = stub.Session(&context);
+    const std::unique_ptr<Stream> stream = stub->Session(&context);
     v1::Frame first;
     if (stream->Write(hello()) && stream->Read(&first)) {
-      if (first.has_hello()) {
+      if (first.has_hello() && known(context)) {
         *backoff = kFirstBackoff;
         read_all(*stream, first.from());
       } else {
@@ -233,7 +250,15 @@ class ControlClient::Session {
     grpc::Status status = stream->Finish();
     const std::lock_guard lock(mutex_);
     context_ = nullptr;
-    return status;
+    if (!options_.tls || uri_of(context).empty() || known(context)) return status;
+    // Not for good, whatever it said: who we look for may have the address again.
+    return {grpc::StatusCode::UNAVAILABLE,
+            fmt::format("at {} answers one whose certificate says '{}', expected '{}'",
+                        options_.address, uri_of(context), options_.tls->server_uri)};
+  }
+
+  bool known(const grpc::ClientContext& context) const {
+    return !options_.tls || uri_of(context) == options_.tls->server_uri;
   }
 
   v1::Frame hello() const {

@@ -16,8 +16,8 @@
 
 #include "operator/api/status.h"
 #include "operator/api/training_job.h"
+#include "operator/certificates/issue.h"
 #include "operator/core/observed.h"
-#include "operator/local/certificates.h"
 
 namespace ballast::local {
 
@@ -46,12 +46,18 @@ struct SessionClosed {
 using ControlEvent = std::variant<SessionOpened, SessionClosed, Progress, decide::OriginRequest,
                                   decide::RemoveRequest>;
 
+struct ControlTls {
+  // Who we are: asked anew for each session, since certificates end.
+  std::function<Result<certificates::Identity>()> identity;
+  std::string server_uri;  // what the other's certificate must say
+};
+
 struct ControlClientOptions {
   std::string name;  // of the server
   uint64_t incarnation = 0;
   std::string address;  // unix:/path or HOST:PORT
   std::string job_uid;
-  std::optional<CertificateFiles> tls;
+  std::optional<ControlTls> tls;
   std::function<void()> notify;
 };
 

@@ -149,7 +149,13 @@ class LocalJobImpl final : public LocalJob {
   SessionKeeperOptions session_options() {
     SessionKeeperOptions options;
     options.who = "supervisor";
-    if (options_.network == Network::kTcp) options.tls = certificates_.operator_role;
+    if (options_.network == Network::kTcp) {
+      options.tls = [files = certificates_.operator_role](const api::TrainingJob& job) {
+        return ControlTls{[files] { return read_identity(files); },
+                          certificates::identity_uri(job.metadata.name_space, job.metadata.uid,
+                                                     certificates::Role::kServer)};
+      };
+    }
     options.notify = [fd = notified_.get()] { ::eventfd_write(fd, 1); };
     options.progress = [this](const Progress& progress) { listener_.progress(progress); };
     return options;

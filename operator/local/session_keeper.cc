@@ -39,7 +39,7 @@ void SessionKeeper::keep(decide::Observed& observed) {
   options.incarnation = member->incarnation;
   options.address = member->address;
   options.job_uid = observed.job.metadata.uid;
-  options.tls = options_.tls;
+  if (options_.tls) options.tls = options_.tls(observed.job);
   options.notify = options_.notify;
   client_ = std::make_unique<ControlClient>(std::move(options));
 }

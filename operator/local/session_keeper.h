@@ -14,7 +14,8 @@ namespace ballast::local {
 
 struct SessionKeeperOptions {
   std::string who;  // we are, in messages: "operator"
-  std::optional<CertificateFiles> tls;
+  // Of sessions with this job; empty, or nothing: without.
+  std::function<std::optional<ControlTls>(const api::TrainingJob&)> tls;
   std::function<void()> notify;                   // something came; called from any thread
   std::function<void(const Progress&)> progress;  // may be empty; called by observe()
 };

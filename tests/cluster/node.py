@@ -202,7 +202,8 @@ disabled_plugins = ["io.containerd.internal.v1.opt"]
             "clusterDomain": DOMAIN, "clusterDNS": [HOST],
             "volumePluginDir": str(self.folder / "plugins"), "imageGCHighThresholdPercent": 100,
             "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
-            "nodeStatusUpdateFrequency": "2s", "nodeLeaseDurationSeconds": 8, "registerNode": True}
+            "nodeStatusUpdateFrequency": "2s", "nodeLeaseDurationSeconds": 8, "registerNode": True,
+            "syncFrequency": "10s"}  # so often the files of Secrets in pods are looked after
         config = self.folder / "kubelet.json"
         config.write_text(json.dumps(settings), encoding="ascii")
         self.plane.processes.start(f"kubelet-{self.name}", [

@@ -18,7 +18,7 @@ class Operator(TrainingCase):
 
         # Whoever deletes the job deletes all that was made for it.
         self.assertEqual(run("kubectl", "delete", "tjob", "e2e", "--wait").returncode, 0)
-        gone = run("kubectl", "wait", "--for=delete", "pods,configmaps", "--selector=ballast.dev/job=e2e",
+        gone = run("kubectl", "wait", "--for=delete", "pods,configmaps,secrets", "--selector=ballast.dev/job=e2e",
                    "--timeout=60s")
         self.assertEqual(gone.returncode, 0, gone.stderr)
 

@@ -59,12 +59,13 @@ def job(name, text, checkpoints, steps):
             "servers": {"replicas": 2, "segmentElements": 4096},
             "workers": {"replicas": 2},
             "checkpoint": {"path": str(checkpoints)},
-            "network": {"trusted": True},
         },
     }
 
 
 class TrainingCase(unittest.TestCase):
+    flags = []  # of the operator
+
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
@@ -86,8 +87,8 @@ class TrainingCase(unittest.TestCase):
         # A user of its own: the audit log tells its requests from ours.
         self.assertEqual(ask("user", OPERATOR), "ok")
         kubeconfig = Path(os.environ["BALLAST_CLUSTER"]) / f"{OPERATOR}.kubeconfig"
-        operator = subprocess.Popen([PROGRAMS / "ballast-operator", "--kubeconfig", kubeconfig, "--image", IMAGE],
-                                    stderr=self.log)
+        operator = subprocess.Popen(
+            [PROGRAMS / "ballast-operator", "--kubeconfig", kubeconfig, "--image", IMAGE, *self.flags], stderr=self.log)
         self.addCleanup(operator.wait, 30)
         self.addCleanup(operator.terminate)
         return operator

@@ -5,11 +5,14 @@
 
 #include <gmock/gmock.h>
 
+#include "operator/core/job_secrets.h"
+
 namespace ballast::kube {
 namespace {
 
 using decide::Role;
 using nlohmann::json;
+using ::testing::ElementsAre;
 
 api::TrainingJob some_job() {
   api::TrainingJob job;
@@ -63,7 +66,30 @@ TEST(PodTemplate, TrustsTheNetworkOnlyWhereTheJobSaysSo) {
       const json& arguments = made["spec"]["containers"][0]["args"];
       EXPECT_EQ(std::count(arguments.begin(), arguments.end(), "--trusted-network"),
                 trusted ? 1 : 0);
+      EXPECT_EQ(argument(made, "--tls-key"), trusted ? "" : "/etc/ballast-tls/tls.key");
+      EXPECT_EQ(made.dump().find("-tls") == std::string::npos, trusted);
     }
+  }
+}
+
+TEST(PodTemplate, MountsTheCertificatesOfItsRoleAlone) {
+  for (const auto& [role, secret] :
+       {std::pair{Role::kServer, "j-ps-tls"}, std::pair{Role::kWorker, "j-worker-tls"}}) {
+    const json made = pod(some_job(), role);
+    std::vector<json> volumes;
+    for (const json& volume : made["spec"]["volumes"]) {
+      if (volume.contains("secret")) volumes.push_back(volume);
+    }
+    // The process is nobody in particular, and the files belong to root.
+    ASSERT_THAT(volumes,
+                ElementsAre(json({{"name", "tls"},
+                                  {"secret", {{"secretName", secret}, {"defaultMode", 0444}}}})));
+    const json& mounts = made["spec"]["containers"][0]["volumeMounts"];
+    EXPECT_NE(std::find(mounts.begin(), mounts.end(),
+                        json({{"name", "tls"}, {"mountPath", kTlsFolder}, {"readOnly", true}})),
+              mounts.end());
+    EXPECT_EQ(argument(made, "--tls-certificate"), "/etc/ballast-tls/tls.crt");
+    EXPECT_EQ(argument(made, "--tls-ca"), "/etc/ballast-tls/ca.crt");
   }
 }
 
@@ -96,12 +122,12 @@ TEST(PodTemplate, TheUsersTemplateGoesOverOurs) {
   EXPECT_EQ(made["metadata"]["name"], "j-worker-1");
   EXPECT_EQ(made["spec"]["nodeSelector"]["disk"], "fast");
   EXPECT_EQ(made["spec"]["tolerations"].size(), 1U);
-  EXPECT_EQ(made["spec"]["volumes"].size(), 3U);
+  EXPECT_EQ(made["spec"]["volumes"].size(), 4U);
   ASSERT_EQ(made["spec"]["containers"].size(), 2U);
   const json& main = made["spec"]["containers"][0];
   EXPECT_EQ(main["image"], "image:1");
   EXPECT_EQ(main["resources"]["limits"]["nvidia.com/gpu"], 1);
-  EXPECT_EQ(main["volumeMounts"].size(), 3U);
+  EXPECT_EQ(main["volumeMounts"].size(), 4U);
 }
 
 TEST(PodTemplate, MergesItemByItem) {
