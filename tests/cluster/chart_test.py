@@ -59,7 +59,6 @@ def job(name, steps):
             "workers": {"replicas": 2, "template": mounting(
                 {"name": "text", "configMap": {"name": "text"}}, "/data")},
             "checkpoint": {"path": "/checkpoints"},
-            "network": {"trusted": True},
         },
     }
 
