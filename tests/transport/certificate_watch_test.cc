@@ -29,6 +29,8 @@ TEST(CertificateWatch, TellsEachThingOnce) {
   };
   expect(0, Kind::kRead, "spiffe://ballast/default/job/server ends at");
   expect(1, std::nullopt, "");
+  write_files(folder.path(), "a", identity_for(authority, {}));
+  expect(2, Kind::kRead, "ends at");
   expect(kHourMs / 2, std::nullopt, "");
   expect(kHourMs * 11 / 12, Kind::kEndsSoon, "ends at");
   expect(kHourMs * 11 / 12 + 1, std::nullopt, "");
