@@ -100,6 +100,7 @@ Result<std::optional<decide::TimeMs>> JobBackend::turn(const Object& job, decide
 
 Result<void> JobBackend::observe(const Object& job, decide::TimeMs now_ms) {
   observed_.now_ms = now_ms;
+  if (observed_.watching_since_ms == 0) observed_.watching_since_ms = now_ms;
   // Our own last write is newer than what the watch has brought so far.
   if (!newest_ || newest_->uid != job.uid ||
       newer(job.resource_version, newest_->resource_version)) {

@@ -96,8 +96,7 @@ class Decision {
       const bool surplus =
           process.index >= (worker ? spec.workers.replicas : spec.servers.replicas);
       // A server that is a member holds a part of the parameters: it leaves only after a move.
-      const bool may_go =
-          worker || !is_member(process_name(process.role, process.index), process.incarnation);
+      const bool may_go = worker || !may_be_member(process);
       if (process.stopping_since_ms || (surplus && may_go)) {
         stop(process);
       } else if (const auto* removed = find_removed(status_, process)) {
@@ -185,6 +184,16 @@ class Decision {
                        });
   }
 
+  // A life that has not answered yet may be the one that the list names.
+  bool may_be_member(const Process& process) const {
+    const std::string name = process_name(process.role, process.index);
+    return std::any_of(
+        status_.members.begin(), status_.members.end(), [&](const api::MemberStatus& member) {
+          return member.name == name &&
+                 (process.incarnation == 0 || member.incarnation == process.incarnation);
+        });
+  }
+
   void start(Role role, int64_t count) {
     for (int64_t index = 0; index < count; ++index) {
       const Process* process = processes_.find(role, index);
@@ -269,7 +278,7 @@ class Decision {
   void watch_start(const Process& process) {
     if (process.killed || process.hindered) return;
     const TimeMs deadline =
-        process.started_ms +
+        std::max(process.started_ms, observed_.watching_since_ms) +
         (process.role == Role::kServer ? kServerStartDeadlineMs : kWorkerStartDeadlineMs);
     if (observed_.now_ms >= deadline) {
       add(StopProcess{process_name(process.role, process.index), process.instance, true});

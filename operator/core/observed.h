@@ -152,6 +152,8 @@ struct Observed {
   std::vector<std::string> in_hand;    // checkpoint folders being read back or deleted
   bool stop_requested = false;         // a person asked for the end
   TimeMs stop_requested_ms = 0;
+  // Who observes has done so since then: what it has not heard yet may have been ready long before.
+  TimeMs watching_since_ms = 0;
   TimeMs now_ms = 0;
 };
 

@@ -1,6 +1,9 @@
 // The story of a job as decide() tells it: each test is what happens and the actions that follow.
 #include "operator/core/decide.h"
 
+#include <algorithm>
+#include <utility>
+
 #include <gmock/gmock.h>
 
 #include "operator/core/advance.h"
@@ -328,6 +331,41 @@ TEST(Decide, AServerThatNeverBecomesReadyIsEnded) {
   EXPECT_THAT(world.settle(), ElementsAre("kill ps-0"));
   world.exits("ps-0", 0, 9);
   EXPECT_THAT(world.settle(), ElementsAre("write ps-0 failures 1 Restarting ProcessEnded"));
+}
+
+// A new operator knows a life only when it has answered, and that may take a while.
+TEST(Decide, AServerThatDoesNotAnswerANewOperatorAtOnceIsNotEnded) {
+  World world(3, 1, 2);
+  world.run_to_training();
+  world.observed.now_ms += 10 * kServerStartDeadlineMs;
+  world.observed.watching_since_ms = world.observed.now_ms;
+  for (Process& process : world.observed.processes) process.heard_ms = world.observed.now_ms;
+  Process* slow = world.find("ps-1");
+  slow->state = ProcessState::kStarting;
+  slow->incarnation = 0;
+  slow->heard_ms = 0;
+  const auto ends_it = [&] {
+    const auto log = world.settle();
+    return std::find(log.begin(), log.end(), "kill ps-1") != log.end();
+  };
+  EXPECT_FALSE(ends_it());
+  world.observed.now_ms += kServerStartDeadlineMs;
+  EXPECT_TRUE(ends_it()) << "it has had its time";
+}
+
+// It may be the member that the status names, which gives its segments away first.
+TEST(Decide, AServerThatIsNotWantedAndHasNotAnsweredANewOperatorIsNotEnded) {
+  World world(3, 1, 2);
+  world.run_to_training();
+  world.observed.job.spec.servers.replicas = 2;
+  Process* leaving = world.find("ps-2");
+  const uint64_t incarnation = std::exchange(leaving->incarnation, 0);
+  leaving->state = ProcessState::kStarting;
+  EXPECT_THAT(world.settle(), Not(Contains("stop ps-2")));
+  leaving->incarnation = incarnation + 1;  // another life, which holds nothing
+  leaving->state = ProcessState::kReady;
+  leaving->heard_ms = world.observed.now_ms;
+  EXPECT_THAT(world.settle(), Contains("stop ps-2"));
 }
 
 TEST(Decide, WithReplicationTwoALostServerIsRemovedBeforeAnybodyHears) {
