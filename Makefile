@@ -8,8 +8,11 @@
 #   make bench-peers    print the engine's speed beside PyTorch's (a large download)
 #   make sim SEEDS=N    run the simulators with N seeds
 #   make mutations      break the cores on purpose, in many ways, and show that the tests see each
-#   make chaos SEED=N   kill and pause processes of a real run by a seeded schedule, and compare the parameters
+#   make chaos SEED=N   kill and pause processes of a real run by a seeded schedule, and compare the parameters;
+#                       RUNS=10 plays as many seeds from N on
 #   make chaos-network  the same with processes cut off in network namespaces, and slow disks; needs root
+#   make chaos-cluster  the same with pods of a test cluster, operators and the API server; see test-cluster
+#   make goodput        kill a process every 60 s, then every 20 s, for ten minutes each, and print what is left
 #   make demo           watch a run lose a server and a worker, and compare the parameters
 #   make demo-cluster   a Kubernetes on this machine, the chart installed, a job trained; needs root
 #   make images         container images from the Dockerfile, into build/images, without Docker; needs root
@@ -24,6 +27,7 @@ JOBS ?= $(shell nproc)
 SEEDS ?= 10000
 SEED ?= 1
 KILLS ?= 12
+RUNS ?= 1
 
 # The compiler cache is shared by all checkouts: paths are made relative before they are hashed.
 BALLAST_CACHE ?= $(HOME)/.cache/ballast
@@ -36,7 +40,8 @@ configure = cmake --preset $(1) --log-level=WARNING
 build = $(call configure,$(1)) && ninja -C build/$(1) -j $(JOBS) $(2)
 
 .PHONY: help quickstart test test-cluster sanitize check bench bench-peers
-.PHONY: sim mutations chaos chaos-network demo demo-cluster images test-images same-bits format clean
+.PHONY: sim mutations chaos chaos-network chaos-cluster goodput demo demo-cluster images test-images
+.PHONY: same-bits format clean
 .PHONY: dependencies dependencies-test dependencies-cluster dependencies-images dependencies-check
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -97,7 +102,7 @@ check: dependencies-check
 bench: dependencies-test
 	$(call build,release,programs benchmarks)
 	@for benchmark in build/release/bin/bench_*; do echo "== $$benchmark"; $$benchmark; done
-	@echo "== whole runs"; python3 -B tests/bench_run/bench_run.py
+	@for benchmark in tests/bench_run/bench_*.py; do echo "== $$benchmark"; python3 -B $$benchmark; done
 
 bench-peers: dependencies-test
 	$(call build,release,programs train_steps)
@@ -116,11 +121,24 @@ mutations: dependencies-test
 
 chaos: dependencies-test
 	$(call build,release,programs)
-	python3 -B tests/chaos/chaos.py --seed $(SEED) --kills $(KILLS)
+	python3 -B tests/chaos/chaos.py --seed $(SEED) --runs $(RUNS) --kills $(KILLS)
 
 chaos-network: dependencies-test
 	$(call build,release,programs)
-	python3 -B tests/chaos/chaos.py --seed $(SEED) --kills $(KILLS) --cuts 0.5 --slow-disk 100 --kill-run
+	python3 -B tests/chaos/chaos.py --seed $(SEED) --runs $(RUNS) --kills $(KILLS) \
+	  --cuts 0.5 --slow-disk 100 --kill-run
+
+chaos-cluster: dependencies-cluster
+	$(call build,release,programs)
+	python3 -B tests/cluster/images.py build/ballast-image.tar localhost/ballast:test \
+	  build/release/bin/ballast-ps build/release/bin/ballast-worker
+	python3 -B tests/cluster/cluster.py run --nodes 1 --image build/ballast-image.tar -- \
+	  python3 -B tests/chaos/cluster_chaos.py --seed $(SEED) --kills $(KILLS)
+
+goodput: dependencies-test
+	$(call build,release,programs)
+	python3 -B tests/chaos/goodput.py --every 60
+	python3 -B tests/chaos/goodput.py --every 20
 
 demo: dependencies-test
 	$(call build,release,programs)

@@ -2,30 +2,19 @@
 
   python3 tests/bench_run/bench_moves.py [--rounds 5] [--embedding 192] [--layers 4]
 
-Prints the time of a step, and the longest time between two commits while segments moved, beside the longest of as long
-a time before; the machine should be quiet. Never fails because of time.
+Prints the median time of a step; the longest time between two commits while segments moved, in each round; and the
+longest of as long a time before each change, in which nothing moved. Never fails because of time.
 """
 
 import argparse
 import subprocess
-import sys
 import tempfile
-import time
+import urllib.request
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
-import ballast_run  # noqa: E402  (where the programs are, and how a run is watched)
+from watching import ballast_run, median_step_ms, progress, reports_for, running, write_job
 
-
-def start(folder, options):
-    (folder / "text.txt").write_text(ballast_run.some_text())
-    (folder / "job.yaml").write_text(
-        ballast_run.JOB.format(text=folder / "text.txt", checkpoints=folder / "checkpoints"))
-    values = {"training.steps": 1_000_000, "training.evaluation.everySteps": 0, "model.embedding": options.embedding,
-              "model.heads": 4, "model.layers": options.layers, "servers.replicas": 3, "servers.replication": 2,
-              "servers.segmentElements": 65536}
-    arguments = [part for key, value in values.items() for part in ("--set", f"spec.{key}={value}")]
-    return ballast_run.Run(folder, arguments)
+CALM_S = 6
 
 
 def scale(run, servers):
@@ -33,35 +22,52 @@ def scale(run, servers):
                     "--servers", str(servers)], check=True, stdout=subprocess.DEVNULL)
 
 
-def progress(run):
-    return run.wait_for("progress", lambda e: e["event"] == "progress")
+def segments_of(run, server):
+    address = run.ready(server)["metricsAddress"]
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=30) as answer:
+        for line in answer.read().decode().splitlines():
+            if line.startswith("ballast_segments "):
+                return int(line.split()[1])
+    raise AssertionError(f"{server} tells no ballast_segments")
 
 
-def gaps_until(run, over):
-    """Longest times between two commits, by report, until the condition holds after at least three reports."""
-    gaps = []
-    while len(gaps) < 3 or not over():
-        gaps.append(progress(run)["longestGapMs"])
-    return gaps
+def longest_until(run, over):
+    """Longest time between two commits until the condition holds, and for two reports more."""
+    longest = 0
+    while not over():
+        longest = max(longest, progress(run)["longestGapMs"])
+    return max(longest, progress(run)["longestGapMs"], progress(run)["longestGapMs"])
+
+
+def holds_its_share(run):
+    """A share of 4 servers no longer changes: it holds at least as much as the least of the others."""
+    held = [segments_of(run, f"ps-{i}") for i in range(4)]
+    return held[3] >= min(held[:3]) > 0
 
 
 def measure(run, options):
     run.wait_for_step(50)
-    before, began = progress(run), time.monotonic()
-    calm, added, removed = [], [], []
-    for _ in range(10):
-        calm.append(progress(run)["longestGapMs"])
-    step_ms = 1000 * (time.monotonic() - began) / (run.last("progress")["step"] - before["step"])
+    steps, rounds = [], {"undisturbed": [], "a server added": [], "a server removed": []}
     for _ in range(options.rounds):
-        scale(run, 4)
-        run.wait_for_ready("ps-3")
-        added += gaps_until(run, lambda: True)
-        left = len([e for e in run.events if e["event"] == "left"])
-        scale(run, 3)
-        removed += gaps_until(run, lambda left=left: len([e for e in run.events if e["event"] == "left"]) > left)
-    print(f"an undisturbed step takes {step_ms:.0f} ms")
-    for name, gaps in (("undisturbed", calm), ("a server added", added), ("a server removed", removed)):
-        print(f"{name:18} longest step {max(gaps)} ms, {max(gaps) / step_ms:.2f}x that", flush=True)
+        for name, servers in (("a server added", 4), ("a server removed", 3)):
+            calm = reports_for(run, CALM_S)
+            steps += calm
+            rounds["undisturbed"].append(max(report["longestGapMs"] for report in calm))
+            left = len([e for e in run.events if e["event"] == "left"])
+            scale(run, servers)
+            if servers == 4:
+                run.wait_for_ready("ps-3")
+                rounds[name].append(longest_until(run, lambda: holds_its_share(run)))
+            else:
+                rounds[name].append(longest_until(
+                    run, lambda: len([e for e in run.events if e["event"] == "left"]) > left))
+    step_ms = median_step_ms(steps)
+    print(f"median of an undisturbed step: {step_ms:.1f} ms")
+    for name, longest in rounds.items():
+        ratios = "  ".join(f"{ms / step_ms:.2f}x" for ms in longest)
+        reach = "" if name == "undisturbed" else "  (reach 2x)"
+        print(f"{name:18} longest step {max(longest)} ms, {max(longest) / step_ms:.2f}x the median{reach}; "
+              f"by round {ratios}", flush=True)
 
 
 def main():
@@ -70,14 +76,12 @@ def main():
     parser.add_argument("--embedding", type=int, default=192)
     parser.add_argument("--layers", type=int, default=4)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="ballast-bench-") as folder:
-        run = start(Path(folder), options)
-        try:
+    with tempfile.TemporaryDirectory(prefix="ballast-bench-") as name:
+        folder = Path(name)
+        write_job(folder)
+        with running(folder, model__embedding=options.embedding, model__heads=4, model__layers=options.layers,
+                     servers__replicas=3, servers__replication=2, servers__segmentElements=65536) as run:
             measure(run, options)
-        finally:
-            run.process.terminate()
-            run.end()
-            run.close()
 
 
 if __name__ == "__main__":

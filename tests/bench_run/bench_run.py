@@ -9,13 +9,11 @@ server memory resident memory of a server per parameter, likewise
 import json
 import re
 import statistics
-import sys
 import tempfile
 import urllib.request
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
-from ballast_run import JOB, Run, some_text  # noqa: E402
+from watching import ballast_run, memory_plan, running, write_job
 
 RUNS = 7
 
@@ -26,26 +24,10 @@ def resident(run, process):
     return float(re.search(r"^process_resident_memory_bytes(?:\{.*\})? (\S+)$", text, re.M).group(1))
 
 
-def plan(run, process):
-    folder = Path(run.events[0]["runFolder"])
-    for line in (folder / "logs" / f"{process}.1.jsonl").read_text().splitlines():
-        event = json.loads(line)
-        if event["message"] == "memory plan":
-            return {key: value for key, value in event.items() if key.endswith("_bytes")}
-    raise AssertionError(f"{process} has not logged its memory plan")
-
-
-def settings(**values):
-    out = []
-    for key, value in values.items():
-        out += ["--set", f"spec.{key.replace('__', '.')}={value}"]
-    return out
-
-
 def first_step(folder):
     times = []
     for _ in range(RUNS + 1):  # the first fills the token cache
-        run = Run(folder, settings(training__steps=20))
+        run = ballast_run.Run(folder, ballast_run.settings(training__steps=20))
         assert run.end() == 0, run.describe()
         times.append(run.last("end")["toFirstStepMs"])
         run.close()
@@ -54,14 +36,10 @@ def first_step(folder):
 
 
 def memory_of(folder, **values):
-    run = Run(folder, settings(servers__replicas=1, workers__replicas=1, training__steps=100000,
-                               training__evaluation__batches=0, servers__segmentElements=262144, **values))
-    run.wait_for_step(4)
-    out = resident(run, "worker-0"), plan(run, "worker-0"), resident(run, "ps-0")
-    run.process.terminate()
-    run.end()
-    run.close()
-    return out
+    with running(folder, servers__replicas=1, workers__replicas=1, training__evaluation__batches=0,
+                 servers__segmentElements=262144, **values) as run:
+        run.wait_for_step(4)
+        return resident(run, "worker-0"), memory_plan(run, "worker-0"), resident(run, "ps-0")
 
 
 def memory(folder):
@@ -82,7 +60,6 @@ def memory(folder):
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="ballast-bench-") as name:
         folder = Path(name)
-        (folder / "text.txt").write_text(some_text(200_000))
-        (folder / "job.yaml").write_text(JOB.format(text=folder / "text.txt", checkpoints=folder / "checkpoints"))
+        write_job(folder, text_bytes=200_000)
         first_step(folder)
         memory(folder)

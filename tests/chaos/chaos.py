@@ -1,8 +1,10 @@
 """Chaos on a real run: kills and pauses its processes by a seeded schedule, and compares the parameters with
 those of a run that nobody disturbed.
 
-  python3 tests/chaos/chaos.py --seed 7 [--kills 12] [--every 2] [--servers 3] [--workers 2]
+  python3 tests/chaos/chaos.py --seed 7 [--runs 10] [--kills 12] [--every 2] [--servers 3] [--workers 2]
       [--cuts 0.3] [--slow-disk 200] [--kill-run]
+
+--runs plays as many seeds, one after the other, and prints the figures of all of them at the end.
 
 With --cuts each process has a network namespace of its own (root is needed), and that share of the faults cuts a
 process off, in one direction or both, until the others have gone on without it. --slow-disk delays every sync of a
@@ -28,15 +30,14 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 import ballast_run  # noqa: E402  (where the programs are, and how a run is watched)
 import networks  # noqa: E402
+from figures import LOCAL_REACH_MS, Stalls  # noqa: E402
 
 
 class Chaos:
     def __init__(self, options, folder):
         self.options = options
         self.folder = folder
-        self.random = random.Random(options.seed)
-        self.stalls = {}  # kind of fault -> milliseconds
-        self.faults = 0
+        self.begin(options.seed)
         self.environment = {}
         self.networks = None
         if options.slow_disk:
@@ -51,14 +52,21 @@ class Chaos:
         (folder / "job.yaml").write_text(
             ballast_run.JOB.format(text=folder / "text.txt", checkpoints=folder / "checkpoints"))
 
+    def begin(self, seed):
+        """A schedule of its own for each seed."""
+        self.seed = seed
+        self.random = random.Random(seed)
+        self.stalls = Stalls()
+        self.faults = 0
+
     def start(self, steps=None, more=(), network=None):
         options = self.options
-        values = {"training.steps": steps or options.steps, "training.evaluation.everySteps": 0,
-                  "model.embedding": options.embedding, "model.layers": options.layers,
-                  "servers.replicas": options.servers, "servers.replication": 2,
-                  "workers.replicas": options.workers, "checkpoint.everySteps": (steps or options.steps) // 5,
-                  "backoffLimit": 1000}
-        arguments = [part for key, value in values.items() for part in ("--set", f"spec.{key}={value}")]
+        steps = steps or options.steps
+        arguments = ballast_run.settings(
+            training__steps=steps, training__evaluation__everySteps=0, model__embedding=options.embedding,
+            model__layers=options.layers, servers__replicas=options.servers, servers__replication=2,
+            workers__replicas=options.workers, checkpoint__everySteps=steps // 5, backoffLimit=1000,
+            checkpoint__path=self.folder / f"checkpoints-{self.seed}")
         prefix = []
         if network:
             arguments += ["--network", "tcp-trusted", "--programs", str(network.programs)]
@@ -121,7 +129,7 @@ class Chaos:
                 seen.add("whole")
             if event["event"] == "recovered" and event["process"] == name:
                 seen.add("recovered")
-                self.stalls.setdefault(f"{kind} {how}", []).append(event["stalledMs"])
+                self.stalls.add(f"{kind} {how}", event["stalledMs"])
                 print(f"  step {step}: {how} {name}{' (coordinator)' if kind == 'coordinator' else ''}: "
                       f"{event['stalledMs']} ms without a committed step", flush=True)
             return seen >= {"ready", "whole", "recovered"}
@@ -150,7 +158,7 @@ class Chaos:
                 if event["event"] in ("ready", "recovered") and event["process"] == name:
                     seen.add(event["event"])
                 if event["event"] == "recovered" and event["process"] == name:
-                    self.stalls.setdefault(f"{kind} cut", []).append(event["stalledMs"])
+                    self.stalls.add(f"{kind} cut", event["stalledMs"])
                     print(f"  step {step}: cut {name} ({direction}): {event['stalledMs']} ms without a committed step",
                           flush=True)
                 if event["event"] == "whole":
@@ -194,10 +202,9 @@ class Chaos:
         return run
 
     def report(self, calm, end, steps):
-        for kind, stalls in sorted(self.stalls.items()):
-            stalls.sort()
-            p50, p99 = stalls[(len(stalls) - 1) // 2], stalls[min(len(stalls) - 1, int(0.99 * len(stalls)))]
-            print(f"{kind:18} {len(stalls):3} times  p50 {p50} ms  p99 {p99} ms  longest {stalls[-1]} ms")
+        """Whether everything is as promised."""
+        for line in self.stalls.lines(LOCAL_REACH_MS):
+            print(line)
         training_ms = [e["durationMs"] - e["toFirstStepMs"] for e in (calm, end)]
         repeated = sum(1 for a, b in zip(steps, steps[1:]) if b < a)
         lost = self.options.steps - end["steps"]
@@ -205,7 +212,10 @@ class Chaos:
         print(f"steps              {end['steps']} committed, {lost} lost, {repeated} times back")
         same = calm["parametersSha256"] == end["parametersSha256"]
         print(f"undisturbed        {calm['parametersSha256']}")
-        print(f"after {self.faults:3} faults   {end['parametersSha256']}  {'the same' if same else 'DIFFERENT'}")
+        print(f"after {self.faults:3} faults   {end['parametersSha256']}  {'the same' if same else 'DIFFERENT'}",
+              flush=True)
+        if self.faults < self.options.kills:
+            print(f"the run ended after {self.faults} of {self.options.kills} faults: --steps is too small")
         return same and lost == 0 and repeated == 0 and self.faults == self.options.kills
 
     def enough_steps(self):
@@ -215,26 +225,42 @@ class Chaos:
         seconds = options.kills * (options.every + 3 + 8 * options.pauses)
         return max(900, int(600_000 / (probe["durationMs"] - probe["toFirstStepMs"]) * seconds))
 
-    def run(self):
-        options = self.options
-        options.steps = options.steps or self.enough_steps()
-        print(f"seed {options.seed}: {options.servers} servers, {options.workers} workers, replication 2, "
-              f"{options.steps} steps, {options.kills} faults, one every {options.every} s", flush=True)
-        calm = self.finish(self.start())
-        if self.networks:
-            self.networks.make()
+    def one_seed(self, seed, calm):
+        self.begin(seed)
+        print(f"seed {seed}", flush=True)
         run = self.disturbed()
-        if options.show:
+        if self.options.show:
             run.wait_for("the end", lambda e: self.show(e) or e["event"] == "end")
         end = self.finish(run)
         steps = [e["step"] for e in run.events if e["event"] == "progress" and "step" in e]
         return self.report(calm, end, steps)
 
+    def run(self):
+        options = self.options
+        options.steps = options.steps or self.enough_steps()
+        print(f"{options.servers} servers, {options.workers} workers, replication 2, "
+              f"{options.steps} steps, {options.kills} faults, one every {options.every} s", flush=True)
+        calm = self.finish(self.start())
+        if self.networks:
+            self.networks.make()
+        bad, faults, stalls = [], 0, Stalls()
+        for seed in range(options.seed, options.seed + options.runs):
+            if not self.one_seed(seed, calm):
+                bad.append(seed)
+            faults += self.faults
+            stalls.merge(self.stalls)
+        if options.runs > 1:
+            print(f"all {options.runs} seeds: {faults} faults; seeds that broke a promise: {bad or 'none'}")
+            for line in stalls.lines(LOCAL_REACH_MS):
+                print(line)
+        return not bad
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--kills", type=int, default=12, help="faults in all")
+    parser.add_argument("--runs", type=int, default=1, help="seeds, from --seed on")
+    parser.add_argument("--kills", type=int, default=12, help="faults of a seed")
     parser.add_argument("--every", type=float, default=2, help="seconds between the end of one and the next")
     parser.add_argument("--pauses", type=float, default=0.25, help="share of servers' faults that are pauses")
     parser.add_argument("--cuts", type=float, default=0, help="share of faults that cut a process off")
