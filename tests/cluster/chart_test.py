@@ -20,7 +20,7 @@ CHART = ROOT / "helm" / "ballast"
 OPERATOR_IMAGE = os.environ.get("BALLAST_TEST_IMAGE") or "localhost/ballast:test"
 JOB_IMAGE = os.environ.get("BALLAST_TEST_JOB_IMAGE") or OPERATOR_IMAGE
 SYSTEM, JOBS = "ballast-system", "ballast-jobs"  # where the operator is, and where jobs are
-LIMIT_SECONDS = 240
+LIMIT_SECONDS = 600
 LIMIT = f"{LIMIT_SECONDS}s"
 OPERATORS = "--selector=app.kubernetes.io/name=ballast-operator"
 

@@ -40,7 +40,7 @@ class Schema(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         for step in [kubectl("apply", "--server-side", "--filename", ROOT / "crds" / "trainingjobs.yaml"),
-                     kubectl("wait", "--for=condition=Established", "crd/trainingjobs.ballast.dev", "--timeout=30s"),
+                     kubectl("wait", "--for=condition=Established", "crd/trainingjobs.ballast.dev", "--timeout=120s"),
                      kubectl("create", "namespace", NAMESPACE)]:
             if step.returncode != 0:
                 raise AssertionError(step.stderr)

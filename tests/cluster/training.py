@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(os.environ.get("BALLAST_PROGRAMS") or ROOT / "build" / "release" / "bin")
 IMAGE = "localhost/ballast:test"
 OPERATOR = "ballast-operator"
-LIMIT_SECONDS = 240
+LIMIT_SECONDS = 600
 LIMIT = f"{LIMIT_SECONDS}s"
 
 
@@ -76,7 +76,7 @@ class TrainingCase(unittest.TestCase):
         (self.folder / "checkpoints").chmod(0o777)  # pods run as nobody
         (self.folder / "data" / "text.txt").write_text(some_text(), encoding="ascii")
         for command in [["apply", "--server-side", "--filename", ROOT / "crds" / "trainingjobs.yaml"],
-                        ["wait", "--for=condition=Established", "crd/trainingjobs.ballast.dev", "--timeout=30s"]]:
+                        ["wait", "--for=condition=Established", "crd/trainingjobs.ballast.dev", "--timeout=120s"]]:
             done = run("kubectl", *command)
             self.assertEqual(done.returncode, 0, done.stderr)
         self.log = open(self.folder / "operator.log", "w+", encoding="utf-8")
