@@ -67,11 +67,7 @@ Result<void> check_key(std::string_view certificate_pem, std::string_view key_pe
   if (!certificate) return tl::unexpected(certificate.error());
   const auto key = openssl::read_key(key_pem);
   if (!key) return tl::unexpected(key.error());
-  if (X509_check_private_key(certificate->get(), key->get()) != 1) {
-    ERR_clear_error();
-    return fail(ErrorCode::kInvalid, "the key is not that of the certificate");
-  }
-  return {};
+  return openssl::check_pair(certificate->get(), key->get());
 }
 
 }  // namespace ballast

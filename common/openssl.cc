@@ -35,4 +35,10 @@ Result<Key> read_key(std::string_view pem) {
   return read;
 }
 
+Result<void> check_pair(const X509* certificate, const EVP_PKEY* key) {
+  if (X509_check_private_key(certificate, key) == 1) return {};
+  ERR_clear_error();
+  return fail(ErrorCode::kInvalid, "the key is not that of the certificate");
+}
+
 }  // namespace ballast::openssl

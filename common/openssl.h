@@ -38,4 +38,7 @@ tl::unexpected<Error> failed(ErrorCode code, const std::string& what);
 Result<Certificate> read_certificate(std::string_view pem);
 Result<Key> read_key(std::string_view pem);
 
+// kInvalid: the key is another's.
+Result<void> check_pair(const X509* certificate, const EVP_PKEY* key);
+
 }  // namespace ballast::openssl

@@ -4,7 +4,6 @@
 
 #include <utility>
 
-#include "common/certificate.h"
 #include "common/openssl.h"
 
 namespace ballast::certificates {
@@ -77,13 +76,13 @@ Result<KeyPair> to_pem(const Pair& pair) {
 }
 
 Result<Pair> from_pem(const KeyPair& text) {
-  if (auto sound = check_key(text.certificate, text.key); !sound) {
+  auto certificate = openssl::read_certificate(text.certificate);
+  if (!certificate) return tl::unexpected(certificate.error());
+  auto key = openssl::read_key(text.key);
+  if (!key) return tl::unexpected(key.error());
+  if (auto sound = openssl::check_pair(certificate->get(), key->get()); !sound) {
     return tl::unexpected(sound.error());
   }
-  auto certificate = openssl::read_certificate(text.certificate);
-  auto key = openssl::read_key(text.key);
-  if (!certificate) return tl::unexpected(certificate.error());
-  if (!key) return tl::unexpected(key.error());
   return Pair{std::move(*key), std::move(*certificate)};
 }
 
