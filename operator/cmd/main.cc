@@ -6,6 +6,7 @@
 
 #include "common/build_info/build_info.h"
 #include "common/exit_code.h"
+#include "common/flags/usage_error.h"
 #include "operator/cmd/checkpoints_command.h"
 #include "operator/cmd/export_command.h"
 #include "operator/cmd/generate_command.h"
@@ -117,18 +118,6 @@ void add_wishes(CLI::App& app, WishOptions& options) {
   CLI::App* status = app.add_subcommand("status", "Tell how a run stands");
   status->add_option("JOB", options.status.job, job)->required();
   status->add_flag("--json", options.status.json, "The whole status as JSON");
-}
-
-// A flag that does not exist is the mistake, and not the argument that it left without a place.
-int usage_error(const CLI::App& app, const CLI::ParseError& error) {
-  const bool missing = dynamic_cast<const CLI::RequiredError*>(&error) != nullptr;
-  for (const std::string& argument : missing ? app.remaining(true) : std::vector<std::string>()) {
-    if (argument.size() > 1 && argument[0] == '-') {
-      app.exit(CLI::ExtrasError({argument}));
-      return to_status(ExitCode::kUsage);
-    }
-  }
-  return app.exit(error) == 0 ? to_status(ExitCode::kDone) : to_status(ExitCode::kUsage);
 }
 
 int main_of(int argc, char** argv) {

@@ -17,6 +17,7 @@
 #include "common/clock.h"
 #include "common/exit_code.h"
 #include "common/file.h"
+#include "common/flags/usage_error.h"
 #include "common/log.h"
 #include "common/metrics/metrics_endpoint.h"
 #include "common/metrics/process_metrics.h"
@@ -197,7 +198,7 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : ballast::to_status(ballast::ExitCode::kUsage);
+    return ballast::usage_error(app, error);
   }
   return ballast::to_status(ballast::run(flags));
 }
