@@ -6,6 +6,8 @@
 #   make check          format, lint, layering and house style
 #   make bench          print the benchmarks
 #   make bench-peers    print the engine's speed beside PyTorch's (a large download)
+#   make bench-cluster  the operator at scale on a real API server, with nodes that only pretend
+#   make soak           an operator for ten minutes with an API server that fails: nothing may grow
 #   make sim SEEDS=N    run the simulators with N seeds
 #   make mutations      break the cores on purpose, in many ways, and show that the tests see each
 #   make chaos SEED=N   kill and pause processes of a real run by a seeded schedule, and compare the parameters;
@@ -28,6 +30,8 @@ SEEDS ?= 10000
 SEED ?= 1
 KILLS ?= 12
 RUNS ?= 1
+SOAK_SECONDS ?= 600
+LINES ?=
 
 # The compiler cache is shared by all checkouts: paths are made relative before they are hashed.
 BALLAST_CACHE ?= $(HOME)/.cache/ballast
@@ -39,7 +43,7 @@ export CTEST_OUTPUT_ON_FAILURE := 1
 configure = cmake --preset $(1) --log-level=WARNING
 build = $(call configure,$(1)) && ninja -C build/$(1) -j $(JOBS) $(2)
 
-.PHONY: help quickstart test test-cluster sanitize check bench bench-peers
+.PHONY: help quickstart test test-cluster sanitize check bench bench-peers bench-cluster soak
 .PHONY: sim mutations chaos chaos-network chaos-cluster goodput demo demo-cluster images test-images
 .PHONY: same-bits format clean
 .PHONY: dependencies dependencies-test dependencies-cluster dependencies-images dependencies-check
@@ -103,6 +107,16 @@ bench: dependencies-test
 	$(call build,release,programs benchmarks)
 	@for benchmark in build/release/bin/bench_*; do echo "== $$benchmark"; $$benchmark; done
 	@for benchmark in tests/bench_run/bench_*.py; do echo "== $$benchmark"; python3 -B $$benchmark; done
+
+bench-cluster: dependencies-cluster
+	$(call build,release,programs fake_pods plain_create)
+	python3 -B tests/cluster/cluster.py run --fake-nodes 14 --audit -- \
+	  python3 -B tests/bench_cluster/bench_operator.py $(LINES)
+
+soak: dependencies-cluster
+	$(call build,release,programs fake_pods)
+	python3 -B tests/cluster/cluster.py run --fake-nodes 2 -- python3 -B tests/cluster/fault_proxy.py \
+	  python3 -B tests/bench_cluster/soak.py $(SOAK_SECONDS) $(SEED)
 
 bench-peers: dependencies-test
 	$(call build,release,programs train_steps)

@@ -1,7 +1,6 @@
 #include "operator/cluster/job_backend.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
 
 #include "operator/api/read_training_job.h"
@@ -10,7 +9,6 @@
 #include "operator/core/events.h"
 #include "operator/core/pod_status.h"
 #include "operator/local/job_config.h"
-#include "operator/scrape/parse.h"
 
 namespace ballast::cluster {
 namespace {
@@ -20,8 +18,12 @@ using decide::ProcessState;
 using kube::Object;
 using nlohmann::json;
 
-constexpr decide::TimeMs kLookAgainMs = 500;
-constexpr int kLifeDeadlineMs = 500;
+// Of a job that works: what its processes answer is judged by its age.
+constexpr decide::TimeMs kLookAgainMs = 1'000;
+// Of all others: in case that something which was asked for never came.
+constexpr decide::TimeMs kLookRarelyMs = kExpectWithinMs;
+constexpr decide::TimeMs kUntilAskedMs = 50;
+constexpr decide::TimeMs kLookAroundMs = 3'000;  // for so long at most
 constexpr int kMaxRoundsAtOnce = 100;
 
 Error error_of(const kube::ApiError& error) { return error.error; }
@@ -40,30 +42,22 @@ Result<api::TrainingJob> job_of(const Object& object) {
   return *job;
 }
 
-// Of the life that answers at this address: the label of ballast_process_info.
-std::optional<uint64_t> incarnation_at(const std::string& address, const std::string& name) {
-  const auto text = local::http_get(address, "/metrics", kLifeDeadlineMs);
-  if (!text) return std::nullopt;
-  const auto exposition = scrape::parse(*text, scrape::Format::kPrometheus);
-  if (!exposition) return std::nullopt;
-  for (const scrape::Sample& sample : exposition->samples) {
-    if (sample.name != "ballast_process_info") continue;
-    const std::string_view life = exposition->label_of(sample, "incarnation");
-    if (exposition->label_of(sample, "process") != name) return std::nullopt;
-    uint64_t incarnation = 0;
-    const auto [parsed, error] =
-        std::from_chars(life.data(), life.data() + life.size(), incarnation);
-    if (error != std::errc() || parsed != life.data() + life.size() || incarnation == 0) {
-      return std::nullopt;
-    }
-    return incarnation;
-  }
-  return std::nullopt;
-}
-
 std::string metrics_address(const Process& process) {
   return process.address.substr(0, process.address.rfind(':') + 1) +
          std::to_string(kube::kMetricsPort);
+}
+
+// By which expected_ knows them.
+std::string creation_of(const std::string& name) { return "made " + name; }
+std::string deletion_of(const std::string& uid) { return "gone " + uid; }
+
+bool is_start(const decide::Action& action) {
+  return std::holds_alternative<decide::StartProcess>(action);
+}
+
+bool concerns_a_pod(const decide::Action& action) {
+  return is_start(action) || std::holds_alternative<decide::StopProcess>(action) ||
+         std::holds_alternative<decide::RemoveEnded>(action);
 }
 
 bool owned_by(const Object& pod, const std::string& uid) {
@@ -86,16 +80,39 @@ JobBackend::JobBackend(JobBackendOptions options)
                 options_.notify, nullptr}),
       certificates_(options_.client, options_.authority, options_.log) {}
 
+JobBackend::~JobBackend() {
+  for (const std::string& pod : followed_) options_.scraper->forget(pod);
+}
+
 Result<std::optional<decide::TimeMs>> JobBackend::turn(const Object& job, decide::TimeMs now_ms) {
   for (int round = 0; round < kMaxRoundsAtOnce; ++round) {
     if (auto seen = observe(job, now_ms); !seen) return tl::unexpected(seen.error());
+    if (!looked_around()) return now_ms + kUntilAskedMs;
     if (keep_certificates()) continue;
     const auto more = act();
     if (!more) return tl::unexpected(more.error());
     if (finished_) return wake_at_ms_;
     if (!*more) break;
   }
-  return std::min(wake_at_ms_.value_or(now_ms + kLookAgainMs), now_ms + kLookAgainMs);
+  const decide::TimeMs latest_ms = now_ms + (works() ? kLookAgainMs : kLookRarelyMs);
+  return std::min(wake_at_ms_.value_or(latest_ms), latest_ms);
+}
+
+// An operator that has just begun knows no life yet: nothing is decided, and nothing is written,
+// before all processes were asked.
+bool JobBackend::looked_around() {
+  if (looked_around_) return true;
+  looked_around_ = observed_.now_ms - observed_.watching_since_ms >= kLookAroundMs ||
+                   std::all_of(followed_.begin(), followed_.end(), [&](const std::string& pod) {
+                     return options_.scraper->tried(pod);
+                   });
+  return looked_around_;
+}
+
+bool JobBackend::works() const {
+  return observed_.session.has_value() ||
+         std::any_of(observed_.processes.begin(), observed_.processes.end(),
+                     [](const Process& process) { return process.state == ProcessState::kReady; });
 }
 
 Result<void> JobBackend::observe(const Object& job, decide::TimeMs now_ms) {
@@ -106,18 +123,9 @@ Result<void> JobBackend::observe(const Object& job, decide::TimeMs now_ms) {
       newer(job.resource_version, newest_->resource_version)) {
     newest_ = job;
   }
-  auto read = job_of(*newest_);
-  if (!read) return tl::unexpected(read.error());
-  auto status = kube::record_of(*newest_->body);
-  if (!status) return tl::unexpected(status.error());
-  if (status->term > observed_.status.term) {
-    observed_.coordinator_heard_ms = now_ms;
-    observed_.standing_since_ms.reset();
-  }
-  observed_.job = std::move(*read);
+  if (auto read = read_job(); !read) return read;
   observed_.deleting = newest_->body->at("metadata").contains("deletionTimestamp");
   observed_.pods = true;
-  observed_.status = std::move(*status);
   observe_pods();
   session_.observe(observed_);
   return {};
@@ -133,43 +141,60 @@ bool JobBackend::keep_certificates() {
   return true;
 }
 
+// What was read before is not read again: most turns come from pods.
+Result<void> JobBackend::read_job() {
+  if (newest_->resource_version == read_version_) return {};
+  const json& metadata = newest_->body->at("metadata");
+  const std::string spec =
+      newest_->uid + " " + metadata.value("generation", json(newest_->resource_version)).dump();
+  if (spec != read_spec_) {
+    auto read = job_of(*newest_);
+    if (!read) return tl::unexpected(read.error());
+    observed_.job = std::move(*read);
+    read_spec_ = spec;
+  }
+  auto status = kube::record_of(*newest_->body);
+  if (!status) return tl::unexpected(status.error());
+  if (status->term > observed_.status.term) {
+    observed_.coordinator_heard_ms = observed_.now_ms;
+    observed_.standing_since_ms.reset();
+  }
+  observed_.status = std::move(*status);
+  read_version_ = newest_->resource_version;
+  return {};
+}
+
 void JobBackend::observe_pods() {
   observed_.processes.clear();
-  std::map<std::string, uint64_t> known;
-  for (const Object& pod : options_.pods->all()) {
-    if (pod.name_space != observed_.job.metadata.name_space) continue;
-    if (!owned_by(pod, observed_.job.metadata.uid)) continue;
+  std::set<std::string> followed;
+  const api::Metadata& metadata = observed_.job.metadata;
+  for (const Object& pod : options_.pods->in_group(metadata.name_space + "/" + metadata.name)) {
+    if (!owned_by(pod, metadata.uid)) continue;
     auto process = kube::process_of(*pod.body, observed_.now_ms);
     if (!process) continue;
-    look_for_life(pod, *process);
-    if (process->incarnation != 0) known[pod.uid] = process->incarnation;
+    expected_.settle(creation_of(pod.name));
+    if (process->stopping_since_ms) expected_.settle(deletion_of(pod.uid));
+    if (process->state != ProcessState::kExited && !process->address.empty()) {
+      followed.insert(pod.uid);
+      look_for_life(pod, *process);
+    }
     observed_.processes.push_back(std::move(*process));
   }
-  incarnations_ = std::move(known);
+  for (const std::string& pod : followed_) {
+    if (!followed.contains(pod)) options_.scraper->forget(pod);
+  }
+  followed_ = std::move(followed);
 }
 
 void JobBackend::look_for_life(const Object& pod, Process& process) {
   const std::string name = decide::process_name(process.role, process.index);
-  const auto known = incarnations_.find(pod.uid);
-  if (known != incarnations_.end()) process.incarnation = known->second;
-  if (process.state == ProcessState::kExited) {
-    options_.scraper->remove(pod.uid);
-    return;
-  }
-  if (process.address.empty()) return;
-  if (process.incarnation == 0) {
-    const auto found = incarnation_at(metrics_address(process), name);
-    if (!found) return;
-    process.incarnation = *found;
-    process.heard_ms = observed_.now_ms;
-    options_.scraper->add(pod.uid, metrics_address(process));
-  }
+  options_.scraper->follow(pod.uid, {metrics_address(process), name, options_.notify});
+  const auto answer = options_.scraper->latest(pod.uid);
+  if (!answer) return;
+  process.incarnation = answer->incarnation;
+  process.heard_ms = answer->answered_ms + options_.unix_offset_ms;
   process.state = ProcessState::kReady;
   if (process.role == decide::Role::kWorker) process.address.clear();
-  const auto answered = options_.scraper->answered_ms();
-  if (const auto last = answered.find(pod.uid); last != answered.end()) {
-    process.heard_ms = std::max(process.heard_ms, last->second + options_.unix_offset_ms);
-  }
 }
 
 Result<bool> JobBackend::act() {
@@ -177,12 +202,30 @@ Result<bool> JobBackend::act() {
   wake_at_ms_ = actions.wake_at_ms;
   finished_ = false;  // a suspended job may go on
   bool written = false;
-  for (const decide::Action& action : actions.list) {
-    auto performed = std::visit([this](const auto& one) { return perform(one); }, action);
+  for (size_t at = 0; at < actions.list.size();) {
+    const decide::Action& action = actions.list[at];
+    size_t end = at;
+    while (end < actions.list.size() && concerns_a_pod(actions.list[end])) ++end;
+    auto performed = end > at
+                         ? perform_at_once(actions.list, at, end)
+                         : std::visit([this](const auto& one) { return perform(one); }, action);
     if (!performed) return tl::unexpected(performed.error());
     written = written || std::holds_alternative<decide::WriteStatus>(action);
+    at = std::max(end, at + 1);
   }
   return written;
+}
+
+// No pod depends on another one.
+Result<void> JobBackend::perform_at_once(const std::vector<decide::Action>& list, size_t begin,
+                                         size_t end) {
+  if (!no_certificates_ && std::any_of(list.begin() + static_cast<ptrdiff_t>(begin),
+                                       list.begin() + static_cast<ptrdiff_t>(end), is_start)) {
+    if (auto made = make_config(); !made) return made;
+  }
+  return options_.parallel->for_each(end - begin, [&](size_t i) {
+    return std::visit([this](const auto& one) { return perform(one); }, list[begin + i]);
+  });
 }
 
 Result<void> JobBackend::perform(const decide::WriteStatus& write) {
@@ -202,6 +245,7 @@ Result<void> JobBackend::perform(const decide::WriteStatus& write) {
     return tl::unexpected(error_of(written.error()));
   }
   newest_ = *written;
+  read_version_ = newest_->resource_version;
   if (options_.events != nullptr) {
     for (const kube::JobEvent& event : kube::events_between(observed_.status, write.next)) {
       options_.events->write(
@@ -228,24 +272,23 @@ std::optional<Object> JobBackend::find_pod(const std::string& name) const {
 
 Result<void> JobBackend::perform(const decide::StartProcess& start) {
   if (no_certificates_) return tl::unexpected(*no_certificates_);
-  if (auto made = make_config(); !made) return made;
   const std::string name = kube::pod_name(observed_.job, start.role, start.index);
   // An ended life of that name goes first; its successor is made when it is gone.
   if (const auto old = find_pod(name)) {
     if (!owned_by(*old, observed_.job.metadata.uid)) {
       return fail(ErrorCode::kAlreadyExists, "the pod " + name + " is somebody else's");
     }
-    const auto gone = options_.client->remove(kube::kPods, {old->name_space, name}, {old->uid, ""});
-    if (!gone && gone.error().error.code != ErrorCode::kNotFound) {
-      return tl::unexpected(error_of(gone.error()));
-    }
-    return {};
+    const auto process = kube::process_of(*old->body, observed_.now_ms);
+    const bool ended = process && process->state == ProcessState::kExited;
+    return ended ? remove(*old) : Result<void>();  // made meanwhile: what is there is no end
   }
+  if (!expected_.ask(creation_of(name), observed_.now_ms)) return {};
   const auto made = options_.client->create(
       kube::kPods, observed_.job.metadata.name_space,
       kube::pod_of(observed_.job, start, observed_.status.members, options_.settings));
   // It is there already, and the watch will tell: a repeat is harmless.
   if (!made && made.error().error.code != ErrorCode::kAlreadyExists) {
+    expected_.settle(creation_of(name));
     return tl::unexpected(error_of(made.error()));
   }
   if (made) options_.log.info("pod created", {{"pod", name}});
@@ -254,10 +297,14 @@ Result<void> JobBackend::perform(const decide::StartProcess& start) {
 
 Result<void> JobBackend::perform(const decide::StopProcess& stop) {
   const auto pod = find_pod(observed_.job.metadata.name + "-" + stop.name);
-  if (!pod) return {};
-  const auto gone =
-      options_.client->remove(kube::kPods, {pod->name_space, pod->name}, {pod->uid, ""});
+  return pod ? remove(*pod) : Result<void>();
+}
+
+Result<void> JobBackend::remove(const Object& pod) {
+  if (!expected_.ask(deletion_of(pod.uid), observed_.now_ms)) return {};
+  const auto gone = options_.client->remove(kube::kPods, {pod.name_space, pod.name}, {pod.uid, ""});
   if (!gone && gone.error().error.code != ErrorCode::kNotFound) {
+    expected_.settle(deletion_of(pod.uid));
     return tl::unexpected(error_of(gone.error()));
   }
   return {};

@@ -7,24 +7,29 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "common/log.h"
 #include "operator/cluster/event_writer.h"
+#include "operator/cluster/expected.h"
 #include "operator/cluster/job_certificates.h"
+#include "operator/cluster/parallel.h"
+#include "operator/cluster/pod_scraper.h"
 #include "operator/core/decide.h"
 #include "operator/core/pod_template.h"
 #include "operator/kube/client.h"
 #include "operator/kube/informer.h"
-#include "operator/local/scraper.h"
 #include "operator/local/session_keeper.h"
 
 namespace ballast::cluster {
 
 struct JobBackendOptions {
   std::shared_ptr<kube::KubeClient> client;
-  std::shared_ptr<const kube::Informer> pods;
-  std::shared_ptr<local::Scraper> scraper;
+  std::shared_ptr<const kube::Informer> pods;  // in groups by the key of their job
+  std::shared_ptr<PodScraper> scraper;
+  std::shared_ptr<Parallel> parallel;  // makes and removes pods
   std::shared_ptr<CertificateAuthority> authority;
   kube::PodSettings settings;
   int64_t unix_offset_ms = 0;    // what the clock of this process lacks to the time since 1970
@@ -38,16 +43,22 @@ class JobBackend {
  public:
   explicit JobBackend(JobBackendOptions options);
 
+  ~JobBackend();
+
   // When to come again at the latest; nothing: when something changes. `job` as the informer has
   // it.
   Result<std::optional<decide::TimeMs>> turn(const kube::Object& job, decide::TimeMs now_ms);
 
  private:
   Result<void> observe(const kube::Object& job, decide::TimeMs now_ms);
+  Result<void> read_job();
   bool keep_certificates();  // whether the status was written
+  bool works() const;        // it has processes that answer
+  bool looked_around();
   void observe_pods();
   void look_for_life(const kube::Object& pod, decide::Process& process);
   Result<bool> act();  // whether the status was written, so that there may be more to do
+  Result<void> perform_at_once(const std::vector<decide::Action>& list, size_t begin, size_t end);
 
   Result<void> perform(const decide::WriteStatus& write);
   Result<void> perform(const decide::StartProcess& start);
@@ -63,6 +74,7 @@ class JobBackend {
     return {};
   }
 
+  Result<void> remove(const kube::Object& pod);
   Result<void> make_config();
   std::optional<kube::Object> find_pod(const std::string& name) const;
 
@@ -71,8 +83,12 @@ class JobBackend {
   local::SessionKeeper session_;
   JobCertificates certificates_;
   std::optional<Error> no_certificates_;
-  std::optional<kube::Object> newest_;            // of the job: read, or written by us
-  std::map<std::string, uint64_t> incarnations_;  // by uid of the pod
+  std::optional<kube::Object> newest_;  // of the job: read, or written by us
+  std::string read_version_;            // of newest_, as observed_ has it
+  std::string read_spec_;               // uid and generation
+  std::set<std::string> followed_;      // uids of the pods that the scraper was told of
+  bool looked_around_ = false;
+  Expected expected_;
   std::optional<decide::TimeMs> wake_at_ms_;
   bool has_config_ = false;
   bool finished_ = false;

@@ -1,64 +1,124 @@
 #include "operator/cluster/job_controller.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
 #include "common/random_id.h"
+#include "common/unix_time.h"
+#include "operator/cluster/kept.h"
 
 namespace ballast::cluster {
 namespace {
 
-constexpr int kScrapeEveryMs = 1'000;
 constexpr kube::TimeMs kUntilSyncedMs = 100;
+// The first that is true is the job's.
+constexpr auto kStates = {"Succeeded", "Failed", "Suspended", "Degraded", "Running"};
+constexpr const char* kNoState = "Starting";
 
-int64_t unix_now_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
+kube::InformerOptions watch_of(const kube::Resource& kind, std::string selector,
+                               const ControllerOptions& options,
+                               std::function<void(const std::string&)> changed) {
+  kube::InformerOptions watch;
+  watch.kind = kind;
+  watch.name_space = options.name_space;
+  watch.label_selector = std::move(selector);
+  watch.jitter_seed = random_id();
+  watch.changed = std::move(changed);
+  watch.trouble = [log = options.log, metrics = options.metrics,
+                   name = std::string(kind.plural)](const kube::WatchTrouble& trouble) {
+    metrics->watch_interrupted(name);
+    log.info("watch interrupted", {{"kind", name},
+                                   {"code", trouble.code},
+                                   {"error", trouble.text},
+                                   {"relist", trouble.relist}});
+  };
+  return watch;
 }
 
-kube::InformerOptions watch_of(const kube::Resource& kind, const std::string& name_space,
-                               std::string selector, const Logger& log,
-                               std::function<void(const std::string&)> changed) {
-  return {kind,
-          name_space,
-          std::move(selector),
-          random_id(),
-          std::move(changed),
-          [log, name = std::string(kind.plural)](const kube::WatchTrouble& trouble) {
-            log.info("watch interrupted", {{"kind", name},
-                                           {"code", trouble.code},
-                                           {"error", trouble.text},
-                                           {"relist", trouble.relist}});
-          }};
+bool is_true(const nlohmann::json& conditions, const std::string& type) {
+  return std::any_of(conditions.begin(), conditions.end(), [&](const nlohmann::json& condition) {
+    return condition.is_object() && condition.contains("type") && condition["type"] == type &&
+           condition.contains("status") && condition["status"] == "True";
+  });
+}
+
+// For people: the words of `status.state`, found again from the conditions, since a word may be
+// anybody's.
+std::string state_of(const nlohmann::json& job) {
+  const auto status = job.find("status");
+  if (status == job.end() || !status->is_object() || !status->contains("conditions")) {
+    return kNoState;
+  }
+  const nlohmann::json& conditions = (*status)["conditions"];
+  const auto found = std::find_if(kStates.begin(), kStates.end(),
+                                  [&](const char* state) { return is_true(conditions, state); });
+  return found == kStates.end() ? kNoState : *found;
 }
 
 }  // namespace
 
+std::map<std::string, int64_t> no_jobs_by_state() {
+  std::map<std::string, int64_t> counts = {{kNoState, 0}};
+  for (const char* state : kStates) counts[state] = 0;
+  return counts;
+}
+
 JobController::JobController(ControllerOptions options)
     : options_(std::move(options)),
       unix_offset_ms_(unix_now_ms() - clock_->now_ms()),
-      scraper_(std::make_shared<local::Scraper>(kScrapeEveryMs)),
-      events_(std::make_shared<EventWriter>(options_.client, options_.log)) {
-  pods_ = std::make_shared<kube::Informer>(
-      options_.client, clock_,
-      watch_of(kube::kPods, options_.name_space, kube::kJobLabel, options_.log,
-               [this](const std::string& key) { pod_changed(key); }));
-  jobs_ = std::make_unique<kube::Informer>(
-      options_.client, clock_,
-      watch_of(kube::kTrainingJobs, options_.name_space, "", options_.log,
-               [queue = queue_](const std::string& key) { queue->add(key); }));
+      client_(std::make_shared<kube::KubeClient>(options_.transport, options_.manager)),
+      queue_(std::make_shared<JobQueue>(options_.metrics)),
+      parallel_(std::make_shared<Parallel>(options_.requests)),
+      events_(std::make_shared<EventWriter>(client_, options_.log)) {
+  options_.metrics->max_workers.Set(options_.threads);
+  auto pods = watch_of(kube::kPods, kube::kJobLabel, options_,
+                       [this](const std::string& key) { pod_changed(key); });
+  pods.keep = kept_of_pod;
+  pods.group_of = job_of_pod;
+  pods_ = std::make_shared<kube::Informer>(client_, clock_, std::move(pods));
+  auto jobs = watch_of(kube::kTrainingJobs, "", options_,
+                       [this](const std::string& key) { job_changed(key); });
+  jobs.keep = kept_of_job;
+  jobs_ = std::make_unique<kube::Informer>(client_, clock_, std::move(jobs));
   for (int i = 0; i < options_.threads; ++i) {
     threads_.emplace_back([this](const std::stop_token& stop) { work(stop); });
   }
 }
 
 JobController::~JobController() {
-  for (std::jthread& thread : threads_) thread.request_stop();
-  threads_.clear();
+  stop();
   jobs_.reset();
+  pods_.reset();
+}
+
+void JobController::stop() {
+  options_.transport->stop();
+  for (std::jthread& thread : threads_) thread.request_stop();
+  for (std::jthread& thread : threads_) {
+    if (thread.joinable()) thread.join();
+  }
   const MutexLock lock(mutex_);
   known_.clear();
+}
+
+std::map<std::string, int64_t> JobController::jobs_by_state() const {
+  auto counts = no_jobs_by_state();
+  for (const kube::Object& job : jobs_->all()) ++counts[state_of(*job.body)];
+  return counts;
+}
+
+void JobController::job_changed(const std::string& key) {
+  bool known = false;
+  {
+    const MutexLock lock(mutex_);
+    known = known_.contains(key);
+  }
+  if (known) {
+    queue_->add(key);
+  } else {
+    queue_->add_new(key);
+  }
 }
 
 // "<job>-ps-0" and "<job>-worker-3" are turns of "<job>".
@@ -70,28 +130,51 @@ void JobController::pod_changed(const std::string& key) {
 
 void JobController::work(const std::stop_token& stop) {
   while (const auto key = queue_->wait(stop)) {
-    turn(*key);
+    options_.metrics->active_workers.Increment();
+    const auto begin = std::chrono::steady_clock::now();
+    const TurnResult result = turn(*key);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    options_.metrics->turn(result, took.count());
+    options_.metrics->work_seconds.Observe(took.count());
+    options_.metrics->active_workers.Decrement();
     queue_->done(*key);
   }
 }
 
-void JobController::turn(const std::string& key) {
-  const auto job = jobs_ == nullptr ? std::nullopt : jobs_->find(key);
+TurnResult JobController::turn(const std::string& key) {
+  const auto job = jobs_->find(key);
   if (!job) {
     // Gone; its pods go with it, by their owner references.
     const MutexLock lock(mutex_);
     known_.erase(key);
-    return;
+    return TurnResult::kSuccess;
   }
   // What is not known yet may well exist: nothing is decided before the pods are.
-  if (!pods_->synced()) return queue_->add_at(key, clock_->now_ms() + kUntilSyncedMs);
+  if (!pods_->synced()) {
+    queue_->add_at(key, clock_->now_ms() + kUntilSyncedMs);
+    return TurnResult::kRequeueAfter;
+  }
   const auto again = backend_of(*job).turn(*job, clock_->now_ms() + unix_offset_ms_);
   if (!again) {
     options_.log.warning("a turn failed", {{"job", key}, {"error", again.error()}});
-    return queue_->add_after_failure(key);
+    queue_->add_after_failure(key);
+    return TurnResult::kError;
   }
   queue_->forget(key);
-  if (*again) queue_->add_at(key, **again - unix_offset_ms_);
+  if (!*again) {
+    forget(*job);
+    return TurnResult::kSuccess;
+  }
+  queue_->add_at(key, **again - unix_offset_ms_);
+  return TurnResult::kRequeueAfter;
+}
+
+// Of a job that is over its name is enough: there may be thousands of them.
+void JobController::forget(const kube::Object& job) {
+  std::unique_ptr<JobBackend> ended;  // outside of the lock: it may have connections to close
+  const MutexLock lock(mutex_);
+  const auto found = known_.find(job.key());
+  if (found != known_.end()) ended = std::move(found->second.backend);
 }
 
 JobBackend& JobController::backend_of(const kube::Object& job) {
@@ -99,10 +182,10 @@ JobBackend& JobController::backend_of(const kube::Object& job) {
   Known& known = known_[job.key()];
   if (known.backend == nullptr || known.uid != job.uid) {
     known.uid = job.uid;
-    known.backend = std::make_unique<JobBackend>(
-        JobBackendOptions{options_.client, pods_, scraper_, options_.authority, options_.settings,
-                          unix_offset_ms_, [queue = queue_, key = job.key()] { queue->add(key); },
-                          options_.log.child({{"job", job.key()}}), events_, reporter_});
+    known.backend = std::make_unique<JobBackend>(JobBackendOptions{
+        client_, pods_, scraper_, parallel_, options_.authority, options_.settings, unix_offset_ms_,
+        [queue = queue_, key = job.key()] { queue->add(key); },
+        options_.log.child({{"job", job.key()}}), events_, reporter_});
   }
   return *known.backend;
 }

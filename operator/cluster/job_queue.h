@@ -2,19 +2,24 @@
 #pragma once
 
 #include <condition_variable>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
 
 #include "common/clock.h"
 #include "common/mutex.h"
+#include "operator/cluster/operator_metrics.h"
 #include "operator/core/work_queue.h"
 
 namespace ballast::cluster {
 
 class JobQueue {
  public:
+  explicit JobQueue(std::shared_ptr<OperatorMetrics> metrics) : metrics_(std::move(metrics)) {}
+
   void add(const std::string& key);
+  void add_new(const std::string& key);                      // one that nobody has looked after yet
   void add_at(const std::string& key, kube::TimeMs due_ms);  // of SteadyClock
   void add_after_failure(const std::string& key);
   void forget(const std::string& key);
@@ -22,9 +27,15 @@ class JobQueue {
   // Nothing: it was stopped.
   std::optional<std::string> wait(const std::stop_token& stop);
 
+  // How long the work takes that is under way for the longest time.
+  kube::TimeMs longest_work_ms() const;
+
  private:
+  void changed() BALLAST_REQUIRES(mutex_);
+
   const SteadyClock clock_{};
-  Mutex mutex_;
+  const std::shared_ptr<OperatorMetrics> metrics_;
+  mutable Mutex mutex_;
   std::condition_variable_any changed_;
   kube::WorkQueue queue_ BALLAST_GUARDED_BY(mutex_);
 };

@@ -57,6 +57,12 @@ kube::LeaseRecord lease_record(const json& lease) {
           number("leaseTransitions")};
 }
 
+void Leadership::set(const kube::LeaseState& state) {
+  leads_until_ms_ = state.leader ? state.good_until_ms : 0;
+  heard_ = state.seen;
+  turned_ms_ = clock_.now_ms();
+}
+
 Leader::Leader(LeaderOptions options) : options_(std::move(options)) {
   state_.identity = options_.identity;
   state_.next_try_ms = clock_.now_ms();
@@ -86,6 +92,7 @@ void Leader::handle(const kube::LeaseEvent& event) {
   std::deque<kube::LeaseEvent> events = {event};
   while (!events.empty()) {
     const auto effects = kube::step(state_, events.front(), clock_.now_ms());
+    options_.leadership->set(state_);
     events.pop_front();
     for (const kube::LeaseEffect& effect : effects) {
       if (const auto* read = std::get_if<kube::ReadLease>(&effect)) {

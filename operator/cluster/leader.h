@@ -1,7 +1,8 @@
 // Leader election by a Lease: the lease machine with a thread, a clock and a client. Says when this
-// process begins and ceases to lead; gives the Lease up when it is destroyed. Any thread may ask.
+// process begins and ceases to lead; gives the Lease up when it is destroyed.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <memory>
@@ -16,11 +17,31 @@
 
 namespace ballast::cluster {
 
+// What others may ask, also before there is a Leader and after it. Any thread.
+class Leadership {
+ public:
+  // Whether this process may act now; false as soon as its time is over, whoever sleeps.
+  bool leads() const { return clock_.now_ms() < leads_until_ms_; }
+  // Whether there is a Lease, as far as this process has heard.
+  bool heard() const { return heard_; }
+  // Since when the election's thread has done nothing.
+  int64_t quiet_ms() const { return clock_.now_ms() - turned_ms_; }
+
+  void set(const kube::LeaseState& state);
+
+ private:
+  const SteadyClock clock_{};
+  std::atomic<int64_t> leads_until_ms_ = 0;
+  std::atomic<int64_t> turned_ms_ = clock_.now_ms();
+  std::atomic<bool> heard_ = false;
+};
+
 struct LeaderOptions {
   std::shared_ptr<kube::KubeClient> client;
   std::string name_space;
   std::string lease = "ballast-operator";
   std::string identity;  // of this process; never used again
+  std::shared_ptr<Leadership> leadership;
   std::function<void()> begin;
   std::function<void()> cease;  // both on the thread of this
   Logger log;

@@ -8,6 +8,7 @@
 #include <CLI/CLI.hpp>
 
 #include "common/exit_code.h"
+#include "common/flags/usage_error.h"
 #include "operator/cluster/await_job.h"
 #include "operator/kube/config.h"
 #include "operator/kube/cpprest_transport.h"
@@ -68,7 +69,7 @@ int await_command(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : to_status(ExitCode::kUsage);
+    return usage_error(app, error);
   }
   return to_status(await_job(flags));
 }

@@ -1,19 +1,25 @@
 // ballast-operator: runs the TrainingJobs of a cluster.
+#include <malloc.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdio>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include <CLI/CLI.hpp>
 
 #include "common/build_info/build_info.h"
 #include "common/exit_code.h"
+#include "common/file.h"
+#include "common/flags/usage_error.h"
 #include "common/log.h"
+#include "common/metrics/metrics_endpoint.h"
+#include "common/metrics/process_metrics.h"
 #include "common/random_id.h"
-#include "common/unix_time.h"
-#include "operator/cluster/job_controller.h"
-#include "operator/cluster/leader.h"
+#include "operator/api/problem.h"
+#include "operator/cluster/operator.h"
 #include "operator/cmd/operator_await.h"
 #include "operator/kube/config.h"
 #include "operator/kube/cpprest_transport.h"
@@ -21,25 +27,69 @@
 namespace ballast {
 namespace {
 
+using cluster::OperatorConfig;
+
+constexpr uint64_t kMaxConfigBytes = 1 << 20;
+constexpr int64_t kLeaseRequestMs = 3'000;
+
 std::string host_name() {
   char name[256] = {};
   return gethostname(name, sizeof name - 1) == 0 ? name : "";
 }
 
-constexpr const char* kManager = "ballast-operator";
-constexpr int64_t kLeaseRequestMs = 3'000;
+// A flag that is not given leaves `config` as it is.
+void add_flags(CLI::App& app, std::string& file, OperatorConfig& config) {
+  const BuildInfo build = build_info();
+  app.set_version_flag("--version", build.version + " " + build.revision);
+  app.add_option("--config", file, "YAML or JSON file of settings; flags go before it");
+  app.add_option("--kubeconfig", config.kubeconfig,
+                 "File; default: $KUBECONFIG, the pod's service account, ~/.kube/config");
+  app.add_option("--namespace", config.name_space, "Only jobs of this namespace; default: all");
+  app.add_option("--image", config.image, "With ballast-ps and ballast-worker; required");
+  app.add_option("--threads", config.threads, "Jobs that are looked after at once")
+      ->capture_default_str();
+  app.add_option("--requests", config.requests, "Pods that are made or removed at once")
+      ->capture_default_str();
+  app.add_option("--metrics-listen", config.metrics_listen,
+                 "HOST:PORT of metrics and health (0: any port)")
+      ->capture_default_str();
+  app.add_option("--log-level", config.log_level, "debug, info, warning or error")
+      ->capture_default_str();
+  app.add_option("--leader-election", config.leader_election.enabled,
+                 "false: there is no other operator")
+      ->capture_default_str();
+  app.add_option("--lease-namespace", config.leader_election.name_space,
+                 "Where operators elect their leader; default: our own");
+  app.add_option("--authority-secret", config.certificates.authority_secret,
+                 "Beside the Lease: holds the authority that signs certificates of jobs")
+      ->capture_default_str();
+  app.add_option("--certificate-minutes", config.certificates.minutes,
+                 "How long a job's certificates live; they are renewed after half of it")
+      ->capture_default_str();
+  app.add_option("--lease-name", config.leader_election.name, "By which Lease they do")
+      ->capture_default_str();
+}
 
-struct Flags {
-  std::string kubeconfig;
-  std::string name_space;
-  std::string image;
-  std::string lease_name_space;
-  std::string authority_secret = "ballast-operator-ca";
-  int certificate_minutes = 7 * 24 * 60;
-  int threads = 4;
-};
+Result<void> read_file_of_settings(const std::string& file, OperatorConfig& config) {
+  const auto text = read_file(file, kMaxConfigBytes);
+  if (!text) return tl::unexpected(text.error());
+  std::string told;
+  for (const api::Problem& problem : cluster::read_operator_config(*text, config)) {
+    told += (told.empty() ? "" : "\n") + api::format(problem, file);
+  }
+  if (!told.empty()) return fail(ErrorCode::kInvalid, told);
+  return {};
+}
 
-ExitCode run(const Flags& flags) {
+// Tells what is wrong to people, as all programs do with their flags.
+ExitCode refuse(const std::string& text) {
+  std::fprintf(stderr, "ballast-operator: %s\n", text.c_str());
+  return ExitCode::kUsage;
+}
+
+ExitCode run(const OperatorConfig& config) {
+  // Dozens of threads that mostly wait: with heaps of their own, what they free is kept for nobody.
+  mallopt(M_ARENA_MAX, 2);
   // Blocked in every thread; this one takes them below.
   sigset_t ends;
   sigemptyset(&ends);
@@ -47,50 +97,65 @@ ExitCode run(const Flags& flags) {
   sigaddset(&ends, SIGINT);
   pthread_sigmask(SIG_BLOCK, &ends, nullptr);
 
-  const Logger log(std::make_shared<StderrLogSink>(), LogLevel::kInfo);
-  const auto config = kube::load_config(flags.kubeconfig);
-  if (!config) {
-    log.error("cannot start", {{"error", config.error()}});
-    return ExitCode::kUsage;
-  }
-  auto transport = kube::make_cpprest_transport(*config);
-  if (!transport) {
-    log.error("cannot start", {{"error", transport.error()}});
-    return ExitCode::kUsage;
-  }
-  // A renewal that hangs must end while there is time to cease before another may begin.
-  auto lease_transport =
-      kube::make_cpprest_transport(*config, {.request_timeout_ms = kLeaseRequestMs});
-  if (!lease_transport) {
-    log.error("cannot start", {{"error", lease_transport.error()}});
-    return ExitCode::kUsage;
-  }
-  auto client = std::make_shared<kube::KubeClient>(std::move(*transport), kManager);
-  auto lease_client = std::make_shared<kube::KubeClient>(std::move(*lease_transport), kManager);
-  const BuildInfo build = build_info();
-  log.info("started", {{"server", config->server},
-                       {"namespace", flags.name_space},
-                       {"image", flags.image},
-                       {"version", build.version},
-                       {"revision", build.revision}});
-  const std::string own_name_space =
-      flags.lease_name_space.empty() ? config->name_space : flags.lease_name_space;
-  certificates::Lives lives;
-  lives.leaf_ms = int64_t{flags.certificate_minutes} * 60'000;
-  const auto authority = std::make_shared<cluster::CertificateAuthority>(cluster::AuthorityOptions{
-      client, {own_name_space, flags.authority_secret}, lives, unix_now_ms, log});
-  std::unique_ptr<cluster::JobController> controller;  // there while this process leads
-  const auto begin = [&] {
-    controller = std::make_unique<cluster::JobController>(cluster::ControllerOptions{
-        client, flags.name_space, authority, {flags.image}, flags.threads, log});
+  const Logger log(std::make_shared<StderrLogSink>(), *parse_log_level(config.log_level));
+  const auto end = [&](const Error& error) {
+    log.error("cannot start", {{"error", error}});
+    return error.code == ErrorCode::kAlreadyExists ? ExitCode::kFailed : ExitCode::kUsage;
   };
-  const auto leader = std::make_unique<cluster::Leader>(cluster::LeaderOptions{
-      lease_client, own_name_space, "ballast-operator", host_name() + "_" + random_uuid(), begin,
-      [&] { controller.reset(); }, log});
+  const auto api = kube::load_config(config.kubeconfig);
+  if (!api) return end(api.error());
+  auto transport = kube::make_cpprest_transport(*api);
+  if (!transport) return end(transport.error());
+  auto lease_transport =
+      kube::make_cpprest_transport(*api, {.request_timeout_ms = kLeaseRequestMs});
+  if (!lease_transport) return end(lease_transport.error());
+
+  const BuildInfo build = build_info();
+  cluster::Operator running({config, std::move(*transport), std::move(*lease_transport),
+                             api->server, api->name_space, host_name() + "_" + random_uuid(), log});
+  auto collectables = running.collectables();
+  collectables.push_back(process_metrics(build));
+  const auto endpoint = MetricsEndpoint::start({.listen = config.metrics_listen,
+                                                .collectables = std::move(collectables),
+                                                .healthy = [&] { return running.healthy(); },
+                                                .ready = [&] { return running.ready(); }});
+  if (!endpoint) return end(endpoint.error());
+  log.info("started", {{"server", api->server},
+                       {"metrics", (*endpoint)->address()},
+                       {"version", build.version},
+                       {"revision", build.revision},
+                       {"configuration", cluster::to_json(config).dump()}});
   int signal = 0;
   sigwait(&ends, &signal);
   log.info("stopping; jobs go on", {{"signal", signal}});
   return ExitCode::kDone;
+}
+
+// Twice: the first time for the file's name alone, so that flags go before what it says.
+ExitCode main_of(int argc, char** argv) {
+  std::string file;
+  OperatorConfig config;
+  for (const bool with_file : {false, true}) {
+    if (with_file && !file.empty()) {
+      config = {};
+      if (auto read = read_file_of_settings(file, config); !read) {
+        return refuse(read.error().message);
+      }
+    }
+    CLI::App app("ballast-operator: runs the TrainingJobs of a Kubernetes cluster");
+    add_flags(app, file, config);
+    try {
+      app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+      return static_cast<ExitCode>(usage_error(app, error));
+    }
+  }
+  std::string told;
+  for (const api::Problem& problem : cluster::validate(config)) {
+    told += (told.empty() ? "" : "\n") + api::format(problem);
+  }
+  if (!told.empty()) return refuse(told);
+  return run(config);
 }
 
 }  // namespace
@@ -100,25 +165,5 @@ int main(int argc, char** argv) {
   if (argc > 1 && std::string_view(argv[1]) == "await") {
     return ballast::await_command(argc - 1, argv + 1);
   }
-  CLI::App app("ballast-operator: runs the TrainingJobs of a Kubernetes cluster");
-  ballast::Flags flags;
-  app.add_option("--kubeconfig", flags.kubeconfig,
-                 "File; default: $KUBECONFIG, the pod's service account, ~/.kube/config");
-  app.add_option("--namespace", flags.name_space, "Only jobs of this namespace; default: all");
-  app.add_option("--image", flags.image, "With ballast-ps and ballast-worker")->required();
-  app.add_option("--lease-namespace", flags.lease_name_space,
-                 "Where operators elect their leader; default: our own");
-  app.add_option("--authority-secret", flags.authority_secret,
-                 "Beside the Lease: holds the authority that signs certificates of jobs");
-  app.add_option("--certificate-minutes", flags.certificate_minutes,
-                 "How long a job's certificates live; they are renewed after half of it")
-      ->check(CLI::Range(2, 365 * 24 * 60));
-  app.add_option("--threads", flags.threads, "Jobs that are looked after at once")
-      ->check(CLI::Range(1, 64));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : ballast::to_status(ballast::ExitCode::kUsage);
-  }
-  return ballast::to_status(ballast::run(flags));
+  return ballast::to_status(ballast::main_of(argc, argv));
 }

@@ -80,7 +80,7 @@ class Lease {
   void answered() {
     state_.in_flight = false;
     state_.writing = false;
-    state_.next_try_ms = state_.sent_ms + kLeaseRetryMs;
+    state_.next_try_ms = state_.sent_ms + (state_.leader ? kLeaseRetryMs : kStandbyRetryMs);
   }
 
   void read() {

@@ -21,6 +21,8 @@ using TimeMs = int64_t;
 inline constexpr TimeMs kLeaseMs = 15'000;
 inline constexpr TimeMs kRenewDeadlineMs = 10'000;
 inline constexpr TimeMs kLeaseRetryMs = 2'000;
+// Who stands by reads more often than a leader renews: a Lease that is given up is taken at once.
+inline constexpr TimeMs kStandbyRetryMs = 1'000;
 
 // Of a Lease, what matters here. `renewals` stands for all that a holder changes to show that it
 // lives.

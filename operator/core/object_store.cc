@@ -26,6 +26,8 @@ std::vector<std::string> ObjectStore::replace(std::vector<Object> objects) {
     if (!next.contains(key)) changed.push_back(key);
   }
   objects_ = std::move(next);
+  groups_.clear();
+  for (const auto& [key, object] : objects_) enter(key, object);
   synced_ = true;
   return changed;
 }
@@ -34,14 +36,40 @@ std::vector<std::string> ObjectStore::put(Object object) {
   const std::string key = object.key();
   const Object* before = find(key);
   if (before != nullptr && same(*before, object)) return {};
+  if (before != nullptr) leave(key, *before);
+  enter(key, object);
   objects_.insert_or_assign(key, std::move(object));
   return {key};
 }
 
 std::vector<std::string> ObjectStore::remove(const Object& object) {
   const std::string key = object.key();
-  if (objects_.erase(key) == 0) return {};
+  const auto found = objects_.find(key);
+  if (found == objects_.end()) return {};
+  leave(key, found->second);
+  objects_.erase(found);
   return {key};
+}
+
+void ObjectStore::enter(const std::string& key, const Object& object) {
+  if (!group_of_) return;
+  if (const std::string group = group_of_(object); !group.empty()) groups_[group].insert(key);
+}
+
+void ObjectStore::leave(const std::string& key, const Object& object) {
+  if (!group_of_) return;
+  const auto group = groups_.find(group_of_(object));
+  if (group == groups_.end()) return;
+  group->second.erase(key);
+  if (group->second.empty()) groups_.erase(group);
+}
+
+std::vector<Object> ObjectStore::in_group(const std::string& group) const {
+  std::vector<Object> objects;
+  const auto found = groups_.find(group);
+  if (found == groups_.end()) return objects;
+  for (const std::string& key : found->second) objects.push_back(objects_.at(key));
+  return objects;
 }
 
 const Object* ObjectStore::find(const std::string& key) const {

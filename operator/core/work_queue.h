@@ -1,7 +1,9 @@
 // Which keys must be looked at, with the meaning of client-go's work queue: a key that is added
 // many times waits once; one that is added while somebody works on it comes back when that is done;
-// nobody ever works on a key twice at once. Later and repeated work waits by key. Pure; the shell
-// brings the lock and the time.
+// nobody ever works on a key twice at once. Later and repeated work waits by key. Keys that are new
+// to everybody have a line of their own, so that a small job is begun at once, however many others
+// came just before it; no line and no end of it waits for ever. Pure; the shell brings the lock and
+// the time.
 #pragma once
 
 #include <cstdint>
@@ -20,27 +22,43 @@ inline constexpr TimeMs kLongestBackOffMs = 60'000;
 
 class WorkQueue {
  public:
-  void add(const std::string& key);
+  void add(const std::string& key, TimeMs now_ms = 0);
+  void add_new(const std::string& key, TimeMs now_ms);
   void add_at(const std::string& key, TimeMs due_ms);  // the earliest of several counts
   // After a failure: each in a row doubles the wait.
   void add_after_failure(const std::string& key, TimeMs now_ms);
   void forget(const std::string& key);  // its failures
 
-  // The key that waited longest; from then on it is worked on until done().
+  // The key that waited longest; from then on it is worked on until done(). By turns it is a new
+  // one: of them by turns the one that came last and the one that waited longest.
   std::optional<std::string> get(TimeMs now_ms);
   void done(const std::string& key);
 
+  // Of a key that is worked on: when it began to wait.
+  TimeMs waited_since_ms(const std::string& key) const;
+  // When the work began that is under way for the longest time.
+  std::optional<TimeMs> oldest_work_ms() const;
+
   // When a key becomes due that is not yet: get() may have something then.
   std::optional<TimeMs> next_due_ms() const;
-  size_t waiting() const { return waiting_.size(); }
+  size_t waiting() const { return waiting_.size() + new_.size(); }
   size_t in_work() const { return in_work_.size(); }
   size_t delayed() const { return due_.size(); }
   int failures(const std::string& key) const;
 
  private:
+  struct Work {
+    TimeMs waited_since_ms = 0;
+    TimeMs begun_ms = 0;
+  };
+  std::string take_next();
+
   std::deque<std::string> waiting_;
-  std::set<std::string> dirty_;    // waiting, or to wait once the work on it is done
-  std::set<std::string> in_work_;  // between get() and done()
+  std::deque<std::string> new_;          // waiting, too
+  bool new_is_next_ = true;              // of the two lines
+  bool newest_is_next_ = true;           // of the two ends of `new_`
+  std::map<std::string, TimeMs> dirty_;  // since when: waiting, or to wait once its work is done
+  std::map<std::string, Work> in_work_;  // between get() and done()
   std::map<std::string, TimeMs> due_;
   std::set<std::pair<TimeMs, std::string>> by_time_;  // the same, in the order of time
   std::map<std::string, int> failures_;

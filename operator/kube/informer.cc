@@ -11,6 +11,7 @@ Informer::Informer(std::shared_ptr<KubeClient> client, std::shared_ptr<const Clo
     : client_(std::move(client)),
       clock_(std::move(clock)),
       options_(std::move(options)),
+      store_(options_.group_of),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
 Informer::~Informer() {
@@ -29,6 +30,16 @@ std::vector<Object> Informer::all() const {
   std::vector<Object> objects;
   for (const auto& [key, object] : store_.all()) objects.push_back(object);
   return objects;
+}
+
+std::vector<Object> Informer::in_group(const std::string& group) const {
+  const MutexLock lock(mutex_);
+  return store_.in_group(group);
+}
+
+void Informer::slim(Object& object) const {
+  if (!options_.keep || object.body == nullptr) return;
+  object.body = std::make_shared<const nlohmann::json>(options_.keep(*object.body));
 }
 
 bool Informer::synced() const {
@@ -92,6 +103,7 @@ void Informer::ask(const SendList& list, const std::stop_token& stop) {
                               {options_.label_selector, list.limit, list.next}, stop);
   if (stop.stop_requested()) return;
   if (answer) {
+    for (Object& object : answer->objects) slim(object);
     return handle(ListPage{list.request, std::move(answer->objects), std::move(answer->next),
                            std::move(answer->version)});
   }
@@ -104,6 +116,7 @@ void Informer::follow(const OpenWatch& watch, const std::stop_token& stop) {
   const auto on_frame = [&](WatchFrame frame) {
     if (stop.stop_requested()) return false;
     frame.request = watch.request;
+    slim(frame.object);
     handle(frame);
     return !cancelled_;
   };

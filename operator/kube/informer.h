@@ -26,6 +26,9 @@ struct InformerOptions {
   // On the informer's thread, after the store has it: this object is new, other or gone.
   std::function<void(const std::string& key)> changed;
   std::function<void(const WatchTrouble&)> trouble;
+  // What is kept of an object's body; empty: all of it.
+  std::function<nlohmann::json(const nlohmann::json& body)> keep;
+  ObjectStore::GroupOf group_of;
 };
 
 class Informer {
@@ -38,6 +41,7 @@ class Informer {
 
   std::optional<Object> find(const std::string& key) const;
   std::vector<Object> all() const;
+  std::vector<Object> in_group(const std::string& group) const;
   // Whether a whole list has come in: before that, nothing may be concluded from what is not there.
   bool synced() const;
 
@@ -46,6 +50,7 @@ class Informer {
   void handle(const WatchEvent& event);
   void perform(const WatchEffect& effect);
   void tell(const std::vector<std::string>& keys);
+  void slim(Object& object) const;
   void ask(const SendList& list, const std::stop_token& stop);
   void follow(const OpenWatch& watch, const std::stop_token& stop);
 

@@ -72,7 +72,8 @@ class Operators:
         self.count += 1
         log = self.folder / f"operator-{self.count}.log"
         with open(log, "wb") as stream:
-            return subprocess.Popen([PROGRAMS / "ballast-operator", "--image", IMAGE], stderr=stream), log
+            flags = ["--image", IMAGE, "--metrics-listen", "127.0.0.1:0"]  # any port: several of them run here
+            return subprocess.Popen([PROGRAMS / "ballast-operator", *flags], stderr=stream), log
 
     def lease(self):
         """Who leads, and when they last said so."""

@@ -87,8 +87,9 @@ class TrainingCase(unittest.TestCase):
         # A user of its own: the audit log tells its requests from ours.
         self.assertEqual(ask("user", OPERATOR), "ok")
         kubeconfig = Path(os.environ["BALLAST_CLUSTER"]) / f"{OPERATOR}.kubeconfig"
-        operator = subprocess.Popen(
-            [PROGRAMS / "ballast-operator", "--kubeconfig", kubeconfig, "--image", IMAGE, *self.flags], stderr=self.log)
+        flags = ["--kubeconfig", kubeconfig, "--image", IMAGE,
+                 "--metrics-listen", "127.0.0.1:0", *self.flags]  # any port: two of them run here
+        operator = subprocess.Popen([PROGRAMS / "ballast-operator", *flags], stderr=self.log)
         self.addCleanup(operator.wait, 30)
         self.addCleanup(operator.terminate)
         return operator

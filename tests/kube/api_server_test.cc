@@ -117,12 +117,16 @@ class ApiServer : public ::testing::Test {
     return versions;
   }
   std::unique_ptr<Informer> follow(std::shared_ptr<KubeClient> client) {
+    InformerOptions options;
+    options.kind = kConfigMaps;
+    options.name_space = name_space_;
+    options.label_selector = "test=yes";
+    options.trouble = [this](const WatchTrouble& trouble) {
+      ++troubles_;
+      if (trouble.code == 410) ++expired_;
+    };
     return std::make_unique<Informer>(std::move(client), std::make_shared<SteadyClock>(),
-                                      InformerOptions{kConfigMaps, name_space_, "test=yes", 1,
-                                                      nullptr, [this](const WatchTrouble& trouble) {
-                                                        ++troubles_;
-                                                        if (trouble.code == 410) ++expired_;
-                                                      }});
+                                      std::move(options));
   }
 
   const std::string name_space_ = "ballast-kube-test-" + random_uuid();

@@ -39,6 +39,28 @@ TEST(ObjectStore, TellsOnlyWhatIsNew) {
   EXPECT_THAT(store.remove(object("a", "3")), ElementsAre());
 }
 
+// The uid stands for the group.
+TEST(ObjectStore, FindsWhatBelongsTogether) {
+  ObjectStore store([](const Object& one) { return one.uid == "none" ? "" : one.uid; });
+  const auto names = [&](const std::string& group) {
+    std::vector<std::string> found;
+    for (const Object& one : store.in_group(group)) found.push_back(one.name);
+    return found;
+  };
+  store.replace({object("a", "1", "x"), object("b", "1", "x"), object("c", "1", "none")});
+  EXPECT_THAT(names("x"), ElementsAre("a", "b"));
+  EXPECT_THAT(names(""), ElementsAre());
+  store.put(object("d", "2", "x"));
+  store.put(object("a", "2", "y"));
+  EXPECT_THAT(names("x"), ElementsAre("b", "d"));
+  EXPECT_THAT(names("y"), ElementsAre("a"));
+  store.remove(object("b", "3", "x"));
+  EXPECT_THAT(names("x"), ElementsAre("d"));
+  store.replace({object("e", "4", "y")});
+  EXPECT_THAT(names("x"), ElementsAre());
+  EXPECT_THAT(names("y"), ElementsAre("e"));
+}
+
 TEST(ObjectStore, KindsWithoutNamespaceHaveTheirNameAsKey) {
   ObjectStore store;
   EXPECT_THAT(store.put({"", "node-1", "u", "1", nullptr}), ElementsAre("node-1"));

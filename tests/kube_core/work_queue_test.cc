@@ -69,6 +69,44 @@ TEST(WorkQueue, EachFailureInARowDoublesTheWait) {
   EXPECT_EQ(*queue.next_due_ms() - now, kFirstBackOffMs);
 }
 
+TEST(WorkQueue, NewKeysHaveALineOfTheirOwnAndTheNewestIsSoonBegun) {
+  WorkQueue queue;
+  for (const char* key : {"a", "b", "c"}) queue.add(key);
+  for (const char* key : {"1", "2", "3", "4"}) queue.add_new(key, 0);
+  std::string order;
+  while (const auto key = queue.get(0)) order += *key;
+  EXPECT_EQ(order, "4a1b3c2")
+      << "newest and oldest of the new by turns, and each other one is not new";
+}
+
+TEST(WorkQueue, AKeyStandsInOneLine) {
+  WorkQueue queue;
+  queue.add("a");
+  queue.add_new("a", 0);
+  EXPECT_EQ(queue.waiting(), 1U);
+  EXPECT_EQ(queue.get(0), "a");
+  queue.add_new("a", 0);
+  EXPECT_EQ(queue.get(0), std::nullopt) << "somebody works on it";
+  queue.done("a");
+  EXPECT_EQ(queue.get(0), "a");
+}
+
+TEST(WorkQueue, TellsHowLongKeysWaitedAndAreWorkedOn) {
+  WorkQueue queue;
+  queue.add("a", 10);
+  queue.add("a", 20);
+  queue.add_at("b", 30);
+  EXPECT_EQ(queue.get(40), "a");
+  EXPECT_EQ(queue.waited_since_ms("a"), 10);
+  EXPECT_EQ(queue.get(50), "b");
+  EXPECT_EQ(queue.waited_since_ms("b"), 30) << "since it was due";
+  EXPECT_EQ(queue.oldest_work_ms(), 40);
+  queue.done("a");
+  EXPECT_EQ(queue.oldest_work_ms(), 50);
+  queue.done("b");
+  EXPECT_EQ(queue.oldest_work_ms(), std::nullopt);
+}
+
 TEST(WorkQueue, AnEndThatHadNoBeginningChangesNothing) {
   WorkQueue queue;
   queue.add("a");

@@ -15,6 +15,8 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 
+# Where the meaning is that of controller-runtime or client-go, so is the name.
+THEIR_PREFIXES = ("controller_runtime_", "workqueue_", "rest_client_", "leader_election_")
 EVERY_PROCESS = "Every process"
 ROW = re.compile(r"^\|\s*`([a-z0-9_]+)`\s*\|\s*(counter|gauge|histogram|summary)\s*\|([^|]*)\|(.*)\|\s*$")
 SAMPLE = re.compile(r"^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})?\s+\S+")
@@ -71,7 +73,7 @@ def read_exposition(text):
 
 
 def naming_problems(name, metric):
-    if not name.startswith(("ballast_", "process_")):
+    if not name.startswith(("ballast_", "process_", *THEIR_PREFIXES)):
         yield f"{name}: our metrics start with ballast_"
     if metric.kind == "counter" and not name.endswith("_total"):
         yield f"{name}: a counter ends with _total"

@@ -1,0 +1,55 @@
+#include "operator/cluster/kept.h"
+
+#include <initializer_list>
+
+#include "operator/core/pod_template.h"
+
+namespace ballast::cluster {
+namespace {
+
+using nlohmann::json;
+
+// These fields of a map, where they are there.
+json picked(const json& map, std::initializer_list<const char*> names) {
+  json out = json::object();
+  if (!map.is_object()) return out;
+  for (const char* name : names) {
+    if (const auto found = map.find(name); found != map.end()) out[name] = *found;
+  }
+  return out;
+}
+
+}  // namespace
+
+json kept_of_job(const json& job) {
+  json out = picked(job, {"apiVersion", "kind", "metadata", "spec", "status"});
+  json& metadata = out["metadata"];
+  metadata.erase("managedFields");
+  if (metadata.contains("annotations") && metadata["annotations"].is_object()) {
+    metadata["annotations"].erase("kubectl.kubernetes.io/last-applied-configuration");
+  }
+  return out;
+}
+
+json kept_of_pod(const json& pod) {
+  json out = picked(pod, {"metadata", "spec", "status"});
+  out["metadata"] = picked(
+      out["metadata"], {"name", "namespace", "uid", "resourceVersion", "labels", "ownerReferences",
+                        "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"});
+  out["spec"] = picked(out["spec"], {"nodeName"});
+  out["status"] = picked(out["status"], {"phase", "podIP", "reason", "message", "conditions",
+                                         "containerStatuses", "initContainerStatuses"});
+  return out;
+}
+
+std::string job_of_pod(const kube::Object& pod) {
+  const auto metadata = pod.body->find("metadata");
+  if (metadata == pod.body->end() || !metadata->is_object()) return "";
+  const auto labels = metadata->find("labels");
+  if (labels == metadata->end() || !labels->is_object()) return "";
+  const auto job = labels->find(kube::kJobLabel);
+  if (job == labels->end() || !job->is_string()) return "";
+  return pod.name_space + "/" + job->get<std::string>();
+}
+
+}  // namespace ballast::cluster

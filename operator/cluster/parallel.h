@@ -1,0 +1,53 @@
+// Does the items of several batches at once on a fixed number of threads: batches take turns item
+// by item, so that a small one is soon done beside a large one. A batch begins with one item and
+// doubles with each success, and begins no more after the first error: a quota that is used up
+// costs a few requests, and not a thousand. Any thread may bring a batch; it waits for its end.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "common/error.h"
+#include "common/mutex.h"
+
+namespace ballast::cluster {
+
+class Parallel {
+ public:
+  explicit Parallel(int threads);
+  ~Parallel();  // after the last batch
+  Parallel(const Parallel&) = delete;
+  Parallel& operator=(const Parallel&) = delete;
+
+  // item(0) to item(count - 1), each once at most, on our threads. The first error that came.
+  Result<void> for_each(size_t count, const std::function<Result<void>(size_t)>& item);
+
+ private:
+  struct Batch {
+    size_t count = 0;
+    const std::function<Result<void>(size_t)>* item = nullptr;
+    size_t begun = 0;
+    size_t ended = 0;
+    size_t at_once = 1;  // may be under way
+    bool in_line = false;
+    Result<void> result;
+    bool may_begin() const { return result && begun < count && begun - ended < at_once; }
+    bool over() const { return begun == ended && (!result || begun == count); }
+  };
+
+  void work(const std::stop_token& stop);
+  void line_up(Batch& batch) BALLAST_REQUIRES(mutex_);
+  void end(Batch& batch, Result<void> result) BALLAST_REQUIRES(mutex_);
+
+  Mutex mutex_;
+  std::condition_variable_any work_;                    // there is an item
+  std::condition_variable_any over_;                    // a batch has ended
+  std::deque<Batch*> line_ BALLAST_GUARDED_BY(mutex_);  // that may begin an item
+  std::vector<std::jthread> threads_;
+};
+
+}  // namespace ballast::cluster

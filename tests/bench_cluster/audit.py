@@ -1,0 +1,54 @@
+"""What the audit log of a test cluster tells: who asked for what, and when."""
+
+import json
+import os
+from datetime import datetime
+
+
+def seconds(stamp):
+    return datetime.fromisoformat(stamp.replace("Z", "+00:00")).timestamp()
+
+
+class Audit:
+    """Reads the log from where it stands when this is made."""
+
+    def __init__(self):
+        self.path = os.path.join(os.environ["BALLAST_CLUSTER"], "audit.log")
+        self.begin = os.path.getsize(self.path)
+
+    def requests(self):
+        """Those that were answered since then."""
+        with open(self.path, "rb") as file:
+            file.seek(self.begin)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return  # being written
+                event = json.loads(line)
+                if event.get("stage") == "ResponseComplete":
+                    yield event
+
+    def creates(self, resource, namespaces):
+        """[(received, answered)] of those that were created there, by time."""
+        return sorted(
+            (seconds(event["requestReceivedTimestamp"]), seconds(event["stageTimestamp"]))
+            for event in self.requests()
+            if event["verb"] == "create" and event["objectRef"].get("resource") == resource
+            and not event["objectRef"].get("subresource") and event["objectRef"].get("namespace") in namespaces
+            and event["responseStatus"].get("code") == 201)
+
+    def writes(self, user, namespaces):
+        """[(verb, resource/subresource, code)] of that user in those namespaces."""
+        found = []
+        for event in self.requests():
+            if event["user"]["username"] != user or event["verb"] in ("get", "list", "watch"):
+                continue
+            place = event["objectRef"]
+            if place.get("namespace") in namespaces:
+                what = "/".join(filter(None, [place["resource"], place.get("subresource")]))
+                found.append((event["verb"], what, event["responseStatus"].get("code")))
+        return found
+
+
+def span(creates):
+    """From the first that was asked for to the last that was answered."""
+    return max(answered for _, answered in creates) - min(received for received, _ in creates)

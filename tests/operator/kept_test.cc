@@ -1,0 +1,62 @@
+#include "operator/cluster/kept.h"
+
+#include <gtest/gtest.h>
+
+namespace ballast::cluster {
+namespace {
+
+using nlohmann::json;
+
+TEST(Kept, OfAPodWhoItIsAndHowItIs) {
+  const json metadata = {{"name", "j-ps-0"},
+                         {"namespace", "n"},
+                         {"uid", "u"},
+                         {"resourceVersion", "5"},
+                         {"labels", {{"ballast.dev/job", "j"}}},
+                         {"ownerReferences", json::array({{{"uid", "owner"}}})},
+                         {"deletionTimestamp", "2026-01-31T12:00:00Z"}};
+  json pod = {{"kind", "Pod"},
+              {"metadata", metadata},
+              {"spec", {{"nodeName", "node-1"}, {"containers", json::array({{{"name", "main"}}})}}},
+              {"status", {{"phase", "Running"}, {"podIP", "10.0.0.1"}, {"qosClass", "Burstable"}}}};
+  pod["metadata"]["managedFields"] = json::array({{{"manager", "kubelet"}}});
+  const json expected = {{"metadata", metadata},
+                         {"spec", {{"nodeName", "node-1"}}},
+                         {"status", {{"phase", "Running"}, {"podIP", "10.0.0.1"}}}};
+  EXPECT_EQ(kept_of_pod(pod), expected);
+}
+
+TEST(Kept, OfAJobAllButWhatOthersManage) {
+  const json job = {
+      {"apiVersion", "ballast.dev/v1alpha1"},
+      {"kind", "TrainingJob"},
+      {"metadata",
+       {{"name", "j"},
+        {"managedFields", json::array()},
+        {"annotations",
+         {{"kubectl.kubernetes.io/last-applied-configuration", "{}"}, {"mine", "kept"}}}}},
+      {"spec", {{"suspend", false}}},
+      {"status", {{"state", "Running"}}}};
+  json expected = job;
+  expected["metadata"] = {{"name", "j"}, {"annotations", {{"mine", "kept"}}}};
+  EXPECT_EQ(kept_of_job(job), expected);
+}
+
+// Whatever an API server sends.
+TEST(Kept, OddObjectsAreNoCrash) {
+  for (const json& odd : {json::object(), json({{"metadata", 1}, {"spec", "x"}}),
+                          json({{"metadata", {{"labels", 3}, {"annotations", json::array()}}}})}) {
+    kept_of_pod(odd);
+    kube::Object object{"n", "a", "u", "1", std::make_shared<const json>(odd)};
+    EXPECT_EQ(job_of_pod(object), "");
+  }
+  kept_of_job({{"metadata", {{"annotations", json::array()}}}});
+}
+
+TEST(Kept, APodBelongsToTheJobOfItsLabel) {
+  const json pod = {{"metadata", {{"labels", {{"ballast.dev/job", "j"}}}}}};
+  EXPECT_EQ(job_of_pod({"n", "j-ps-0", "u", "1", std::make_shared<const json>(pod)}), "n/j");
+}
+
+}  // namespace
+}  // namespace ballast::cluster

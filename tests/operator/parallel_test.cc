@@ -1,0 +1,75 @@
+#include "operator/cluster/parallel.h"
+
+#include <atomic>
+#include <set>
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace ballast::cluster {
+namespace {
+
+TEST(Parallel, DoesEachItemOnce) {
+  Parallel parallel(8);
+  Mutex mutex;
+  std::multiset<size_t> done;
+  EXPECT_TRUE(parallel.for_each(1000, [&](size_t i) -> Result<void> {
+    const MutexLock lock(mutex);
+    done.insert(i);
+    return {};
+  }));
+  EXPECT_EQ(done.size(), 1000U);
+  EXPECT_EQ(std::set<size_t>(done.begin(), done.end()).size(), 1000U);
+}
+
+TEST(Parallel, AnEmptyBatchIsDone) {
+  Parallel parallel(1);
+  EXPECT_TRUE(
+      parallel.for_each(0, [](size_t) -> Result<void> { return fail(ErrorCode::kInternal, ""); }));
+}
+
+TEST(Parallel, BeginsNothingMoreAfterAnError) {
+  Parallel parallel(8);
+  std::atomic<int> begun = 0;
+  const auto result = parallel.for_each(1000, [&](size_t i) -> Result<void> {
+    ++begun;
+    return fail(ErrorCode::kDenied, "item " + std::to_string(i));
+  });
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().message, "item 0");
+  EXPECT_EQ(begun, 1) << "the first one is tried alone";
+}
+
+TEST(Parallel, DoesNoMoreAtOnceThanThereAreThreads) {
+  Parallel parallel(4);
+  std::atomic<int> now = 0, most = 0;
+  ASSERT_TRUE(parallel.for_each(200, [&](size_t) -> Result<void> {
+    const int here = ++now;
+    int before = most;
+    while (before < here && !most.compare_exchange_weak(before, here)) {
+    }
+    --now;
+    return {};
+  }));
+  EXPECT_LE(most, 4);
+}
+
+// The large batch goes on until the small one, which came later, is done.
+TEST(Parallel, ASmallBatchDoesNotWaitForALargeOne) {
+  Parallel parallel(2);
+  std::atomic<bool> large_begun = false, small_done = false;
+  std::jthread large([&] {
+    const auto ended = parallel.for_each(size_t{1} << 40, [&](size_t) -> Result<void> {
+      large_begun = true;
+      if (small_done) return fail(ErrorCode::kInternal, "enough");
+      return {};
+    });
+    EXPECT_FALSE(ended);
+  });
+  while (!large_begun) std::this_thread::yield();
+  EXPECT_TRUE(parallel.for_each(3, [](size_t) -> Result<void> { return {}; }));
+  small_done = true;
+}
+
+}  // namespace
+}  // namespace ballast::cluster

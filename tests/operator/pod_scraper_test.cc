@@ -1,0 +1,86 @@
+#include "operator/cluster/pod_scraper.h"
+
+#include <atomic>
+
+#include <gtest/gtest.h>
+
+#include "common/metrics/metrics_endpoint.h"
+#include "common/metrics/process_metrics.h"
+#include "tests/local/wait.h"
+
+namespace ballast::cluster {
+namespace {
+
+using local::eventually;
+
+std::unique_ptr<MetricsEndpoint> process(const std::string& name, uint64_t incarnation,
+                                         const std::string& listen = "127.0.0.1:0") {
+  auto endpoint = MetricsEndpoint::start({.listen = listen,
+                                          .collectables = {process_metrics({}, name, incarnation)},
+                                          .healthy = nullptr,
+                                          .ready = nullptr});
+  if (!endpoint) throw std::runtime_error(endpoint.error().message);
+  return std::move(*endpoint);
+}
+
+PodScraperOptions quick() { return {.every_ms = 10, .first_retry_ms = 5, .longest_retry_ms = 20}; }
+
+TEST(PodScraper, FindsTheLifeThatAnswersAndTheNextOne) {
+  PodScraper scraper(quick());
+  auto first = process("ps-0", 41);
+  const std::string address = first->address();
+  std::atomic<int> changes = 0;
+  scraper.follow("uid", {address, "ps-0", [&] { ++changes; }});
+  ASSERT_TRUE(eventually([&] { return scraper.latest("uid").has_value(); }));
+  EXPECT_EQ(scraper.latest("uid")->incarnation, 41U);
+  EXPECT_EQ(changes, 1);
+  const int64_t before = scraper.latest("uid")->answered_ms;
+  EXPECT_TRUE(eventually([&] { return scraper.latest("uid")->answered_ms > before; }));
+  EXPECT_EQ(changes, 1) << "only another life is news";
+  first.reset();
+  const auto second = process("ps-0", 42, address);
+  EXPECT_TRUE(eventually([&] { return scraper.latest("uid")->incarnation == 42; }));
+  EXPECT_TRUE(eventually([&] { return changes == 2; }));
+}
+
+TEST(PodScraper, AnotherProcessIsNotTheOneThatIsMeant) {
+  PodScraper scraper(quick());
+  const auto other = process("worker-3", 41);
+  const auto meant = process("ps-1", 42);
+  scraper.follow("a", {other->address(), "ps-0", [] { ADD_FAILURE() << "somebody else's life"; }});
+  scraper.follow("b", {meant->address(), "ps-1", nullptr});
+  // Both were asked, since "a" was first.
+  ASSERT_TRUE(eventually([&] { return scraper.latest("b").has_value(); }));
+  EXPECT_FALSE(scraper.latest("a"));
+}
+
+TEST(PodScraper, ThousandsThatAreSilentHoldUpNobody) {
+  PodScraper scraper(quick());
+  for (int i = 0; i < 2000; ++i) {
+    scraper.follow("silent-" + std::to_string(i), {"127.0.0.1:1", "ps-0", nullptr});
+  }
+  const auto meant = process("ps-0", 7);
+  scraper.follow("meant", {meant->address(), "ps-0", nullptr});
+  EXPECT_TRUE(eventually([&] { return scraper.latest("meant").has_value(); }));
+}
+
+TEST(PodScraper, WhatIsForgottenIsNotKnown) {
+  PodScraper scraper(quick());
+  const auto meant = process("ps-0", 7);
+  scraper.follow("uid", {meant->address(), "ps-0", nullptr});
+  ASSERT_TRUE(eventually([&] { return scraper.latest("uid").has_value(); }));
+  scraper.forget("uid");
+  EXPECT_FALSE(scraper.latest("uid"));
+}
+
+TEST(PodScraper, AnAddressThatIsNoneIsNoCrash) {
+  PodScraper scraper(quick());
+  scraper.follow("a", {"nonsense", "ps-0", nullptr});
+  scraper.follow("b", {"host.name:80", "ps-0", nullptr});
+  const auto meant = process("ps-0", 7);
+  scraper.follow("meant", {meant->address(), "ps-0", nullptr});
+  EXPECT_TRUE(eventually([&] { return scraper.latest("meant").has_value(); }));
+}
+
+}  // namespace
+}  // namespace ballast::cluster
