@@ -104,9 +104,10 @@ check: dependencies-check
 	@scripts/check.sh
 
 bench: dependencies-test
-	$(call build,release,programs benchmarks)
+	$(call build,release,programs benchmarks test_sim)
 	@for benchmark in build/release/bin/bench_*; do echo "== $$benchmark"; $$benchmark; done
 	@for benchmark in tests/bench_run/bench_*.py; do echo "== $$benchmark"; python3 -B $$benchmark; done
+	@echo "== simulator"; build/release/bin/test_sim --large --seeds=5000
 
 bench-cluster: dependencies-cluster
 	$(call build,release,programs fake_pods plain_create)

@@ -126,7 +126,16 @@ void Checker::committed(const ProcessId& coordinator, Term term, const Record& r
     return;
   }
   if (record.step < committed_.size()) {
-    if (!same_bits(record, committed_[record.step])) {
+    if (same_bits(record, committed_[record.step])) {
+      return;
+    }
+    // Where all that held the record were lost at once, the same is decided again under another
+    // map.
+    if (scenario_.faults.kill_any_server > 0 && record.map > committed_[record.step].map &&
+        same_decision(record, reference_.records[record.step])) {
+      check_prepared(record);
+      committed_[record.step] = record;
+    } else {
       fail(fmt::format("{}: committed before with other bits", what));
     }
     return;

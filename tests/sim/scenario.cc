@@ -165,10 +165,11 @@ void draw_flip(Random& random, Scenario& scenario) {
 
 }  // namespace
 
-Scenario make_scenario(uint64_t seed, Weather weather) {
+Scenario make_scenario(uint64_t seed, Weather weather, bool decides) {
   Scenario scenario;
   scenario.seed = seed;
   scenario.weather = weather;
+  scenario.decides = decides;
   Random random(seed);
   scenario.servers = static_cast<uint32_t>(random.between(1, kMaxServers));
   scenario.workers = static_cast<uint32_t>(random.between(1, kMaxWorkers));
@@ -196,6 +197,9 @@ Scenario make_scenario(uint64_t seed, Weather weather) {
   }
   if (weather == Weather::kAll && random.chance(20)) {
     draw_flip(random, scenario);
+  }
+  if (decides) {
+    scenario.late_servers = 0;  // they are started when it says so
   }
   return scenario;
 }

@@ -23,7 +23,9 @@
 // run
 //   at different speeds.
 // - Operator: may be down for a while, dies between any two writes and sends, appoints for no
-//   reason. When it comes back it may see an older status for a while.
+//   reason. When it comes back it may see an older status for a while. It is the one of
+//   status_operator.h or, where the world decides, that of production; then a server is killed only
+//   while every other one answers, since one that has been silent for long is a loss by itself.
 // - Disk: a part or a manifest may take long or fail (twice at most for one version: a job that can
 //   never write its last checkpoint fails). What was written may turn out damaged when it is read
 //   back: a lost or torn write, a flipped byte.
@@ -50,6 +52,7 @@ namespace ballast::sim {
 inline constexpr uint32_t kMaxServers = 4;
 inline constexpr uint32_t kMaxWorkers = 4;
 inline constexpr TimeMs kLivenessMs = 60000;
+inline constexpr TimeMs kBackoffMs = 30000;       // of decide(), before it starts a process again
 inline constexpr TimeMs kEndOfWorkersMs = 20000;  // from "done" until each worker has ended
 
 enum class Weather : uint8_t {
@@ -105,6 +108,7 @@ struct DiskScenario {
 struct Scenario {
   uint64_t seed = 0;
   Weather weather = Weather::kAll;
+  bool decides = false;  // the operator is that of production, and starts the processes, too
   uint32_t servers = 1;
   uint32_t late_servers = 0;  // of them: come when the job runs already
   uint32_t workers = 1;
@@ -126,6 +130,6 @@ struct Scenario {
   WorkerOptions worker_options;
 };
 
-Scenario make_scenario(uint64_t seed, Weather weather);
+Scenario make_scenario(uint64_t seed, Weather weather, bool decides);
 
 }  // namespace ballast::sim

@@ -1,6 +1,7 @@
 // test_sim: runs simulated jobs, one a seed, and holds each against the reference. A failing seed
 // is run again with a trace, of which the end is printed together with the command that replays it.
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,11 +26,13 @@ struct Options {
   std::optional<uint64_t> seed;
   bool fresh = false;
   bool trace = false;
+  bool large = false;
   uint32_t trace_lines = 60;
   uint32_t jobs = 1;
   uint32_t seconds = 0;
   uint32_t failures = 5;
   Weather weather = Weather::kAll;
+  bool decides = false;
   std::string program;
 };
 
@@ -70,6 +73,9 @@ std::string replay_command(const Options& options, uint64_t seed) {
   if (options.weather != Weather::kAll) {
     command += " --weather=" + name_of(kWeathers, options.weather);
   }
+  if (options.decides) {
+    command += " --decide";
+  }
   return command;
 }
 
@@ -83,7 +89,7 @@ std::string describe_scenario(const Scenario& scenario) {
 }
 
 Outcome run_seed(const Options& options, uint64_t seed, const TraceSink& trace) {
-  const Scenario scenario = make_scenario(seed, options.weather);
+  const Scenario scenario = make_scenario(seed, options.weather, options.decides);
   World world(scenario, trace);
   return world.run();
 }
@@ -96,8 +102,9 @@ void report_failure(const Options& options, uint64_t seed, const std::string& fa
       lines.pop_front();
     }
   });
-  std::string text = fmt::format("seed {} fails: {}\n  {}\n", seed, failure,
-                                 describe_scenario(make_scenario(seed, options.weather)));
+  std::string text =
+      fmt::format("seed {} fails: {}\n  {}\n", seed, failure,
+                  describe_scenario(make_scenario(seed, options.weather, options.decides)));
   for (const std::string& line : lines) {
     text += "  " + line + "\n";
   }
@@ -110,6 +117,12 @@ bool expired(const Options& options, std::chrono::steady_clock::time_point start
          std::chrono::steady_clock::now() - start >= std::chrono::seconds(options.seconds);
 }
 
+// Worlds in which most of what a job does happens; the speed of the simulator is told for them.
+bool is_large(const Scenario& scenario) {
+  return scenario.servers >= 3 && scenario.workers >= 3 && scenario.training.microbatches >= 8 &&
+         scenario.segments.count() >= 4 && scenario.training.steps >= 30;
+}
+
 void run_job(const Options& options, Shared& shared, uint32_t job) {
   const auto start = std::chrono::steady_clock::now();
   while (!expired(options, start) && shared.failures < options.failures) {
@@ -118,6 +131,9 @@ void run_job(const Options& options, Shared& shared, uint32_t job) {
       return;
     }
     const uint64_t seed = options.first_seed + number;
+    if (options.large && !is_large(make_scenario(seed, options.weather, options.decides))) {
+      continue;
+    }
     shared.seed_of[job] = seed;
     const Outcome outcome = run_seed(options, seed, {});
     ++shared.runs;
@@ -133,6 +149,16 @@ void run_job(const Options& options, Shared& shared, uint32_t job) {
       report_failure(options, seed, outcome.failure);
     }
   }
+}
+
+// Of all children that have ended: what else the machine does changes it little.
+double processor_seconds() {
+  rusage used{};
+  getrusage(RUSAGE_CHILDREN, &used);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 
 int run_many(const Options& options) {
@@ -171,13 +197,11 @@ int run_many(const Options& options) {
   const auto runs = static_cast<double>(shared.runs);
   const auto events = static_cast<double>(shared.events);
   std::cout << fmt::format(
-      "{} seeds, {} failed, {:.1f} s: {:.0f} seeds/s, {:.0f} events/s a core; {:.1f} s of virtual "
-      "time, "
-      "{} appointments, {} servers and {} workers lost, {} servers left, {} rests, {} times back "
-      "to a "
-      "checkpoint\n",
+      "{} seeds, {} failed, {:.1f} s: {:.0f} seeds/s, {:.0f} events a second of processor time; "
+      "{:.1f} s of virtual time, {} appointments, {} servers and {} workers lost, {} servers left, "
+      "{} rests, {} times back to a checkpoint\n",
       shared.runs.load(), shared.failures.load(), seconds, runs / seconds,
-      events / seconds / options.jobs, static_cast<double>(shared.virtual_ms) / 1000,
+      events / processor_seconds(), static_cast<double>(shared.virtual_ms) / 1000,
       shared.terms.load(), shared.server_losses.load(), shared.worker_losses.load(),
       shared.left.load(), shared.rests.load(), shared.returns.load());
   return shared.failures == 0 && shared.runs > 0 ? 0 : 1;
@@ -185,8 +209,9 @@ int run_many(const Options& options) {
 
 int run_one(const Options& options) {
   const uint64_t seed = *options.seed;
-  std::cout << fmt::format("seed {}: {}\n", seed,
-                           describe_scenario(make_scenario(seed, options.weather)));
+  std::cout << fmt::format(
+      "seed {}: {}\n", seed,
+      describe_scenario(make_scenario(seed, options.weather, options.decides)));
   const Outcome outcome = run_seed(
       options, seed,
       options.trace
@@ -211,6 +236,10 @@ int main(int argc, char** argv) {
   app.add_option("--seeds", options.seeds, "how many")
       ->check(CLI::Range(uint64_t{1}, uint64_t{1} << 40));
   app.add_option("--first-seed", options.first_seed, "the first of them");
+  app.add_flag("--large", options.large,
+               "of these seeds only worlds of at least 3 servers, 3 workers, 8 microbatches, 4 "
+               "segments, 30 steps");
+  app.add_flag("--decide", options.decides, "the operator asks the decide() of production");
   app.add_flag("--fresh", options.fresh, "begin at a seed taken from the clock");
   app.add_option("--seed", options.seed, "only this one");
   app.add_flag("--trace", options.trace, "with --seed: print everything that happens");

@@ -1,59 +1,17 @@
-// The operator of a simulated world: a status store with compare-and-swap, and the process that
-// appoints, grants removals and tells of members. The process may die between any two writes and
-// sends; what it knows beyond the status is then gone.
-//
-// Invariant: status changes only from the resource version that a decision was made on; members
-// change before anybody is told; a removed incarnation never comes back.
+// The protocol of appointments, removals and plans in its shortest form: it does what is allowed to
+// an operator, at moments that a wise one would not choose. It may die between any two writes and
+// sends, and begin with an older status.
 #pragma once
 
 #include <functional>
-#include <set>
 
-#include "services/core/messages.h"
+#include "tests/sim/authority.h"
 #include "tests/sim/random.h"
 
 namespace ballast::sim {
 
-struct Status {
-  uint64_t resource_version = 0;
-  Term term = 0;
-  ProcessId coordinator;
-  MemberList members;
-  std::set<ProcessId> removed;
-  PlanNumber plan = 0;
-  uint32_t wanted_servers = 0;  // those of the lowest numbers
-  uint64_t checkpoint_every = 0;
-  bool suspend = false;
-  Origin origin = 0;         // complete
-  std::string checkpoint;    // the latest that is complete
-  std::string restore_from;  // what the next origin begins with; empty: initial values
-  bool finished = false;
-  Progress outcome;  // of kDone or kFailed
-};
-
-// What the operator sees of the world and does to it.
-class OperatorView {
+class StatusOperator final : public Authority {
  public:
-  virtual ~OperatorView() = default;
-  virtual std::vector<Member> live_servers() = 0;  // as observed: somewhat late
-  virtual bool known_gone(const ProcessId& id) = 0;
-  // The other members' reports agree that `id` is cut off, and no other server is being lost. True:
-  // the removal counts as the one loss at a time, and the process is replaced.
-  virtual bool may_remove_living(const ProcessId& id, const MemberList& members) = 0;
-  virtual uint32_t number_of(const ProcessId& server) = 0;  // "ps-3": 3
-  virtual void left(const ProcessId& server) = 0;           // no member any more: it is ended
-  virtual void send(const ProcessId& to, Message message) = 0;
-  virtual void later(TimeMs delay, std::function<void()> action) = 0;
-  virtual void appointed(Term term, const ProcessId& coordinator) = 0;
-  virtual bool is_whole(const std::string& checkpoint) = 0;
-  // `wished`: after a suspension, which loses nothing.
-  virtual void went_back(Origin abandoned, const std::string& checkpoint, bool wished) = 0;
-  virtual void heard(const Progress& progress, const Status& status) = 0;
-};
-
-class StatusOperator {
- public:
-  static constexpr TimeMs kTickMs = 100;
   static constexpr TimeMs kSilenceMs = 4000;  // no Progress for so long: another coordinator
   // Training, but nothing committed; doubled each time. Only while there are faults: in a world
   // without any the machines must go on by themselves.
@@ -75,16 +33,19 @@ class StatusOperator {
     seen_ = status_;
   }
 
-  void tick(TimeMs now);
-  void receive(const Envelope& envelope, TimeMs now);
-  void crash();
-  void restart(TimeMs now);
-  void appoint_without_need(TimeMs now);
-  void change_plan();
-  void heal() { replaces_stalled_ = false; }
+  void tick(TimeMs now) override;
+  void receive(const Envelope& envelope, TimeMs now) override;
+  void crash() override;
+  void restart(TimeMs now) override;
+  void appoint_without_need(TimeMs now) override;
+  void change_plan() override;
+  void heal() override { replaces_stalled_ = false; }
 
-  bool up() const { return up_; }
-  const Status& status() const { return status_; }
+  bool up() const override { return up_; }
+  const Status& status() const override { return status_; }
+  bool forgot_losses() const override { return true; }  // as soon as the member list has
+  bool degraded() const override { return false; }      // the world knows better
+  bool ends_processes() const override { return false; }
 
  private:
   void write(std::function<void(Status&)> change, std::function<void()> then);

@@ -5,9 +5,24 @@
 #include <fmt/format.h>
 
 #include "common/check.h"
+#include "tests/sim/decide_operator.h"
 #include "tests/sim/describe.h"
+#include "tests/sim/status_operator.h"
 
 namespace ballast::sim {
+namespace {
+
+std::unique_ptr<Authority> make_operator(OperatorView& view, Random& random,
+                                         const Scenario& scenario) {
+  if (scenario.decides) {
+    return std::make_unique<DecideOperator>(view, random, scenario);
+  }
+  return std::make_unique<StatusOperator>(view, random, scenario.servers - scenario.late_servers,
+                                          scenario.servers, scenario.training,
+                                          scenario.faults.stale_status_per_mille);
+}
+
+}  // namespace
 
 World::World(const Scenario& scenario, TraceSink trace)
     : scenario_(scenario),
@@ -15,8 +30,7 @@ World::World(const Scenario& scenario, TraceSink trace)
       reference_(run_reference(scenario)),
       random_(mix(scenario.seed)),
       checker_(scenario_, reference_),
-      operator_(*this, random_, scenario_.servers - scenario_.late_servers, scenario_.servers,
-                scenario_.training, scenario_.faults.stale_status_per_mille) {
+      operator_(make_operator(*this, random_, scenario_)) {
   for (uint32_t i = 0; i < kProcesses; ++i) {
     processes_[i].id.name = i == kOperator     ? "operator"
                             : i < kFirstWorker ? fmt::format("ps-{}", i)
@@ -113,6 +127,8 @@ void World::kill(uint32_t index) {
     free_slots_.push_back(slot);
   }
   process.held.clear();
+  lives_[index].exit_code = 0;
+  lives_[index].exit_signal = 9;
   announce_death(index);
   restart_later(index, random_.between(50, healed_ ? 500 : 1500));
   if (is_server(index)) {
@@ -123,8 +139,11 @@ void World::kill(uint32_t index) {
 }
 
 void World::restart_later(uint32_t index, TimeMs delay_ms) {
+  if (operator_->ends_processes()) {
+    return;  // it also starts them
+  }
   begin(delay_ms, [this, index] {
-    const Status& status = operator_.status();
+    const Status& status = operator_->status();
     if (processes_[index].alive || status.finished) {
       return;
     }
@@ -160,7 +179,7 @@ void World::dispatch(uint32_t index) {
 
 // The job has ended, and so has every worker.
 bool World::finished() {
-  const Status& status = operator_.status();
+  const Status& status = operator_->status();
   if (!status.finished) {
     return false;
   }
@@ -179,7 +198,7 @@ bool World::finished() {
       checker_.fail("the job failed: " + status.outcome.failure);
     }
   }
-  if (!lives(status.coordinator)) {
+  if (!operator_->ends_processes() && !lives(status.coordinator)) {
     return true;  // nobody is there to tell the workers: the operator stops them
   }
   const auto working = [](const Process& p) { return p.worker && p.alive && !p.ended; };
@@ -196,23 +215,26 @@ bool World::finished() {
 
 Outcome World::run() {
   const uint32_t early = scenario_.servers - scenario_.late_servers;
-  for (uint32_t i = 0; i < scenario_.servers; ++i) {
+  for (uint32_t i = 0; i < scenario_.servers && !operator_->ends_processes(); ++i) {
     begin(i < early ? 0 : random_.between(200, 4000), [this, i] { start_process(i); });
   }
   if (early < 2) {
     lost_server_ = ProcessId{"nobody", 0};  // not whole until a second server holds everything
   }
-  for (uint32_t i = 0; i < scenario_.workers; ++i) {
+  for (uint32_t i = 0; i < scenario_.workers && !operator_->ends_processes(); ++i) {
     begin(random_.between(0, 300), [this, i] { start_process(kFirstWorker + i); });
   }
   std::function<void()> tick = [&] {
-    operator_.tick(now_ms_);
-    begin(StatusOperator::kTickMs, tick);
+    for (uint32_t i = 0; i < kOperator; ++i) {
+      answered_ms_[i] = answers(i) ? now_ms_ : answered_ms_[i];
+    }
+    operator_->tick(now_ms_);
+    begin(Authority::kTickMs, tick);
   };
   tick();
   begin(scenario_.heal_at_ms, [this] { heal(); });
   next_fault();
-  const TimeMs limit_ms = scenario_.heal_at_ms + kLivenessMs;
+  const TimeMs limit_ms = scenario_.heal_at_ms + kLivenessMs + (scenario_.decides ? kBackoffMs : 0);
   while (!checker_.failed() && !finished()) {
     CHECK(!queue_.empty());
     const Entry entry = queue_.front();
@@ -220,7 +242,7 @@ Outcome World::run() {
     queue_.pop_back();
     now_ms_ = entry.at_ms;
     ++events_;
-    if (now_ms_ > limit_ms && !operator_.status().finished) {
+    if (now_ms_ > limit_ms && !operator_->status().finished) {
       checker_.fail(fmt::format("no end {} ms after the last fault: step {} of {}", kLivenessMs,
                                 checker_.next_step(), reference_.steps));
     }
@@ -229,7 +251,7 @@ Outcome World::run() {
   outcome_.failure = checker_.failure();
   outcome_.events = events_;
   outcome_.virtual_ms = now_ms_;
-  outcome_.terms = static_cast<uint32_t>(operator_.status().term);
+  outcome_.terms = static_cast<uint32_t>(operator_->status().term);
   return outcome_;
 }
 

@@ -18,9 +18,9 @@
 #include "services/core/coordinator_machine.h"
 #include "services/core/server_machine.h"
 #include "services/core/worker_machine.h"
+#include "tests/sim/authority.h"
 #include "tests/sim/checker.h"
 #include "tests/sim/random.h"
-#include "tests/sim/status_operator.h"
 #include "tests/sim/store.h"
 
 namespace ballast::sim {
@@ -71,6 +71,17 @@ struct Process {
   std::unique_ptr<WorkerMachine> worker;
   ToyWorker toy;
   bool ended = false;
+};
+
+// What is known of the lives that a process's name has had, where the operator starts them.
+struct Lives {
+  uint64_t instance = 0;  // 0: never started
+  bool starting = false;
+  TimeMs started_ms = 0;
+  std::optional<TimeMs> stopping_since_ms;
+  bool killed = false;
+  int exit_code = 0;
+  int exit_signal = 0;
 };
 
 class World final : public OperatorView {
@@ -151,6 +162,7 @@ class World final : public OperatorView {
   void make_fault();
   uint32_t live_process();  // any; kProcesses: none
   bool one_more_server_may_go() const;
+  bool all_answer() const;
   void kill_server(uint32_t process);
   void kill_any_server();
   void kill_worker();
@@ -176,12 +188,25 @@ class World final : public OperatorView {
   void went_back(Origin abandoned, const std::string& checkpoint, bool wished) override;
   bool is_whole(const std::string& checkpoint) override;
 
+  // world_backend.cc: processes that the operator starts and ends
+  std::vector<decide::Process> processes() override;
+  bool answers(const std::string& process) override;
+  void start(const std::string& process, uint64_t instance) override;
+  void end(const std::string& process, uint64_t instance, bool kill) override;
+  bool send_in_order(const ProcessId& to, Message message) override;
+  void removed_alive(const ProcessId& id) override;
+  void note(const std::string& line) override { trace(line); }
+  void delete_checkpoint(const std::string& checkpoint) override;
+  uint32_t index_of_name(const std::string& name) const;
+  bool answers(uint32_t process) const;
+  void end_quietly(uint32_t process, int exit_code);
+
   const Scenario& scenario_;
   const TraceSink trace_;
   const Reference reference_;
   Random random_;
   Checker checker_;
-  StatusOperator operator_;
+  const std::unique_ptr<Authority> operator_;
 
   TimeMs now_ms_ = 0;
   uint64_t sequence_ = 0;
@@ -191,6 +216,9 @@ class World final : public OperatorView {
   std::vector<uint32_t> free_slots_;
 
   std::array<Process, kProcesses> processes_;
+  std::array<Lives, kProcesses> lives_;
+  std::array<TimeMs, kProcesses> answered_ms_ = {};       // who asked them then would have heard
+  std::array<TimeMs, kProcesses> last_delivery_ms_ = {};  // of what the operator sends in order
   uint64_t next_incarnation_ = 1;
   using Links = std::array<std::array<TimeMs, kProcesses>, kProcesses>;  // [from][to]
   Links cut_until_ms_ = {};

@@ -1,19 +1,27 @@
 // What goes wrong in a world, and how it heals: see scenario.h for what is promised.
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "services/core/server_state.h"
 #include "tests/sim/describe.h"
 #include "tests/sim/world.h"
 
 namespace ballast::sim {
+
+namespace {
+
+constexpr TimeMs kSilentAtMostMs = 1000;  // less than decide() needs to agree that one is silent
+
+}  // namespace
 
 void World::next_fault() {
   if (healed_ || scenario_.weather < Weather::kWorkers) {
     return;
   }
   begin(random_.between(scenario_.faults.every_min_ms, scenario_.faults.every_max_ms), [this] {
-    if (!healed_ && !operator_.status().finished) {
+    if (!healed_ && !operator_->status().finished) {
       make_fault();
       next_fault();
     }
@@ -27,7 +35,7 @@ void World::make_fault() {
       {faults.kill_worker, [this] { kill_worker(); }},
       {faults.kill_server,
        [this] { kill_server(static_cast<uint32_t>(random_.below(scenario_.servers))); }},
-      {faults.kill_coordinator, [this] { kill_server(index_of(operator_.status().coordinator)); }},
+      {faults.kill_coordinator, [this] { kill_server(index_of(operator_->status().coordinator)); }},
       {faults.kill_any_server, [this] { kill_any_server(); }},
       {faults.pause, [this] { pause(live_process()); }},
       {faults.slow, [this] { slow(live_process()); }},
@@ -36,8 +44,8 @@ void World::make_fault() {
       {faults.clog_link, [this] { clog_link(); }},
       {faults.false_alarm, [this] { false_alarm(); }},
       {faults.operator_down, [this] { operator_down(); }},
-      {faults.appoint, [this] { operator_.appoint_without_need(now_ms_); }},
-      {faults.plan, [this] { operator_.change_plan(); }},
+      {faults.appoint, [this] { operator_->appoint_without_need(now_ms_); }},
+      {faults.plan, [this] { operator_->change_plan(); }},
       {faults.leave, [this] { ask_to_leave(); }},
   };
   uint64_t sum = 0;
@@ -66,7 +74,15 @@ uint32_t World::live_process() {
 
 bool World::one_more_server_may_go() const {
   return scenario_.training.replication >= 2 && scenario_.servers >= 2 && !lost_server_ &&
-         operator_.status().term > 0;
+         operator_->status().term > 0 && (!scenario_.decides || all_answer());
+}
+
+// Of the members: who has been silent for a while may be removed by now.
+bool World::all_answer() const {
+  const auto& members = operator_->status().members.members;
+  return std::all_of(members.begin(), members.end(), [this](const Member& member) {
+    return lives(member.id) && now_ms_ - answered_ms_[index_of(member.id)] < kSilentAtMostMs;
+  });
 }
 
 void World::kill_server(uint32_t index) {
@@ -92,7 +108,7 @@ void World::kill_server(uint32_t index) {
 void World::kill_any_server() {
   const auto index = static_cast<uint32_t>(random_.below(scenario_.servers));
   Process& process = processes_[index];
-  if (operator_.status().term == 0 || !process.alive) {
+  if (operator_->status().term == 0 || !process.alive) {
     return;
   }
   if (!process.paused && random_.chance(700)) {
@@ -130,6 +146,10 @@ void World::flip_bit() {
   Process& process = processes_[index];
   const Replica* held = process.alive ? process.store.replica(segment) : nullptr;
   if (held == nullptr || !held->version || checker_.flips()) {
+    return;
+  }
+  const ReplicaRole role = process.server->state().replicas[segment].role;
+  if (role != ReplicaRole::kPrimary && role != ReplicaRole::kBackup) {
     return;
   }
   trace(fmt::format("a bit of segment {} changes at {}", segment, describe(process.id)));
@@ -184,15 +204,15 @@ void World::false_alarm() {
 }
 
 void World::operator_down() {
-  if (!operator_.up()) {
+  if (!operator_->up()) {
     return;
   }
   trace("operator dies");
-  operator_.crash();
+  operator_->crash();
   begin(random_.between(100, 3000), [this] {
-    if (!operator_.up()) {
+    if (!operator_->up()) {
       trace("operator starts");
-      operator_.restart(now_ms_);
+      operator_->restart(now_ms_);
     }
   });
 }
@@ -200,11 +220,11 @@ void World::operator_down() {
 void World::heal() {
   trace("the world heals");
   healed_ = true;
-  operator_.heal();
+  operator_->heal();
   cut_until_ms_ = {};
   clogged_until_ms_ = {};
-  if (!operator_.up()) {
-    operator_.restart(now_ms_);
+  if (!operator_->up()) {
+    operator_->restart(now_ms_);
   }
   for (uint32_t i = 0; i < kOperator; ++i) {
     Process& process = processes_[i];

@@ -18,7 +18,7 @@ void World::deliver(uint32_t index, Event event, const Values& payload) {
   }
   if (index == kOperator) {
     if (const auto* received = std::get_if<Received>(&event)) {
-      operator_.receive(received->envelope, now_ms_);
+      operator_->receive(received->envelope, now_ms_);
     }
     return;
   }
@@ -185,7 +185,7 @@ std::string World::perform_one(uint32_t index, Effect& effect, const Event& even
 }
 
 void World::check_commit(const Process& process, const Record& record) {
-  checker_.committed(process.id, process.coordinator_term, record, operator_.status().origin,
+  checker_.committed(process.id, process.coordinator_term, record, operator_->status().origin,
                      process.members);
 }
 

@@ -93,7 +93,7 @@ void World::heard(const Progress& progress, const Status& status) {
       status.members.find(*lost_server_) != nullptr || progress.members != status.members.number) {
     return;
   }
-  if (!progress.degraded && !lives(*lost_server_)) {
+  if (!progress.degraded && !lives(*lost_server_) && operator_->forgot_losses()) {
     trace(fmt::format("whole again after the loss of {}", describe(*lost_server_)));
     lost_server_.reset();
     if (!healed_ && random_.chance(scenario_.faults.kill_when_whole_per_mille)) {

@@ -101,13 +101,15 @@ void World::end_worker(Process& process, const WorkerEnd& effect) {
     process.ended = true;
     // Where status does not know of the end by then, workers are wanted again.
     begin(random_.between(500, 3000), [this, index, id = process.id] {
-      if (lives(id) && !operator_.status().finished) {
+      if (lives(id) && !operator_->status().finished) {
         kill(index);
       }
     });
     return;
   }
   kill(index);  // a retry may help: it is started again
+  lives_[index].exit_signal = 0;
+  lives_[index].exit_code = effect.failed ? 1 : 0;
 }
 
 }  // namespace ballast::sim
