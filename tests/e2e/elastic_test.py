@@ -42,14 +42,17 @@ class Elastic(EndToEnd):
         ended = run.wait_for(f"the end of {process}", lambda e: e["event"] == "ended" and e["process"] == process)
         self.assertTrue(ended["wanted"], ended)
 
-    def whole_with(self, run, server):
-        """It holds its share of the segments."""
-        address = run.ready(server)["metricsAddress"]
-        def held():
-            with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
-                text = answer.read().decode()
-            return any(line.startswith("ballast_segments") and not line.endswith(" 0") for line in text.splitlines())
-        wait_until(f"{server} holds segments", held)
+    def segments(self, run, server):
+        """That it holds, those that are on their way to it included."""
+        with urllib.request.urlopen(f"http://{run.ready(server)['metricsAddress']}/metrics", timeout=10) as answer:
+            return int(re.search(r"^ballast_segments (\d+)$", answer.read().decode(), re.M).group(1))
+
+    def share(self, run, servers):
+        """Each holds about as many segments as every other."""
+        def even():
+            held = [self.segments(run, f"ps-{i}") for i in range(servers)]
+            return max(held) - min(held) <= 1
+        wait_until(f"{servers} servers hold equal shares", even)
 
     def check(self, run, what, losses=0):
         digest = self.sha256(run)
@@ -93,7 +96,7 @@ class Servers(Elastic):
         run = self.run_job(*self.job())
         run.wait_for_step(20)
         self.scale(run, "--servers", "4")
-        self.whole_with(run, "ps-3")
+        self.share(run, 4)
         self.scale(run, "--servers", "2")
         run.wait_for("two have left", lambda _: len([e for e in run.events if e["event"] == "left"]) == 2)
         self.assertFalse([e for e in run.events if e["event"] == "removed"])
@@ -106,7 +109,7 @@ class Servers(Elastic):
         self.scale(run, "--servers", "4")
         run.kill("ps-3")
         run.wait_for("a new ps-3", lambda e: e["event"] == "ready" and e["process"] == "ps-3")
-        self.whole_with(run, "ps-2")
+        wait_until("ps-2 holds segments", lambda: self.segments(run, "ps-2") > 0)
         since = len(run.events)
         self.scale(run, "--servers", "2")
         run.kill("ps-1")
