@@ -7,8 +7,6 @@
 #include "operator/core/advance.h"
 #include "operator/core/cluster_status.h"
 #include "operator/core/events.h"
-#include "operator/core/pod_status.h"
-#include "operator/local/job_config.h"
 
 namespace ballast::cluster {
 namespace {
@@ -42,47 +40,31 @@ Result<api::TrainingJob> job_of(const Object& object) {
   return *job;
 }
 
-std::string metrics_address(const Process& process) {
-  return process.address.substr(0, process.address.rfind(':') + 1) +
-         std::to_string(kube::kMetricsPort);
-}
-
-// By which expected_ knows them.
-std::string creation_of(const std::string& name) { return "made " + name; }
-std::string deletion_of(const std::string& uid) { return "gone " + uid; }
-
-bool is_start(const decide::Action& action) {
-  return std::holds_alternative<decide::StartProcess>(action);
-}
-
-bool concerns_a_pod(const decide::Action& action) {
-  return is_start(action) || std::holds_alternative<decide::StopProcess>(action) ||
-         std::holds_alternative<decide::RemoveEnded>(action);
-}
-
-bool owned_by(const Object& pod, const std::string& uid) {
-  const json& metadata = pod.body->at("metadata");
-  if (!metadata.contains("ownerReferences")) return false;
-  const json& owners = metadata["ownerReferences"];
-  return std::any_of(owners.begin(), owners.end(), [&](const json& owner) {
-    return owner.is_object() && owner.value("uid", "") == uid;
-  });
+// The actions of one kind from there on; `at` becomes the index of the one after them.
+template <typename Kind>
+std::vector<Kind> row_of(const decide::Actions& actions, size_t& at) {
+  std::vector<Kind> row;
+  for (; at < actions.list.size(); ++at) {
+    const auto* one = std::get_if<Kind>(&actions.list[at]);
+    if (one == nullptr) break;
+    row.push_back(*one);
+  }
+  return row;
 }
 
 }  // namespace
 
 JobBackend::JobBackend(JobBackendOptions options)
     : options_(std::move(options)),
+      pods_({options_.pods, options_.nodes, options_.scraper, options_.unix_offset_ms,
+             options_.notify}),
+      starter_({options_.client, options_.parallel, options_.settings, options_.log}),
       session_({"operator",
                 [authority = options_.authority](const api::TrainingJob& of) {
                   return control_tls(authority, of);
                 },
                 options_.notify, nullptr}),
       certificates_(options_.client, options_.authority, options_.log) {}
-
-JobBackend::~JobBackend() {
-  for (const std::string& pod : followed_) options_.scraper->forget(pod);
-}
 
 Result<std::optional<decide::TimeMs>> JobBackend::turn(const Object& job, decide::TimeMs now_ms) {
   for (int round = 0; round < kMaxRoundsAtOnce; ++round) {
@@ -102,11 +84,19 @@ Result<std::optional<decide::TimeMs>> JobBackend::turn(const Object& job, decide
 // before all processes were asked.
 bool JobBackend::looked_around() {
   if (looked_around_) return true;
-  looked_around_ = observed_.now_ms - observed_.watching_since_ms >= kLookAroundMs ||
-                   std::all_of(followed_.begin(), followed_.end(), [&](const std::string& pod) {
-                     return options_.scraper->tried(pod);
-                   });
+  looked_around_ =
+      observed_.now_ms - observed_.watching_since_ms >= kLookAroundMs || pods_.asked_all();
   return looked_around_;
+}
+
+// Where there are none yet, no process is started; what runs is looked after all the same.
+bool JobBackend::keep_certificates() {
+  auto told = certificates_.keep(observed_, *newest_);
+  no_certificates_.reset();
+  if (!told) no_certificates_ = told.error();
+  if (!told || !*told) return false;
+  newest_ = std::move(**told);
+  return true;
 }
 
 bool JobBackend::works() const {
@@ -124,21 +114,10 @@ Result<void> JobBackend::observe(const Object& job, decide::TimeMs now_ms) {
     newest_ = job;
   }
   if (auto read = read_job(); !read) return read;
-  observed_.deleting = newest_->body->at("metadata").contains("deletionTimestamp");
-  observed_.pods = true;
-  observe_pods();
+  observed_.processes = pods_.observe(observed_.job, now_ms);
+  starter_.seen(observed_);
   session_.observe(observed_);
   return {};
-}
-
-// Where there are none yet, no process is started; what runs is looked after all the same.
-bool JobBackend::keep_certificates() {
-  auto told = certificates_.keep(observed_, *newest_);
-  no_certificates_.reset();
-  if (!told) no_certificates_ = told.error();
-  if (!told || !*told) return false;
-  newest_ = std::move(**told);
-  return true;
 }
 
 // What was read before is not read again: most turns come from pods.
@@ -153,6 +132,8 @@ Result<void> JobBackend::read_job() {
     observed_.job = std::move(*read);
     read_spec_ = spec;
   }
+  observed_.deleting = metadata.contains("deletionTimestamp");
+  observed_.pods = true;
   auto status = kube::record_of(*newest_->body);
   if (!status) return tl::unexpected(status.error());
   if (status->term > observed_.status.term) {
@@ -164,39 +145,6 @@ Result<void> JobBackend::read_job() {
   return {};
 }
 
-void JobBackend::observe_pods() {
-  observed_.processes.clear();
-  std::set<std::string> followed;
-  const api::Metadata& metadata = observed_.job.metadata;
-  for (const Object& pod : options_.pods->in_group(metadata.name_space + "/" + metadata.name)) {
-    if (!owned_by(pod, metadata.uid)) continue;
-    auto process = kube::process_of(*pod.body, observed_.now_ms);
-    if (!process) continue;
-    expected_.settle(creation_of(pod.name));
-    if (process->stopping_since_ms) expected_.settle(deletion_of(pod.uid));
-    if (process->state != ProcessState::kExited && !process->address.empty()) {
-      followed.insert(pod.uid);
-      look_for_life(pod, *process);
-    }
-    observed_.processes.push_back(std::move(*process));
-  }
-  for (const std::string& pod : followed_) {
-    if (!followed.contains(pod)) options_.scraper->forget(pod);
-  }
-  followed_ = std::move(followed);
-}
-
-void JobBackend::look_for_life(const Object& pod, Process& process) {
-  const std::string name = decide::process_name(process.role, process.index);
-  options_.scraper->follow(pod.uid, {metrics_address(process), name, options_.notify});
-  const auto answer = options_.scraper->latest(pod.uid);
-  if (!answer) return;
-  process.incarnation = answer->incarnation;
-  process.heard_ms = answer->answered_ms + options_.unix_offset_ms;
-  process.state = ProcessState::kReady;
-  if (process.role == decide::Role::kWorker) process.address.clear();
-}
-
 Result<bool> JobBackend::act() {
   const decide::Actions actions = decide::decide(observed_);
   wake_at_ms_ = actions.wake_at_ms;
@@ -204,28 +152,21 @@ Result<bool> JobBackend::act() {
   bool written = false;
   for (size_t at = 0; at < actions.list.size();) {
     const decide::Action& action = actions.list[at];
-    size_t end = at;
-    while (end < actions.list.size() && concerns_a_pod(actions.list[end])) ++end;
-    auto performed = end > at
-                         ? perform_at_once(actions.list, at, end)
-                         : std::visit([this](const auto& one) { return perform(one); }, action);
+    Result<void> performed;
+    if (std::holds_alternative<decide::StartProcess>(action)) {
+      performed = perform(row_of<decide::StartProcess>(actions, at));
+    } else if (std::holds_alternative<decide::StopProcess>(action)) {
+      performed = perform(row_of<decide::StopProcess>(actions, at));
+    } else if (std::holds_alternative<decide::RemoveEnded>(action)) {
+      performed = perform(row_of<decide::RemoveEnded>(actions, at));
+    } else {
+      performed = std::visit([this](const auto& one) { return perform(one); }, action);
+      ++at;
+    }
     if (!performed) return tl::unexpected(performed.error());
     written = written || std::holds_alternative<decide::WriteStatus>(action);
-    at = std::max(end, at + 1);
   }
   return written;
-}
-
-// No pod depends on another one.
-Result<void> JobBackend::perform_at_once(const std::vector<decide::Action>& list, size_t begin,
-                                         size_t end) {
-  if (!no_certificates_ && std::any_of(list.begin() + static_cast<ptrdiff_t>(begin),
-                                       list.begin() + static_cast<ptrdiff_t>(end), is_start)) {
-    if (auto made = make_config(); !made) return made;
-  }
-  return options_.parallel->for_each(end - begin, [&](size_t i) {
-    return std::visit([this](const auto& one) { return perform(one); }, list[begin + i]);
-  });
 }
 
 Result<void> JobBackend::perform(const decide::WriteStatus& write) {
@@ -256,60 +197,6 @@ Result<void> JobBackend::perform(const decide::WriteStatus& write) {
   return {};
 }
 
-Result<void> JobBackend::make_config() {
-  if (has_config_) return {};
-  const auto made = options_.client->apply(
-      kube::kConfigMaps, {observed_.job.metadata.name_space, kube::config_name(observed_.job)},
-      kube::config_of(observed_.job, local::job_config_json(observed_.job)), true);
-  if (!made) return tl::unexpected(error_of(made.error()));
-  has_config_ = true;
-  return {};
-}
-
-std::optional<Object> JobBackend::find_pod(const std::string& name) const {
-  return options_.pods->find(observed_.job.metadata.name_space + "/" + name);
-}
-
-Result<void> JobBackend::perform(const decide::StartProcess& start) {
-  if (no_certificates_) return tl::unexpected(*no_certificates_);
-  const std::string name = kube::pod_name(observed_.job, start.role, start.index);
-  // An ended life of that name goes first; its successor is made when it is gone.
-  if (const auto old = find_pod(name)) {
-    if (!owned_by(*old, observed_.job.metadata.uid)) {
-      return fail(ErrorCode::kAlreadyExists, "the pod " + name + " is somebody else's");
-    }
-    const auto process = kube::process_of(*old->body, observed_.now_ms);
-    const bool ended = process && process->state == ProcessState::kExited;
-    return ended ? remove(*old) : Result<void>();  // made meanwhile: what is there is no end
-  }
-  if (!expected_.ask(creation_of(name), observed_.now_ms)) return {};
-  const auto made = options_.client->create(
-      kube::kPods, observed_.job.metadata.name_space,
-      kube::pod_of(observed_.job, start, observed_.status.members, options_.settings));
-  // It is there already, and the watch will tell: a repeat is harmless.
-  if (!made && made.error().error.code != ErrorCode::kAlreadyExists) {
-    expected_.settle(creation_of(name));
-    return tl::unexpected(error_of(made.error()));
-  }
-  if (made) options_.log.info("pod created", {{"pod", name}});
-  return {};
-}
-
-Result<void> JobBackend::perform(const decide::StopProcess& stop) {
-  const auto pod = find_pod(observed_.job.metadata.name + "-" + stop.name);
-  return pod ? remove(*pod) : Result<void>();
-}
-
-Result<void> JobBackend::remove(const Object& pod) {
-  if (!expected_.ask(deletion_of(pod.uid), observed_.now_ms)) return {};
-  const auto gone = options_.client->remove(kube::kPods, {pod.name_space, pod.name}, {pod.uid, ""});
-  if (!gone && gone.error().error.code != ErrorCode::kNotFound) {
-    expected_.settle(deletion_of(pod.uid));
-    return tl::unexpected(error_of(gone.error()));
-  }
-  return {};
-}
-
 // The volume is the servers', who wrote it with checksums and its manifest last: they are believed.
 Result<void> JobBackend::perform(const decide::VerifyCheckpoint& verify) {
   observed_.checked.push_back({verify.directory, ""});
@@ -324,8 +211,20 @@ Result<void> JobBackend::perform(const decide::DeleteCheckpoint& remove) {
   return {};
 }
 
-Result<void> JobBackend::perform(const decide::RemoveEnded& ended) {
-  return perform(decide::StopProcess{ended.name, ended.instance, false});
+Result<void> JobBackend::perform(const std::vector<decide::StartProcess>& starts) {
+  if (no_certificates_) return starter_.refuse(starts, *no_certificates_, observed_);
+  return starter_.start(starts, observed_, pods_);
+}
+
+Result<void> JobBackend::perform(const std::vector<decide::StopProcess>& stops) {
+  return starter_.stop(stops, observed_, pods_);
+}
+
+// What is deleted of a running process ends it; of an ended one it is what is left.
+Result<void> JobBackend::perform(const std::vector<decide::RemoveEnded>& ended) {
+  std::vector<decide::StopProcess> stops;
+  for (const decide::RemoveEnded& one : ended) stops.push_back({one.name, one.instance, false});
+  return perform(stops);
 }
 
 Result<void> JobBackend::perform(const decide::DeleteJob&) {

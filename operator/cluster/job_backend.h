@@ -7,16 +7,16 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "common/log.h"
 #include "operator/cluster/event_writer.h"
-#include "operator/cluster/expected.h"
 #include "operator/cluster/job_certificates.h"
 #include "operator/cluster/parallel.h"
 #include "operator/cluster/pod_scraper.h"
+#include "operator/cluster/pod_view.h"
+#include "operator/cluster/starter.h"
 #include "operator/core/decide.h"
 #include "operator/core/pod_template.h"
 #include "operator/kube/client.h"
@@ -35,15 +35,14 @@ struct JobBackendOptions {
   int64_t unix_offset_ms = 0;    // what the clock of this process lacks to the time since 1970
   std::function<void()> notify;  // another turn is worth it; any thread
   Logger log;
-  std::shared_ptr<EventWriter> events = nullptr;  // null: none are written
-  std::string reporter = {};                      // of events: which operator this is
+  std::shared_ptr<EventWriter> events = nullptr;          // null: none are written
+  std::string reporter = {};                              // of events: which operator this is
+  std::shared_ptr<const kube::Informer> nodes = nullptr;  // null: nothing is known of nodes
 };
 
 class JobBackend {
  public:
   explicit JobBackend(JobBackendOptions options);
-
-  ~JobBackend();
 
   // When to come again at the latest; nothing: when something changes. `job` as the informer has
   // it.
@@ -52,20 +51,20 @@ class JobBackend {
  private:
   Result<void> observe(const kube::Object& job, decide::TimeMs now_ms);
   Result<void> read_job();
-  bool keep_certificates();  // whether the status was written
-  bool works() const;        // it has processes that answer
+  bool works() const;  // it has processes that answer
   bool looked_around();
-  void observe_pods();
-  void look_for_life(const kube::Object& pod, decide::Process& process);
-  Result<bool> act();  // whether the status was written, so that there may be more to do
-  Result<void> perform_at_once(const std::vector<decide::Action>& list, size_t begin, size_t end);
+  bool keep_certificates();  // whether the status was written
+  Result<bool> act();        // whether the status was written, so that there may be more to do
 
   Result<void> perform(const decide::WriteStatus& write);
-  Result<void> perform(const decide::StartProcess& start);
-  Result<void> perform(const decide::StopProcess& stop);
   Result<void> perform(const decide::VerifyCheckpoint& verify);
   Result<void> perform(const decide::DeleteCheckpoint& remove);
-  Result<void> perform(const decide::RemoveEnded& ended);
+  Result<void> perform(const std::vector<decide::StartProcess>& starts);
+  Result<void> perform(const std::vector<decide::StopProcess>& stops);
+  Result<void> perform(const decide::StartProcess& start) { return perform(std::vector{start}); }
+  Result<void> perform(const decide::StopProcess& stop) { return perform(std::vector{stop}); }
+  Result<void> perform(const std::vector<decide::RemoveEnded>& ended);
+  Result<void> perform(const decide::RemoveEnded& ended) { return perform(std::vector{ended}); }
   Result<void> perform(const decide::DeleteJob& remove);
   Result<void> perform(const decide::Finish& finish);
   template <typename Message>
@@ -74,23 +73,18 @@ class JobBackend {
     return {};
   }
 
-  Result<void> remove(const kube::Object& pod);
-  Result<void> make_config();
-  std::optional<kube::Object> find_pod(const std::string& name) const;
-
   const JobBackendOptions options_;
   decide::Observed observed_;
+  PodView pods_;
+  Starter starter_;
   local::SessionKeeper session_;
   JobCertificates certificates_;
   std::optional<Error> no_certificates_;
   std::optional<kube::Object> newest_;  // of the job: read, or written by us
   std::string read_version_;            // of newest_, as observed_ has it
   std::string read_spec_;               // uid and generation
-  std::set<std::string> followed_;      // uids of the pods that the scraper was told of
   bool looked_around_ = false;
-  Expected expected_;
   std::optional<decide::TimeMs> wake_at_ms_;
-  bool has_config_ = false;
   bool finished_ = false;
 };
 

@@ -77,6 +77,10 @@ JobController::JobController(ControllerOptions options)
   pods.keep = kept_of_pod;
   pods.group_of = job_of_pod;
   pods_ = std::make_shared<kube::Informer>(client_, clock_, std::move(pods));
+  auto nodes = watch_of(kube::kNodes, "", options_, [](const std::string&) {});
+  nodes.name_space.clear();  // they have none
+  nodes.keep = kept_of_node;
+  nodes_ = std::make_shared<kube::Informer>(client_, clock_, std::move(nodes));
   auto jobs = watch_of(kube::kTrainingJobs, "", options_,
                        [this](const std::string& key) { job_changed(key); });
   jobs.keep = kept_of_job;
@@ -90,6 +94,7 @@ JobController::~JobController() {
   stop();
   jobs_.reset();
   pods_.reset();
+  nodes_.reset();
 }
 
 void JobController::stop() {
@@ -185,7 +190,7 @@ JobBackend& JobController::backend_of(const kube::Object& job) {
     known.backend = std::make_unique<JobBackend>(JobBackendOptions{
         client_, pods_, scraper_, parallel_, options_.authority, options_.settings, unix_offset_ms_,
         [queue = queue_, key = job.key()] { queue->add(key); },
-        options_.log.child({{"job", job.key()}}), events_, reporter_});
+        options_.log.child({{"job", job.key()}}), events_, reporter_, nodes_});
   }
   return *known.backend;
 }

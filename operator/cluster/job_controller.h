@@ -76,6 +76,7 @@ class JobController {
   std::map<std::string, Known> known_ BALLAST_GUARDED_BY(mutex_);
 
   std::shared_ptr<kube::Informer> pods_;
+  std::shared_ptr<kube::Informer> nodes_;
   std::unique_ptr<kube::Informer> jobs_;
   std::vector<std::jthread> threads_;
 };

@@ -42,6 +42,13 @@ json kept_of_pod(const json& pod) {
   return out;
 }
 
+json kept_of_node(const json& node) {
+  json out = picked(node, {"metadata", "status"});
+  out["metadata"] = picked(out["metadata"], {"name", "uid", "resourceVersion"});
+  out["status"] = picked(out["status"], {"conditions"});
+  return out;
+}
+
 std::string job_of_pod(const kube::Object& pod) {
   const auto metadata = pod.body->find("metadata");
   if (metadata == pod.body->end() || !metadata->is_object()) return "";

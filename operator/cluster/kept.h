@@ -15,6 +15,9 @@ nlohmann::json kept_of_job(const nlohmann::json& job);
 // Who it is, whose it is, on which node it is, and its status.
 nlohmann::json kept_of_pod(const nlohmann::json& pod);
 
+// Whether it is ready.
+nlohmann::json kept_of_node(const nlohmann::json& node);
+
 // The group of a pod: the key of its job, "namespace/name"; empty: it is of none.
 std::string job_of_pod(const kube::Object& pod);
 

@@ -49,8 +49,8 @@ def merged(ours, theirs):
     return theirs
 
 
-def job(name, text, checkpoints, steps):
-    return {
+def job(name, text, checkpoints, steps, schedule=None):
+    made = {
         "apiVersion": "ballast.dev/v1alpha1", "kind": "TrainingJob", "metadata": {"name": name},
         "spec": {
             "model": {"layers": 2, "heads": 2, "embedding": 32, "context": 32},
@@ -61,6 +61,9 @@ def job(name, text, checkpoints, steps):
             "checkpoint": {"path": str(checkpoints)},
         },
     }
+    if schedule:
+        made["spec"]["training"]["schedule"] = schedule
+    return made
 
 
 class TrainingCase(unittest.TestCase):
@@ -116,9 +119,9 @@ class TrainingCase(unittest.TestCase):
         done = run("kubectl", "apply", "--filename", path)
         self.assertEqual(done.returncode, 0, done.stderr)
 
-    def begin(self, name, steps, servers=None, workers=None, spec=None):
+    def begin(self, name, steps, servers=None, workers=None, spec=None, schedule=None):
         """Templates go over those that mount the job's folders."""
-        made = job(name, "/data/text.txt", "/checkpoints", steps)
+        made = job(name, "/data/text.txt", "/checkpoints", steps, schedule)
         made["spec"]["servers"]["template"] = merged(
             host_volume("checkpoints", self.folder / "checkpoints", "/checkpoints"), servers or {})
         made["spec"]["workers"]["template"] = merged(
@@ -140,6 +143,19 @@ class TrainingCase(unittest.TestCase):
         self.assertEqual(shown.returncode, 0, shown.stderr)
         return json.loads(shown.stdout)["items"]
 
+    def wait_for_pods(self, name, count):
+        deadline = time.monotonic() + LIMIT_SECONDS
+        while len(self.pods(name)) != count:
+            self.assertLess(time.monotonic(), deadline, f"not {count} pods:\n{self.told()}")
+            time.sleep(0.1)
+
+    def suspend(self, name):
+        """Has it come to rest; the step at which it stands."""
+        self.patch(name, {"suspend": True})
+        self.wait_for(name, "condition=Suspended")
+        self.wait_for_pods(name, 0)
+        return self.status(name)["step"]
+
     def uid(self, kind, name):
         return run("kubectl", "get", kind, name, "--output=jsonpath={.metadata.uid}").stdout
 
@@ -158,9 +174,10 @@ class TrainingCase(unittest.TestCase):
             time.sleep(0.1)
         self.fail(f"not at step {step}:\n{self.told()}")
 
-    def assert_same_bits_as_a_local_run(self, name, steps):
+    def assert_same_bits_as_a_local_run(self, name, steps, schedule=None):
         path = self.folder / "local.json"
-        path.write_text(json.dumps(job(name, self.folder / "data" / "text.txt", self.folder / "local", steps)),
+        path.write_text(json.dumps(job(name, self.folder / "data" / "text.txt", self.folder / "local", steps,
+                                       schedule)),
                         encoding="ascii")
         done = run(PROGRAMS / "ballast", "run", path)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)

@@ -42,11 +42,23 @@ TEST(Kept, OfAJobAllButWhatOthersManage) {
   EXPECT_EQ(kept_of_job(job), expected);
 }
 
+TEST(Kept, OfANodeItsConditions) {
+  const json conditions = json::array({{{"type", "Ready"}, {"status", "True"}}});
+  const json node = {
+      {"kind", "Node"},
+      {"metadata", {{"name", "n1"}, {"labels", {{"disk", "fast"}}}}},
+      {"spec", {{"podCIDR", "10.0.0.0/24"}}},
+      {"status", {{"conditions", conditions}, {"images", json::array({{{"names", {"a"}}}})}}}};
+  const json expected = {{"metadata", {{"name", "n1"}}}, {"status", {{"conditions", conditions}}}};
+  EXPECT_EQ(kept_of_node(node), expected);
+}
+
 // Whatever an API server sends.
 TEST(Kept, OddObjectsAreNoCrash) {
   for (const json& odd : {json::object(), json({{"metadata", 1}, {"spec", "x"}}),
                           json({{"metadata", {{"labels", 3}, {"annotations", json::array()}}}})}) {
     kept_of_pod(odd);
+    kept_of_node(odd);
     kube::Object object{"n", "a", "u", "1", std::make_shared<const json>(odd)};
     EXPECT_EQ(job_of_pod(object), "");
   }

@@ -1,0 +1,174 @@
+#include "operator/cluster/pod_view.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "operator/cluster/refusal.h"
+#include "operator/core/pod_status.h"
+#include "operator/core/pod_template.h"
+
+namespace ballast::cluster {
+namespace {
+
+using decide::Process;
+using decide::ProcessState;
+using decide::TimeMs;
+using kube::Object;
+
+// A process on a node that is not ready may live, and then it answers.
+constexpr TimeMs kSilenceOnLostNodeMs = 10'000;
+// More nodes are not named in a pod.
+constexpr size_t kMostAvoidedNodes = 64;
+
+std::string metrics_address(const Process& process) {
+  return process.address.substr(0, process.address.rfind(':') + 1) +
+         std::to_string(kube::kMetricsPort);
+}
+
+std::string name_of(const Process& process) {
+  return decide::process_name(process.role, process.index);
+}
+
+}  // namespace
+
+PodView::~PodView() {
+  for (const auto& [uid, known] : known_) {
+    if (known.followed) options_.scraper->forget(uid);
+  }
+}
+
+std::vector<Process> PodView::observe(const api::TrainingJob& job, TimeMs now_ms) {
+  std::map<std::string, Known> before = std::exchange(known_, {});
+  std::map<std::string, Process> seen;
+  const api::Metadata& metadata = job.metadata;
+  for (const Object& pod : options_.pods->in_group(metadata.name_space + "/" + metadata.name)) {
+    if (!is_owned_by(pod, metadata.uid)) continue;
+    auto process = kube::process_of(*pod.body, now_ms);
+    if (!process) continue;
+    Known known = std::move(before[pod.uid]);
+    before.erase(pod.uid);
+    look_for_life(pod.uid, known, *process);
+    look_at_end(known, *process);
+    look_at_node(known, *process, now_ms);
+    known.last = *process;
+    known_[pod.uid] = std::move(known);
+    seen[name_of(*process)] = std::move(*process);
+  }
+  for (const auto& [uid, known] : before) vanish(uid, known, now_ms);
+  std::erase_if(vanished_, [&](const auto& entry) {
+    const bool server = entry.second.role == decide::Role::kServer;
+    return seen.contains(entry.first) ||
+           entry.second.index >= (server ? job.spec.servers.replicas : job.spec.workers.replicas);
+  });
+  std::vector<Process> processes;
+  for (auto& [name, process] : seen) processes.push_back(std::move(process));
+  for (const auto& [name, process] : vanished_) processes.push_back(process);
+  return processes;
+}
+
+void PodView::look_for_life(const std::string& uid, Known& known, Process& process) const {
+  process.incarnation = known.last.incarnation;
+  process.heard_ms = known.last.heard_ms;
+  if (process.state == ProcessState::kExited || process.address.empty()) {
+    if (std::exchange(known.followed, false)) options_.scraper->forget(uid);
+    return;
+  }
+  known.followed = true;
+  options_.scraper->follow(uid, {metrics_address(process), name_of(process), options_.notify});
+  const auto answer = options_.scraper->latest(uid);
+  if (!answer) return;
+  process.incarnation = answer->incarnation;
+  process.heard_ms = answer->answered_ms + options_.unix_offset_ms;
+  process.state = ProcessState::kReady;
+  if (process.role == decide::Role::kWorker) process.address.clear();
+}
+
+// Whether we or somebody else wants it to end.
+void PodView::look_at_end(const Known& known, Process& process) const {
+  if (known.asked_ms) {
+    if (!process.stopping_since_ms) process.stopping_since_ms = known.asked_ms;
+    process.killed = process.killed || known.killed;
+    // Ended without being asked: its end is its own.
+    if (known.killed && !known.last.stopping_since_ms) process.stopping_since_ms.reset();
+  } else if (process.stopping_since_ms && !process.taken) {
+    process.taken = true;
+    process.trouble = {"PodDeleted", "its pod is being deleted"};
+  }
+}
+
+void PodView::look_at_node(Known& known, Process& process, TimeMs now_ms) const {
+  const auto trouble = trouble_of_node(process.node);
+  if (!trouble) return known.node_lost_since_ms.reset();
+  if (!known.node_lost_since_ms) known.node_lost_since_ms = now_ms;
+  if (process.state == ProcessState::kExited ||
+      now_ms - std::max(process.heard_ms, *known.node_lost_since_ms) < kSilenceOnLostNodeMs) {
+    return;
+  }
+  process.state = ProcessState::kExited;
+  process.taken = process.lost = true;
+  process.trouble = *trouble;
+  process.ended_ms = now_ms;
+}
+
+std::optional<decide::Trouble> PodView::trouble_of_node(const std::string& name) const {
+  if (name.empty() || options_.nodes == nullptr || !options_.nodes->synced()) return std::nullopt;
+  const auto node = options_.nodes->find(name);
+  return kube::node_trouble(name, node ? node->body.get() : nullptr);
+}
+
+void PodView::vanish(const std::string& uid, const Known& known, TimeMs now_ms) {
+  if (known.followed) options_.scraper->forget(uid);
+  Process process = known.last;
+  process.lost = false;
+  if (process.state != ProcessState::kExited) {
+    process.state = ProcessState::kExited;
+    process.exit_code = 1;
+    process.ended_ms = now_ms;
+    if (!known.asked_ms && !process.taken) {
+      process.taken = true;
+      process.trouble = {"PodDeleted", "its pod was deleted"};
+    }
+  }
+  vanished_[name_of(process)] = std::move(process);
+}
+
+bool PodView::asked_all() const {
+  return std::all_of(known_.begin(), known_.end(), [&](const auto& entry) {
+    return !entry.second.followed || options_.scraper->tried(entry.first);
+  });
+}
+
+std::optional<Object> PodView::find(const api::TrainingJob& job,
+                                    const std::string& pod_name) const {
+  return options_.pods->find(job.metadata.name_space + "/" + pod_name);
+}
+
+std::vector<std::string> PodView::avoided_nodes() const {
+  std::vector<std::string> names;
+  if (options_.nodes == nullptr) return names;
+  for (const Object& node : options_.nodes->all()) {
+    if (names.size() < kMostAvoidedNodes && kube::node_trouble(node.name, node.body.get()))
+      names.push_back(node.name);
+  }
+  return names;
+}
+
+bool PodView::has_ended(const Object& pod, TimeMs now_ms) const {
+  const auto process = kube::process_of(*pod.body, now_ms);
+  return process && process->state == ProcessState::kExited;
+}
+
+bool PodView::is_lost(const Object& pod) const {
+  const auto known = known_.find(pod.uid);
+  return known != known_.end() && known->second.last.state == ProcessState::kExited &&
+         trouble_of_node(known->second.last.node);
+}
+
+void PodView::asked_to_end(const Object& pod, bool kill, TimeMs now_ms) {
+  const auto known = known_.find(pod.uid);
+  if (known == known_.end()) return;
+  if (!known->second.asked_ms) known->second.asked_ms = now_ms;
+  known->second.killed = known->second.killed || kill;
+}
+
+}  // namespace ballast::cluster

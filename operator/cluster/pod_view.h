@@ -1,0 +1,72 @@
+// The processes of a job as its pods, their nodes and the lives that answer in them tell. A pod
+// that has vanished is told as a process that has ended. What is remembered is only what would be
+// found again. One thread at a time.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "operator/cluster/pod_scraper.h"
+#include "operator/core/observed.h"
+#include "operator/kube/informer.h"
+
+namespace ballast::cluster {
+
+struct PodViewOptions {
+  std::shared_ptr<const kube::Informer> pods;   // in groups by the key of their job
+  std::shared_ptr<const kube::Informer> nodes;  // null: nothing is known of nodes
+  std::shared_ptr<PodScraper> scraper;
+  int64_t unix_offset_ms = 0;    // what the clock of this process lacks to the time since 1970
+  std::function<void()> notify;  // a life has answered; any thread
+};
+
+class PodView {
+ public:
+  explicit PodView(PodViewOptions options) : options_(std::move(options)) {}
+  ~PodView();
+  PodView(const PodView&) = delete;
+  PodView& operator=(const PodView&) = delete;
+
+  std::vector<decide::Process> observe(const api::TrainingJob& job, decide::TimeMs now_ms);
+
+  // Whether each process that could answer was asked once.
+  bool asked_all() const;
+
+  // Of the name of one of the job's pods, whosever it is; nothing: the watch tells of none.
+  std::optional<kube::Object> find(const api::TrainingJob& job, const std::string& pod_name) const;
+  // Nodes that no pod must come to.
+  std::vector<std::string> avoided_nodes() const;
+  // Its process has, or its whole pod.
+  bool has_ended(const kube::Object& pod, decide::TimeMs now_ms) const;
+  // Its node is lost: no kubelet will end it.
+  bool is_lost(const kube::Object& pod) const;
+
+  // We asked for the end of it. `kill`: without grace. The threads of one batch may call this and
+  // is_lost() at once, for different pods.
+  void asked_to_end(const kube::Object& pod, bool kill, decide::TimeMs now_ms);
+
+ private:
+  struct Known {
+    decide::Process last;
+    bool followed = false;                   // by the scraper
+    std::optional<decide::TimeMs> asked_ms;  // to end
+    bool killed = false;
+    std::optional<decide::TimeMs> node_lost_since_ms;
+  };
+
+  void look_for_life(const std::string& uid, Known& known, decide::Process& process) const;
+  void look_at_end(const Known& known, decide::Process& process) const;
+  void look_at_node(Known& known, decide::Process& process, decide::TimeMs now_ms) const;
+  std::optional<decide::Trouble> trouble_of_node(const std::string& name) const;
+  void vanish(const std::string& uid, const Known& known, decide::TimeMs now_ms);
+
+  const PodViewOptions options_;
+  std::map<std::string, Known> known_;               // by uid of the pod
+  std::map<std::string, decide::Process> vanished_;  // by name of the process
+};
+
+}  // namespace ballast::cluster

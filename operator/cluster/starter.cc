@@ -1,0 +1,193 @@
+#include "operator/cluster/starter.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "operator/cluster/refusal.h"
+#include "operator/local/job_config.h"
+
+namespace ballast::cluster {
+namespace {
+
+using decide::StartProcess;
+using decide::StartRefusal;
+using kube::Object;
+using nlohmann::json;
+
+constexpr int64_t kKillGraceSeconds = 1;
+
+// By which Expected knows them.
+std::string creation_of(decide::Role role, int64_t index, uint64_t instance) {
+  return "made " + decide::process_name(role, index) + " " + std::to_string(instance);
+}
+std::string deletion_of(const std::string& uid, std::optional<int64_t> grace_seconds) {
+  return "gone " + uid + " " + std::to_string(grace_seconds.value_or(-1));
+}
+
+void note_refusal(const StartProcess& start, const std::optional<decide::Trouble>& trouble,
+                  decide::Observed& observed) {
+  auto& refusals = observed.refusals;
+  const auto known = std::find_if(refusals.begin(), refusals.end(), [&](const StartRefusal& one) {
+    return one.role == start.role && one.index == start.index;
+  });
+  if (!trouble) {
+    if (known != refusals.end()) refusals.erase(known);
+  } else if (known == refusals.end()) {
+    refusals.push_back({start.role, start.index, *trouble, 1, observed.now_ms});
+  } else {
+    known->trouble = *trouble;
+    known->times += 1;
+    known->at_ms = observed.now_ms;
+  }
+}
+
+}  // namespace
+
+Result<void> Starter::start(const std::vector<StartProcess>& starts, decide::Observed& observed,
+                            PodView& pods) {
+  const Made around = make_surroundings(observed.job);
+  if (around.error) return tl::unexpected(*around.error);
+  std::vector<std::optional<Made>> made(starts.size());
+  Made first_failure = around;
+  if (!around.refusal) {
+    const std::vector<std::string> avoided = pods.avoided_nodes();
+    const auto done = options_.parallel->for_each(starts.size(), [&](size_t i) -> Result<void> {
+      made[i] = make_pod(starts[i], observed, pods, avoided);
+      if (made[i]->error) return tl::unexpected(*made[i]->error);
+      // What holds for all others too is not tried with each of them.
+      if (made[i]->refusal && holds_for_all(*made[i]->refusal))
+        return fail(ErrorCode::kDenied, made[i]->refusal->message);
+      return {};
+    });
+    for (const auto& one : made) {
+      if (!done && one && !first_failure.error &&
+          (one->error || (one->refusal && holds_for_all(*one->refusal))))
+        first_failure = *one;
+    }
+  }
+  for (size_t i = 0; i < starts.size(); ++i) {
+    const Made& one = made[i] ? *made[i] : first_failure;
+    if (!one.error) note_refusal(starts[i], one.refusal, observed);
+  }
+  if (first_failure.error) return tl::unexpected(*first_failure.error);
+  return {};
+}
+
+Result<void> Starter::refuse(const std::vector<StartProcess>& starts, const Error& reason,
+                             decide::Observed& observed) {
+  const bool for_good = reason.code == ErrorCode::kDenied || reason.code == ErrorCode::kInvalid ||
+                        reason.code == ErrorCode::kAlreadyExists;
+  if (!for_good) return tl::unexpected(reason);
+  for (const StartProcess& start : starts) {
+    note_refusal(start, decide::Trouble{"NoCertificates", reason.message}, observed);
+  }
+  return {};
+}
+
+void Starter::seen(const decide::Observed& observed) {
+  for (const decide::Process& process : observed.processes) {
+    expected_.settle(creation_of(process.role, process.index, process.instance));
+  }
+}
+
+Starter::Made Starter::failed(const kube::ApiError& error) {
+  if (auto refusal = refusal_of(error)) return {std::move(refusal), {}};
+  return {{}, error.error};
+}
+
+Starter::Made Starter::make_surroundings(const api::TrainingJob& job) {
+  if (!has_service_) {
+    Made made = ensure(kube::kServices, job.metadata.name, job, kube::service_of(job));
+    if (made.error || made.refusal) return made;
+    has_service_ = true;
+  }
+  std::string config = local::job_config_json(job);
+  if (config == config_) return {};
+  Made made = ensure(kube::kConfigMaps, kube::config_name(job), job, kube::config_of(job, config));
+  if (!made.error && !made.refusal) config_ = std::move(config);
+  return made;
+}
+
+Starter::Made Starter::ensure(const kube::Resource& kind, const std::string& name,
+                              const api::TrainingJob& job, const json& body) {
+  const std::string& name_space = job.metadata.name_space;
+  const auto made = options_.client->create(kind, name_space, body);
+  if (made) return {};
+  if (made.error().error.code != ErrorCode::kAlreadyExists) return failed(made.error());
+  const auto there = options_.client->get(kind, {name_space, name});
+  if (!there) return failed(there.error());
+  if (!is_owned_by(*there, job.metadata.uid)) return {name_taken(std::string(kind.kind), name), {}};
+  if (!body.contains("data") || there->body->value("data", json()) == body["data"]) return {};
+  const auto applied = options_.client->apply(kind, {name_space, name}, body, true);
+  return applied ? Made{} : failed(applied.error());
+}
+
+Starter::Made Starter::make_pod(const StartProcess& start, const decide::Observed& observed,
+                                PodView& pods, const std::vector<std::string>& avoided) {
+  const std::string name = kube::pod_name(observed.job, start.role, start.index);
+  const auto old = pods.find(observed.job, name);
+  if (!old) return create_pod(start, observed, avoided);
+  if (!is_owned_by(*old, observed.job.metadata.uid)) return {name_taken("Pod", name), {}};
+  // An ended life of that name goes first; its successor is made when it is gone. What was made
+  // meanwhile is no end.
+  if (pods.is_lost(*old)) return remove_pod(*old, 0, observed.now_ms, pods);
+  const bool goes = old->body->at("metadata").contains("deletionTimestamp");
+  if (goes || !pods.has_ended(*old, observed.now_ms)) return {};
+  return remove_pod(*old, std::nullopt, observed.now_ms, pods);
+}
+
+Starter::Made Starter::create_pod(const StartProcess& start, const decide::Observed& observed,
+                                  const std::vector<std::string>& avoided) {
+  const api::TrainingJob& job = observed.job;
+  const std::string name = kube::pod_name(job, start.role, start.index);
+  const std::string creation = creation_of(start.role, start.index, start.instance);
+  if (!expected_.ask(creation, observed.now_ms)) return {};
+  const auto made = options_.client->create(
+      kube::kPods, job.metadata.name_space,
+      kube::pod_of(job, start, observed.status.members, options_.settings, avoided));
+  if (made) {
+    options_.log.info("pod created", {{"pod", name}});
+    return {};
+  }
+  if (made.error().error.code == ErrorCode::kAlreadyExists) {
+    // The watch has not told yet; or it is none that our watch tells of.
+    const auto there = options_.client->get(kube::kPods, {job.metadata.name_space, name});
+    if (there && is_owned_by(*there, job.metadata.uid)) return {};
+    expected_.settle(creation);
+    return there ? Made{name_taken("Pod", name), {}} : failed(there.error());
+  }
+  expected_.settle(creation);
+  return failed(made.error());
+}
+
+Starter::Made Starter::remove_pod(const Object& pod, std::optional<int64_t> grace_seconds,
+                                  decide::TimeMs now_ms, PodView& pods) {
+  const std::string deletion = deletion_of(pod.uid, grace_seconds);
+  if (!expected_.ask(deletion, now_ms)) return {};
+  const auto gone = options_.client->remove(kube::kPods, {pod.name_space, pod.name},
+                                            {pod.uid, "", grace_seconds});
+  // Where it is not there, or another, what was meant is gone.
+  if (!gone && gone.error().error.code != ErrorCode::kNotFound &&
+      gone.error().error.code != ErrorCode::kConflict) {
+    expected_.settle(deletion);
+    return failed(gone.error());
+  }
+  pods.asked_to_end(pod, grace_seconds == kKillGraceSeconds, now_ms);
+  return {};
+}
+
+Result<void> Starter::stop(const std::vector<decide::StopProcess>& stops,
+                           const decide::Observed& observed, PodView& pods) {
+  return options_.parallel->for_each(stops.size(), [&](size_t i) -> Result<void> {
+    const auto pod = pods.find(observed.job, observed.job.metadata.name + "-" + stops[i].name);
+    if (!pod || !is_owned_by(*pod, observed.job.metadata.uid)) return {};
+    const std::optional<int64_t> grace =
+        stops[i].kill ? std::optional(kKillGraceSeconds) : std::nullopt;
+    const Made made = remove_pod(*pod, grace, observed.now_ms, pods);
+    if (made.error) return tl::unexpected(*made.error);
+    if (made.refusal) return fail(ErrorCode::kDenied, made.refusal->message);
+    return {};
+  });
+}
+
+}  // namespace ballast::cluster

@@ -1,0 +1,150 @@
+"""What becomes of a TrainingJob when a cluster does not do what it wants, and how its life ends.
+
+trouble_test.py, within a test cluster of two nodes that have the image localhost/ballast:test (see images.py).
+"""
+
+import json
+import os
+import time
+import unittest
+
+from ask import ask
+from training import IMAGE, LIMIT, LIMIT_SECONDS, OPERATOR, TrainingCase, run
+
+FOR_EVER = 10**6  # steps: a test ends it by suspending the job
+LENGTH = {"lengthSteps": 4000}
+CHANGING = ("create", "update", "patch", "delete")
+
+
+class Trouble(TrainingCase):
+    def condition(self, name, kind):
+        for condition in self.status(name).get("conditions", []):
+            if condition["type"] == kind:
+                return condition
+        return {}
+
+    def wait_for_reason(self, name, kind, status, reason):
+        deadline = time.monotonic() + LIMIT_SECONDS
+        while time.monotonic() < deadline:
+            condition = self.condition(name, kind)
+            if (condition.get("status"), condition.get("reason")) == (status, reason):
+                return condition
+            time.sleep(0.1)
+        self.fail(f"{kind} is not {status} for {reason}:\n{self.told()}")
+
+    def events(self, name):
+        found = run("kubectl", "get", "events.events.k8s.io", "--output=json")
+        self.assertEqual(found.returncode, 0, found.stderr)
+        return {event["reason"] for event in json.loads(found.stdout)["items"] if event["regarding"]["name"] == name}
+
+    def test_an_image_that_is_missing_is_told_and_can_be_mended(self):
+        broken = {"spec": {"containers": [{"name": "main", "image": "localhost/none:1", "imagePullPolicy": "Never"}]}}
+        self.begin("pull", 20, servers=broken)
+        condition = self.wait_for_reason("pull", "Running", "False", "ErrImageNeverPull")
+        self.assertIn("pull", condition["message"])
+        self.assertRegex(condition["message"], "^ps-[01]: ")
+        self.assertEqual(self.status("pull")["restarts"], 0, "waiting is no failure")
+        self.assertIn("ErrImageNeverPull", self.events("pull"))
+        # What to do about it: suspend, mend the template, go on.
+        for patch in [{"suspend": True}, {"servers": {"template": {"spec": {"containers": [
+                {"name": "main", "image": IMAGE, "imagePullPolicy": "Never"}]}}}}, {"suspend": False}]:
+            self.patch("pull", patch)
+            if patch.get("suspend"):
+                self.wait_for("pull", "condition=Suspended")
+        self.wait_for("pull", "condition=Running")
+
+    def test_a_job_that_no_node_can_take_says_so(self):
+        self.begin("nowhere", 20, servers={"spec": {"nodeSelector": {"disk": "of-gold"}}})
+        condition = self.wait_for_reason("nowhere", "Running", "False", "Unschedulable")
+        self.assertIn("nodes", condition["message"])
+        self.assertEqual(run("kubectl", "delete", "tjob", "nowhere", f"--timeout={LIMIT}").returncode, 0)
+
+    def test_a_quota_is_told_and_waited_for(self):
+        quota = run("kubectl", "create", "quota", "few", "--hard=pods=3")
+        self.assertEqual(quota.returncode, 0, quota.stderr)
+        self.addCleanup(run, "kubectl", "delete", "quota", "few", "--ignore-not-found")
+        self.begin("poor", 20)
+        condition = self.wait_for_reason("poor", "Created", "False", "QuotaExceeded")
+        self.assertIn("exceeded quota: few", condition["message"])
+        run("kubectl", "delete", "quota", "few")
+        self.wait_for("poor", "condition=Created")
+        self.wait_for("poor", "condition=Succeeded")
+
+    def test_what_is_somebody_elses_is_left_alone(self):
+        theirs = run("kubectl", "run", "taken-worker-1", f"--image={IMAGE}", "--image-pull-policy=Never",
+                     "--command", "--", "sleep", "1000")
+        self.assertEqual(theirs.returncode, 0, theirs.stderr)
+        uid = self.uid("pod", "taken-worker-1")
+        self.begin("taken", 2000)
+        condition = self.wait_for_reason("taken", "Created", "False", "NameTaken")
+        self.assertIn("taken-worker-1", condition["message"])
+        self.wait_for_step("taken", 1)  # the others train
+        self.assertEqual(self.uid("pod", "taken-worker-1"), uid)
+        run("kubectl", "delete", "pod", "taken-worker-1", "--now")
+        self.wait_for("taken", "condition=Running")
+
+    def test_suspend_resume_and_scale_change_no_bit(self):
+        self.begin("moved", FOR_EVER, schedule=LENGTH)
+        self.wait_for_step("moved", 50)
+        scaled = run("kubectl", "scale", "tjob/moved", "--replicas=3")
+        self.assertEqual(scaled.returncode, 0, scaled.stderr)
+        self.wait_for_pods("moved", 5)
+        self.wait_for("moved", "condition=Scaling=False")
+        step = self.suspend("moved")
+        self.assertNotEqual(self.status("moved").get("lastCheckpoint", ""), "")
+        self.patch("moved", {"suspend": False, "servers": {"replicas": 3}})
+        self.wait_for_step("moved", step + 50)
+        step = self.suspend("moved")
+        self.assert_same_bits_as_a_local_run("moved", step, LENGTH)
+        self.assertLessEqual({"Scaling", "Suspended", "Resumed", "Running"}, self.events("moved"))
+
+    def test_a_node_that_dies_costs_no_bit(self):
+        spread = {"spec": {"topologySpreadConstraints": [{
+            "maxSkew": 1, "topologyKey": "kubernetes.io/hostname", "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": {"ballast.dev/job": "node", "ballast.dev/role": "worker"}}}]}}
+        self.begin("node", FOR_EVER, workers=spread, schedule=LENGTH)
+        self.wait_for_step("node", 1)
+        nodes = {pod["metadata"]["name"]: pod["spec"]["nodeName"] for pod in self.pods("node")}
+        self.assertNotEqual(nodes["node-ps-0"], nodes["node-ps-1"], "servers keep apart")
+        self.addCleanup(ask, "start", "node2")
+        self.assertEqual(ask("kill", "node2"), "ok")
+        self.wait_for_reason("node", "Restarting", "True", "NodeNotReady")
+        self.wait_for("node", "condition=Running")
+        self.wait_for("node", "condition=Degraded=False")
+        self.assertEqual({pod["spec"]["nodeName"] for pod in self.pods("node")}, {"node1"})
+        step = self.suspend("node")
+        self.assert_same_bits_as_a_local_run("node", step, LENGTH)
+        self.assertIn("NodeNotReady", self.events("node"))
+
+    def test_the_end_of_a_job_and_what_it_costs(self):
+        self.begin("short", 20, spec={"ttlSecondsAfterFinished": 5})
+        self.wait_for("short", "condition=Succeeded")
+        shown = run("kubectl", "get", "tjob", "short", "--output=wide").stdout
+        for column in ("Succeeded", "20"):
+            self.assertIn(column, shown)
+        self.assertRegex(self.status("short").get("loss", ""), r"^\d+\.\d+$")
+        self.assertIn("Succeeded", self.events("short"))
+        writes = self.writes_until_succeeded("short")
+        self.assertLessEqual(len(writes), 4 + 16, writes)
+        gone = run("kubectl", "wait", "--for=delete", "tjob/short", f"--timeout={LIMIT}")
+        self.assertEqual(gone.returncode, 0, gone.stderr + self.told())
+
+    def writes_until_succeeded(self, name):
+        """Requests of the operator that were to change something of this job, and not its Lease."""
+        counted = []
+        with open(os.path.join(os.environ["BALLAST_CLUSTER"], "audit.log"), encoding="utf-8") as lines:
+            for line in lines:
+                request = json.loads(line)
+                what = request.get("objectRef", {})
+                if request["user"]["username"] != OPERATOR or request["verb"] not in CHANGING:
+                    continue
+                if what.get("resource") == "leases" or not what.get("name", name).startswith(name):
+                    continue
+                counted.append(f"{request['verb']} {what.get('resource')}/{what.get('subresource', '')}")
+                if counted[-1] == "delete pods/":
+                    break
+        return counted
+
+
+if __name__ == "__main__":
+    unittest.main()
