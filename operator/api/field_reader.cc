@@ -73,6 +73,21 @@ void FieldReader::text_map(const std::string& name, std::map<std::string, std::s
   }
 }
 
+void FieldReader::integer_map(const std::string& name, std::map<std::string, int64_t>& out) {
+  const Node* node = take(name);
+  if (node == nullptr) return;
+  if (node->kind != NodeKind::kMap) return wrong(path_of(name), *node, "a map of whole numbers");
+  out.clear();
+  for (const Field& field : node->fields) {
+    if (field.value.kind == NodeKind::kNull) continue;
+    if (field.value.kind != NodeKind::kInteger) {
+      wrong(path_of(name) + "." + field.name, field.value, "a whole number");
+      continue;
+    }
+    out[field.name] = field.value.integer;
+  }
+}
+
 void FieldReader::any_map(const std::string& name, nlohmann::json& out) {
   const Node* node = take(name);
   if (node == nullptr) return;

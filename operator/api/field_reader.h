@@ -25,6 +25,7 @@ class FieldReader {
   void decimal(const std::string& name, std::string& out);  // a string that holds a number
   void texts(const std::string& name, std::vector<std::string>& out);
   void text_map(const std::string& name, std::map<std::string, std::string>& out);
+  void integer_map(const std::string& name, std::map<std::string, int64_t>& out);
   void any_map(const std::string& name, nlohmann::json& out);
   void ignore(const std::string& name);
 

@@ -101,7 +101,8 @@ tl::expected<TrainingJob, Problems> changed_job(const TrainingJob& running,
   Problems problems;
   for (const auto& [path, value] : changes) {
     const json* before = find(values, path);
-    if (std::find(kMutable.begin(), kMutable.end(), path) == kMutable.end()) {
+    if (!path.starts_with("spec.policy.") &&
+        std::find(kMutable.begin(), kMutable.end(), path) == kMutable.end()) {
       problems.push_back({path, 0,
                           "found " + text_of(&value) + "; expected " + text_of(before) +
                               ", which a running job keeps"});

@@ -162,6 +162,43 @@ Checkpoint read_checkpoint(FieldReader reader) {
   return checkpoint;
 }
 
+WorkerBalance read_worker_balance(FieldReader reader) {
+  WorkerBalance balance;
+  reader.text("mode", balance.mode);
+  reader.text("method", balance.method);
+  reader.integer_map("weights", balance.weights);
+  reader.integer_map("priorities", balance.priorities);
+  for (const auto& [field, method] :
+       {std::pair{"weights", "weighted"}, {"priorities", "priority"}}) {
+    if (reader.has(field) && balance.method != method) {
+      reader.problem(field,
+                     std::string("belongs to the method ") + method + ", not to " + balance.method);
+    }
+  }
+  reader.finish();
+  return balance;
+}
+
+std::string read_mode(FieldReader reader, std::string mode) {
+  reader.text("mode", mode);
+  reader.finish();
+  return mode;
+}
+
+Policy read_policy(FieldReader reader) {
+  Policy policy;
+  policy.worker_balance = read_worker_balance(reader.map("workerBalance"));
+  policy.server_balance_mode =
+      read_mode(reader.map("serverBalance"), std::move(policy.server_balance_mode));
+  policy.straggler_mode = read_mode(reader.map("straggler"), std::move(policy.straggler_mode));
+  FieldReader workers = reader.map("workers");
+  workers.text("mode", policy.workers.mode);
+  workers.integer("leastMarginalPercent", policy.workers.least_marginal_percent);
+  workers.finish();
+  reader.finish();
+  return policy;
+}
+
 bool read_network(FieldReader reader) {
   bool trusted = false;
   reader.boolean("trusted", trusted);
@@ -177,6 +214,7 @@ TrainingJobSpec read_spec(FieldReader reader) {
   spec.servers = read_servers(reader.map("servers"));
   spec.workers = read_workers(reader.map("workers"), spec.training.microbatches);
   spec.checkpoint = read_checkpoint(reader.map("checkpoint"));
+  spec.policy = read_policy(reader.map("policy"));
   spec.trusted_network = read_network(reader.map("network"));
   reader.integer("backoffLimit", spec.backoff_limit);
   reader.integer("activeDeadlineSeconds", spec.active_deadline_seconds);

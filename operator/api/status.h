@@ -106,6 +106,11 @@ struct TrainingJobStatus {
   int64_t planned_checkpoint_steps = 0;
   int64_t planned_checkpoint_seconds = 0;
   bool planned_suspend = false;  // no further step is begun, once a checkpoint is written
+  // What policies gave to processes, by name; empty: to all alike.
+  std::map<std::string, int64_t> planned_worker_shares;  // microbatches of each step
+  std::map<std::string, int64_t> planned_server_shares;  // weights, for primaries of segments
+  int64_t desired_workers = 0;                    // a policy's wish; 0: none, the spec counts
+  int64_t specified_workers = 0;                  // spec.workers.replicas when that wish was made
   std::map<std::string, RestartStatus> restarts;  // by process name
   ProgressStatus progress;
   std::vector<Condition> conditions;  // at most one of each type, ascending by type

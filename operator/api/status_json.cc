@@ -103,6 +103,15 @@ void read_lists(const json& in, TrainingJobStatus& status) {
   }
 }
 
+// Records of before there were policies have none of them.
+void read_wishes(const json& plan, TrainingJobStatus& status) {
+  using Shares = std::map<std::string, int64_t>;
+  status.planned_worker_shares = plan.value("workerShares", Shares());
+  status.planned_server_shares = plan.value("serverShares", Shares());
+  status.desired_workers = plan.value("desiredWorkers", int64_t{0});
+  status.specified_workers = plan.value("specifiedWorkers", int64_t{0});
+}
+
 }  // namespace
 
 const char* to_string(ConditionType type) { return kConditionNames[static_cast<size_t>(type)]; }
@@ -129,7 +138,11 @@ std::string status_to_json(const TrainingJobStatus& status) {
         {"steps", status.planned_steps},
         {"checkpointEverySteps", status.planned_checkpoint_steps},
         {"checkpointEverySeconds", status.planned_checkpoint_seconds},
-        {"suspend", status.planned_suspend}}},
+        {"suspend", status.planned_suspend},
+        {"workerShares", status.planned_worker_shares},
+        {"serverShares", status.planned_server_shares},
+        {"desiredWorkers", status.desired_workers},
+        {"specifiedWorkers", status.specified_workers}}},
       {"restarts", write_restarts(status)},
       {"progress",
        {{"step", status.progress.step},
@@ -162,6 +175,7 @@ Result<TrainingJobStatus> status_from_json(std::string_view text) {
     status.planned_checkpoint_steps = in.at("plan").at("checkpointEverySteps");
     status.planned_checkpoint_seconds = in.at("plan").at("checkpointEverySeconds");
     status.planned_suspend = in.at("plan").at("suspend");
+    read_wishes(in.at("plan"), status);
     const json& progress = in.at("progress");
     status.progress = {
         progress.at("step"), progress.at("loss").is_null() ? 0 : progress.at("loss").get<double>(),

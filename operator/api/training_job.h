@@ -114,6 +114,34 @@ struct Workers {
   bool operator==(const Workers&) const = default;
 };
 
+// How microbatches are shared among workers; docs/policies.md has the methods.
+struct WorkerBalance {
+  std::string mode = "act";  // off | recommend | act
+  std::string method =
+      "measured";  // measured | static | roundRobin | leastLoaded | weighted | priority
+  std::map<std::string, int64_t> weights;     // weighted: by name of the worker; else 1
+  std::map<std::string, int64_t> priorities;  // priority: likewise; else 0
+
+  bool operator==(const WorkerBalance&) const = default;
+};
+
+// The number of workers, between minReplicas and maxReplicas.
+struct WorkerCount {
+  std::string mode = "off";
+  int64_t least_marginal_percent = 5;  // that one more must bring, of the mean of a worker
+
+  bool operator==(const WorkerCount&) const = default;
+};
+
+struct Policy {
+  WorkerBalance worker_balance;
+  std::string server_balance_mode = "recommend";
+  std::string straggler_mode = "recommend";
+  WorkerCount workers;
+
+  bool operator==(const Policy&) const = default;
+};
+
 struct Checkpoint {
   int64_t every_steps = 0;    // 0: only at the end
   int64_t every_seconds = 0;  // likewise, whichever comes first; 0: not by time
@@ -130,6 +158,7 @@ struct TrainingJobSpec {
   Servers servers;
   Workers workers;
   Checkpoint checkpoint;
+  Policy policy;
   bool trusted_network = false;         // network.trusted: TCP without TLS is allowed
   int64_t backoff_limit = 6;            // restarts of one process before the job fails
   int64_t active_deadline_seconds = 0;  // 0: none

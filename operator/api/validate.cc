@@ -44,6 +44,7 @@ class Rules {
     optimizer();
     schedule();
     roles();
+    policy();
     rest();
     return std::move(violations_);
   }
@@ -308,6 +309,28 @@ class Rules {
                            std::to_string(workers.min_replicas) + " and " +
                            std::to_string(workers.max_replicas));
     }
+  }
+
+  void policy() {
+    const Policy& policy = spec_.policy;
+    const std::vector<std::string> modes = {"off", "recommend", "act"};
+    const std::string at = "spec.policy.workerBalance.";
+    choice(at + "mode", policy.worker_balance.mode, modes);
+    choice(at + "method", policy.worker_balance.method,
+           {"measured", "static", "roundRobin", "leastLoaded", "weighted", "priority"});
+    by_worker(at + "weights", policy.worker_balance.weights, 0);
+    by_worker(at + "priorities", policy.worker_balance.priorities, -1'000'000);
+    choice("spec.policy.serverBalance.mode", policy.server_balance_mode, modes);
+    choice("spec.policy.straggler.mode", policy.straggler_mode, {"off", "recommend"}, {"act"});
+    choice("spec.policy.workers.mode", policy.workers.mode, modes);
+    range("spec.policy.workers.leastMarginalPercent", policy.workers.least_marginal_percent, 0,
+          100);
+  }
+
+  void by_worker(const std::string& path, const std::map<std::string, int64_t>& values,
+                 int64_t least) {
+    if (values.size() > 4096) violated({path}, "has more than 4096 entries");
+    for (const auto& [worker, value] : values) range(path + "." + worker, value, least, 1'000'000);
   }
 
   void rest() {

@@ -60,6 +60,20 @@ json write_training(const Training& training) {
       {"maxSkippedInARow", training.max_skipped_in_a_row}};
 }
 
+json write_policy(const Policy& policy) {
+  json balance = {{"mode", policy.worker_balance.mode}, {"method", policy.worker_balance.method}};
+  if (!policy.worker_balance.weights.empty()) balance["weights"] = policy.worker_balance.weights;
+  if (!policy.worker_balance.priorities.empty()) {
+    balance["priorities"] = policy.worker_balance.priorities;
+  }
+  return {{"workerBalance", balance},
+          {"serverBalance", {{"mode", policy.server_balance_mode}}},
+          {"straggler", {{"mode", policy.straggler_mode}}},
+          {"workers",
+           {{"mode", policy.workers.mode},
+            {"leastMarginalPercent", policy.workers.least_marginal_percent}}}};
+}
+
 json write_spec(const TrainingJobSpec& spec) {
   json out = {{"model",
                {{"family", spec.model.family},
@@ -89,6 +103,7 @@ json write_spec(const TrainingJobSpec& spec) {
                {{"everySteps", spec.checkpoint.every_steps},
                 {"everySeconds", spec.checkpoint.every_seconds},
                 {"keep", spec.checkpoint.keep}}},
+              {"policy", write_policy(spec.policy)},
               {"network", {{"trusted", spec.trusted_network}}},
               {"backoffLimit", spec.backoff_limit},
               {"activeDeadlineSeconds", spec.active_deadline_seconds},

@@ -11,6 +11,7 @@
 #include "operator/cmd/export_command.h"
 #include "operator/cmd/generate_command.h"
 #include "operator/cmd/run_command.h"
+#include "operator/cmd/top_command.h"
 #include "operator/cmd/validate_command.h"
 #include "operator/cmd/wish_command.h"
 
@@ -120,6 +121,16 @@ void add_wishes(CLI::App& app, WishOptions& options) {
   status->add_flag("--json", options.status.json, "The whole status as JSON");
 }
 
+void add_top(CLI::App& app, TopOptions& options) {
+  CLI::App* top = app.add_subcommand("top", "Show a run live: what each of its processes does");
+  top->add_option("JOB", options.job, "The job's name or file, or the folder of its run")
+      ->required();
+  top->add_option("--every", options.every_seconds, "Seconds between two looks")
+      ->check(CLI::Range(1, 3600));
+  top->add_option("--times", options.times, "So many looks; 0: until the run ends")
+      ->check(CLI::Range(0, 1'000'000));
+}
+
 int main_of(int argc, char** argv) {
   CLI::App app("Ballast trains language models with a parameter server.");
   app.require_subcommand(1);
@@ -137,6 +148,8 @@ int main_of(int argc, char** argv) {
   add_checkpoints(app, checkpoints);
   WishOptions wishes;
   add_wishes(app, wishes);
+  TopOptions top;
+  add_top(app, top);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -148,6 +161,7 @@ int main_of(int argc, char** argv) {
   if (app.got_subcommand("suspend")) return suspend_command(wishes.suspend);
   if (app.got_subcommand("resume")) return suspend_command(wishes.resume);
   if (app.got_subcommand("status")) return status_command(wishes.status);
+  if (app.got_subcommand("top")) return top_command(top);
   if (app.got_subcommand("generate")) return generate_command(generate);
   if (app.got_subcommand("export")) return export_command(exported);
   return validate_command(validate);

@@ -7,6 +7,7 @@
 
 #include "common/human.h"
 #include "operator/local/process_log.h"
+#include "operator/policy/decision_json.h"
 
 namespace ballast::cmd {
 namespace {
@@ -167,6 +168,18 @@ void RunView::progress(const local::Progress& news_of_it) {
     gaps_ = {};
     console_.event(event);
   }
+}
+
+// Holding still is for machines alone.
+void RunView::policy_decided(const policy::Decision& decision) {
+  if (decision.action != policy::Action::kHold) {
+    const bool recommends = decision.action == policy::Action::kChange && !decision.carried_out;
+    console_.line(fmt::format("{}{}: {}", policy::to_string(decision.policy),
+                              recommends ? " recommends" : "", decision.message));
+  }
+  nlohmann::json event = policy::to_json(decision);
+  event["event"] = "policy";
+  console_.event(event);
 }
 
 void RunView::warning(const std::string& message) {

@@ -37,6 +37,7 @@ class RunView : public local::RunListener {
   void checkpoint_complete(const std::string& directory) override;
   void checkpoint_damaged(const std::string& error) override;
   void progress(const local::Progress& progress) override;
+  void policy_decided(const policy::Decision& decision) override;
   void warning(const std::string& message) override;
   void stop_requested() override;
   void tick() override;

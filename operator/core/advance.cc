@@ -41,6 +41,7 @@ void adopt_written(Observed& observed, api::TrainingJobStatus written) {
   observed.checked.clear();
   observed.abandoned.clear();
   observed.deleted.clear();
+  observed.wish = {};
 }
 
 const api::Condition* find_condition(const api::TrainingJobStatus& status, ConditionType type) {

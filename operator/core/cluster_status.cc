@@ -7,6 +7,7 @@
 #include "operator/api/status_json.h"
 #include "operator/core/advance.h"
 #include "operator/core/pod_template.h"
+#include "operator/core/policy_wish.h"
 #include "operator/core/time_text.h"
 
 namespace ballast::kube {
@@ -69,7 +70,8 @@ json status_object(const decide::Observed& observed, const api::TrainingJobStatu
       {"startTime", format_time(status.start_ms)},
       {"restarts", restarts},
       {"servers", counts_of(observed, status, Role::kServer, observed.job.spec.servers.replicas)},
-      {"workers", counts_of(observed, status, Role::kWorker, observed.job.spec.workers.replicas)},
+      {"workers", counts_of(observed, status, Role::kWorker,
+                            decide::wanted_workers(observed.job.spec, status))},
       {"conditions", conditions_of(status, generation)},
       {"authority", {{"record", api::status_to_json(status)}}}};
   out["workers"]["selector"] =

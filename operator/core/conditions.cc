@@ -25,7 +25,7 @@ template <typename Visit>  // visit(role, index)
 void each_wanted(const Draft& draft, Visit visit) {
   const auto& spec = draft.observed.job.spec;
   for (int64_t i = 0; i < spec.servers.replicas; ++i) visit(Role::kServer, i);
-  for (int64_t i = 0; i < spec.workers.replicas; ++i) visit(Role::kWorker, i);
+  for (int64_t i = 0; i < draft.next.planned_workers; ++i) visit(Role::kWorker, i);
 }
 
 // Tells the first of them; or goes on telling the one that was told, while it lasts: a condition
@@ -64,7 +64,7 @@ bool has_surplus(const Draft& draft) {
   return std::any_of(processes.begin(), processes.end(), [&](const Process* process) {
     const bool server = process->role == Role::kServer;
     return process->state != ProcessState::kExited &&
-           process->index >= (server ? spec.servers.replicas : spec.workers.replicas);
+           process->index >= (server ? spec.servers.replicas : draft.next.planned_workers);
   });
 }
 

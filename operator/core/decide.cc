@@ -88,13 +88,13 @@ class Decision {
     const auto& spec = observed_.job.spec;
     start(Role::kServer, spec.servers.replicas);
     // A worker is given the addresses of the members.
-    if (!status_.members.empty()) start(Role::kWorker, spec.workers.replicas);
+    if (!status_.members.empty()) start(Role::kWorker, status_.planned_workers);
     for (const Process* one : processes_.all()) {
       const Process& process = *one;
       if (process.state == ProcessState::kExited) continue;
       const bool worker = process.role == Role::kWorker;
       const bool surplus =
-          process.index >= (worker ? spec.workers.replicas : spec.servers.replicas);
+          process.index >= (worker ? status_.planned_workers : spec.servers.replicas);
       // A server that is a member holds a part of the parameters: it leaves only after a move.
       const bool may_go = worker || !may_be_member(process);
       if (process.stopping_since_ms || (surplus && may_go)) {

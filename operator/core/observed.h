@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -128,6 +129,15 @@ struct StartRefusal {
   bool operator==(const StartRefusal&) const = default;
 };
 
+// What policies wish of the plan. Seen until the status has it.
+struct PolicyWish {
+  std::optional<std::map<std::string, int64_t>> worker_shares;  // as in the status
+  std::optional<std::map<std::string, int64_t>> server_shares;
+  std::optional<int64_t> workers;
+
+  bool operator==(const PolicyWish&) const = default;
+};
+
 struct Observed {
   api::TrainingJob job;
   api::TrainingJobStatus status;
@@ -150,7 +160,8 @@ struct Observed {
   std::vector<std::string> abandoned;  // checkpoint folders that will never be complete
   std::vector<std::string> deleted;    // checkpoint folders that are there no more
   std::vector<std::string> in_hand;    // checkpoint folders being read back or deleted
-  bool stop_requested = false;         // a person asked for the end
+  PolicyWish wish;
+  bool stop_requested = false;  // a person asked for the end
   TimeMs stop_requested_ms = 0;
   // Who observes has done so since then: what it has not heard yet may have been ready long before.
   TimeMs watching_since_ms = 0;

@@ -7,6 +7,7 @@
 #include "operator/core/advance.h"
 #include "operator/core/decide.h"
 #include "operator/core/membership.h"
+#include "operator/core/policy_wish.h"
 
 namespace ballast::decide {
 namespace {
@@ -65,8 +66,9 @@ void resume(Draft& draft) {
 void number_plan(Draft& draft) {
   const auto& spec = draft.observed.job.spec;
   api::TrainingJobStatus planned = draft.next;
+  take_wish(draft.observed, planned);
   planned.planned_servers = spec.servers.replicas;
-  planned.planned_workers = spec.workers.replicas;
+  planned.planned_workers = wanted_workers(spec, planned);
   planned.planned_steps = spec.training.steps;
   planned.planned_checkpoint_steps = spec.checkpoint.every_steps;
   planned.planned_checkpoint_seconds = spec.checkpoint.every_seconds;

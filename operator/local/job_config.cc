@@ -182,6 +182,15 @@ void fill_leaving(const api::TrainingJobStatus& status,
   }
 }
 
+void fill_shares(const std::map<std::string, int64_t>& from,
+                 google::protobuf::RepeatedPtrField<v1::Share>& to) {
+  for (const auto& [process, amount] : from) {
+    v1::Share& share = *to.Add();
+    share.set_process(process);
+    share.set_amount(small(amount));
+  }
+}
+
 }  // namespace
 
 v1::Appoint appoint_message(const api::TrainingJob& job, const api::TrainingJobStatus& status) {
@@ -197,6 +206,8 @@ v1::Appoint appoint_message(const api::TrainingJob& job, const api::TrainingJobS
   *appoint.mutable_training() = training_settings(job);
   fill_leaving(status, *appoint.mutable_leaving());
   appoint.set_suspend(status.planned_suspend);
+  fill_shares(status.planned_worker_shares, *appoint.mutable_worker_shares());
+  fill_shares(status.planned_server_shares, *appoint.mutable_server_shares());
   return appoint;
 }
 
@@ -206,6 +217,8 @@ v1::PlanChanged plan_message(const api::TrainingJob& job, const api::TrainingJob
   plan.set_plan(status.plan_number);
   fill_leaving(status, *plan.mutable_leaving());
   plan.set_suspend(status.planned_suspend);
+  fill_shares(status.planned_worker_shares, *plan.mutable_worker_shares());
+  fill_shares(status.planned_server_shares, *plan.mutable_server_shares());
   *plan.mutable_training() = training_settings(job);
   return plan;
 }

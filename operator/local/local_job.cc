@@ -18,9 +18,11 @@
 #include "operator/local/control_socket.h"
 #include "operator/local/file_watch.h"
 #include "operator/local/job_config.h"
+#include "operator/local/policy_audit.h"
 #include "operator/local/process_table.h"
 #include "operator/local/session_keeper.h"
 #include "operator/local/store_file.h"
+#include "operator/policy/job_policies.h"
 
 namespace ballast::local {
 namespace {
@@ -31,6 +33,9 @@ constexpr decide::TimeMs kTickMs = 200;
 constexpr decide::TimeMs kSilenceToTellMs = 10'000;
 constexpr int kScrapeEveryMs = 500;
 constexpr int kMaxRoundsAtOnce = 100;
+// On this machine an answer costs next to nothing, and comes twice a second.
+constexpr policy::JobPoliciesOptions kPolicies = {.windows = {.recent_ms = 5'000},
+                                                  .every_ms = 1'000};
 
 std::string lines_of(const api::Problems& problems, const std::string& file) {
   std::string text;
@@ -76,6 +81,8 @@ class LocalJobImpl final : public LocalJob {
         keeper_(options_.verify_checkpoint, options_.remove_checkpoint,
                 [fd = notified_.get()] { ::eventfd_write(fd, 1); }),
         scraper_(kScrapeEveryMs),
+        policies_(kPolicies),
+        audit_(folder_.logs() / "policies.jsonl"),
         processes_(options_, certificates_, folder_, guard, listener_, scraper_),
         session_(session_options()) {
     observed_.job = options_.job;
@@ -216,6 +223,24 @@ class LocalJobImpl final : public LocalJob {
     take_checkpoints();
     session_.observe(observed_);
     if (session_.wanted()) watch_session();
+    ask_policies();
+  }
+
+  void ask_policies() {
+    for (const decide::Process& process : observed_.processes) {
+      const std::string name = decide::process_name(process.role, process.index);
+      const auto answer = scraper_.latest(name + "." + std::to_string(process.instance));
+      if (!answer) continue;
+      policies_.take(
+          {name, process.instance, answer->asked_ms, answer->answered_ms, answer->exposition});
+    }
+    auto outcome = policies_.turn(observed_);
+    if (!outcome) return;
+    observed_.wish = std::move(outcome->wish);
+    for (const policy::Decision& decision : outcome->news) {
+      audit_.write(decision, observed_.status);
+      listener_.policy_decided(decision);
+    }
   }
 
   void take_checkpoints() {
@@ -355,6 +380,8 @@ class LocalJobImpl final : public LocalJob {
   Descriptor ready_files_;  // inotify: a ready-file appeared
   CheckpointKeeper keeper_;
   Scraper scraper_;
+  policy::JobPolicies policies_;
+  PolicyAudit audit_;
   decide::Observed observed_;
   ProcessTable processes_;
   SessionKeeper session_;

@@ -20,6 +20,7 @@
 #include "operator/local/run_folder.h"
 #include "operator/local/scraper.h"
 #include "operator/local/signals.h"
+#include "operator/policy/decision.h"
 
 namespace ballast::local {
 
@@ -77,6 +78,8 @@ class RunListener {
   virtual void checkpoint_complete(const std::string& /*directory*/) {}
   virtual void checkpoint_damaged(const std::string& /*error*/) {}
   virtual void progress(const Progress& /*progress*/) {}
+  // A policy says something that it has not said before.
+  virtual void policy_decided(const policy::Decision& /*decision*/) {}
   virtual void warning(const std::string& /*message*/) {}
   virtual void stop_requested() {}
   virtual void tick() {}  // several times a second

@@ -132,14 +132,16 @@ std::map<std::string, std::string> Scraper::targets() const {
 
 void Scraper::scrape_now() {
   for (const auto& [process, address] : targets()) {
+    const int64_t asked_ms = SteadyClock().now_ms();
     const auto text = http_get(address, "/metrics", kDeadlineMs);
     if (!text) continue;  // the last answer stands
     auto read = scrape::parse(*text, scrape::Format::kPrometheus);
     if (!read) continue;
     auto exposition = std::make_shared<const scrape::Exposition>(std::move(*read));
+    const int64_t answered_ms = SteadyClock().now_ms();
     const std::lock_guard lock(mutex_);
-    last_answers_[process] = std::move(exposition);
-    if (targets_.contains(process)) answered_ms_[process] = SteadyClock().now_ms();
+    last_answers_[process] = {process, asked_ms, answered_ms, std::move(exposition)};
+    if (targets_.contains(process)) answered_ms_[process] = answered_ms;
   }
 }
 
@@ -151,8 +153,15 @@ std::map<std::string, int64_t> Scraper::answered_ms() const {
 std::vector<scrape::Answer> Scraper::answers() const {
   const std::lock_guard lock(mutex_);
   std::vector<scrape::Answer> all;
-  for (const auto& [process, exposition] : last_answers_) all.push_back({process, exposition});
+  for (const auto& [process, answer] : last_answers_) all.push_back({process, answer.exposition});
   return all;
+}
+
+std::optional<TimedAnswer> Scraper::latest(const std::string& process) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = last_answers_.find(process);
+  if (found == last_answers_.end()) return std::nullopt;
+  return found->second;
 }
 
 void Scraper::run(const std::stop_token& stop, int every_ms) {

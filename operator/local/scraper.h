@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -19,6 +20,14 @@ namespace ballast::local {
 
 // GET over plain HTTP/1.0 with a deadline; the body, at most 4 MiB. Errors name the address.
 Result<std::string> http_get(const std::string& address, const std::string& path, int deadline_ms);
+
+// The last answer that could be read of a process, also when it has ended; times of SteadyClock.
+struct TimedAnswer {
+  std::string process;
+  int64_t asked_ms = 0;
+  int64_t answered_ms = 0;
+  std::shared_ptr<const scrape::Exposition> exposition;
+};
 
 class Scraper {
  public:
@@ -34,6 +43,7 @@ class Scraper {
 
   // The last answer that could be read, of every process.
   std::vector<scrape::Answer> answers() const;
+  std::optional<TimedAnswer> latest(const std::string& process) const;
 
  private:
   void run(const std::stop_token& stop, int every_ms);
@@ -41,10 +51,9 @@ class Scraper {
 
   mutable std::mutex mutex_;
   std::condition_variable_any wake_;
-  std::map<std::string, std::string> targets_;  // guarded by mutex_
-  std::map<std::string, std::shared_ptr<const scrape::Exposition>>
-      last_answers_;                            // guarded by mutex_
-  std::map<std::string, int64_t> answered_ms_;  // guarded by mutex_
+  std::map<std::string, std::string> targets_;       // guarded by mutex_
+  std::map<std::string, TimedAnswer> last_answers_;  // guarded by mutex_
+  std::map<std::string, int64_t> answered_ms_;       // guarded by mutex_
   std::jthread thread_;
 };
 

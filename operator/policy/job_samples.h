@@ -14,18 +14,30 @@ namespace ballast::policy {
 struct SampleWindows {
   TimeMs recent_ms = 15'000;
   TimeMs long_ms = 120'000;
-  // Where the recent speed differs from the long one by more than this, the load has changed, and
-  // the recent one counts; otherwise it is noise, and the long one does.
-  double other_load = 1.0 / 3;
+  TimeMs steady_ms = 240'000;  // of a speed, as long as it does not change
+  // A speed is the mean since it last changed: by more than this share, and by more than so many of
+  // the standard errors that its own noise makes likely.
+  double least_change = 0.10;
+  double least_errors = 6;
 };
 
 // What a History must keep so that the functions below find it.
 std::vector<scrape::Series> wanted_series();
 
+// The mean of pieces (of / per) since it last changed. What was before a change says nothing of
+// now, and mixed with it would look like a speed that nobody has.
+std::optional<double> steady_mean(std::vector<scrape::Growth> pieces, const SampleWindows& windows);
+
 // Sets speed and busy_seconds where they are soundly known. A worker that has a speed is no longer
 // joining; whether one without is, the caller knows by its age.
 void measure_workers(const scrape::History& history, const SampleWindows& windows, TimeMs now,
                      std::vector<WorkerView>& workers);
+
+// Microbatches that a worker has now, segments that a server is primary of.
+std::optional<int64_t> assigned_microbatches(const scrape::History& history,
+                                             const std::string& worker, TimeMs now);
+std::optional<int64_t> primary_segments(const scrape::History& history, const std::string& server,
+                                        TimeMs now);
 
 void measure_servers(const scrape::History& history, const SampleWindows& windows, TimeMs now,
                      std::vector<ServerView>& servers);

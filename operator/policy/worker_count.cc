@@ -134,22 +134,17 @@ class Climb {
     const double error = std::hypot(mean_.error, state.from_error) / workers / smaller;
     input("marginal", marginal);
     input("marginal_error", error);
-    if (std::abs(marginal - options_.least_marginal) < 2 * error &&
-        mean_.samples < options_.most_samples) {
+    const double enough =
+        more ? options_.least_marginal : options_.least_marginal * options_.let_go_below;
+    const bool unclear = std::abs(marginal - enough) < 2 * error;
+    if (unclear && mean_.samples < options_.most_samples)
       return hold("Measuring", "the difference lies within what is measured by chance");
-    }
-    const bool pays = marginal >= options_.least_marginal;
-    if (pays == more) {  // the new number is the better one
+    // What stays unclear leaves a number that was found before as it is.
+    const bool better = !(state.settled && unclear) && (marginal >= enough) == more;
+    if (better) {
       state.from.reset();
       state.throughput = mean_.value;
-      if (more) {
-        state.no_fewer_until_ms = now_ + options_.retry_ms;
-        state.more_retry_ms = 0;
-        state.stride = marginal >= 0.8 ? 2 : 1;
-      } else {
-        state.no_more_until_ms = now_ + options_.retry_ms;
-        state.fewer_retry_ms = 0;
-      }
+      keep(more, state.count - from, marginal);
       return hold(more ? "MorePays" : "FewerSuffice", "the number that was tried stays");
     }
     WorkerCountOutcome back =
@@ -170,6 +165,17 @@ class Climb {
     return back;
   }
 
+  void keep(bool more, int64_t added, double marginal) {
+    WorkerCountState& state = outcome_.seen;
+    const TimeMs later_ms = now_ + options_.retry_ms;
+    // Of two that came at once, the one between has not been tried.
+    if (state.settled || (more && added == 1))
+      state.no_fewer_until_ms = std::max(state.no_fewer_until_ms, later_ms);
+    if (state.settled || !more) state.no_more_until_ms = std::max(state.no_more_until_ms, later_ms);
+    (more ? state.more_retry_ms : state.fewer_retry_ms) = 0;
+    if (more) state.stride = marginal >= 0.8 ? 2 : 1;
+  }
+
   WorkerCountOutcome next_trial() {
     WorkerCountState& state = outcome_.seen;
     if (!state.throughput) {
@@ -181,9 +187,9 @@ class Climb {
       state.more_retry_ms = state.fewer_retry_ms = 0;
       state.settled = false;
     }
+    const int64_t stride = state.settled ? 1 : std::max<int64_t>(1, state.stride);
     if (now_ >= state.no_more_until_ms && state.count < options_.most)
-      return trial(std::min(options_.most, state.count + std::max<int64_t>(1, state.stride)),
-                   "TryMore");
+      return trial(std::min(options_.most, state.count + stride), "TryMore");
     if (now_ >= state.no_fewer_until_ms && state.count > options_.least)
       return trial(state.count - 1, "TryFewer");
     state.settled = true;

@@ -18,12 +18,15 @@ struct WorkerCountOptions {
   Mode mode = Mode::kOff;
   int64_t least = 1;
   int64_t most = 1;
-  double least_marginal = 0.05;  // of the mean throughput of a worker
-  TimeMs settle_ms = 10'000;     // after a change, nothing is measured for so long
+  double least_marginal = 0.05;  // that one more brings, of the mean throughput of a worker
+  double let_go_below = 0.5;  // of that: who brings so little is let go; between the two, neither
+  TimeMs settle_ms = 10'000;  // after a change, nothing is measured for so long
   int64_t least_samples = 3;
   int64_t most_samples = 30;
-  TimeMs fresh_ms = 15'000;     // the newest sample must not be older
-  TimeMs retry_ms = 1'800'000;  // until what did not pay is tried again; doubles each time
+  TimeMs fresh_ms = 15'000;  // the newest sample must not be older
+  // Until what did not pay is tried again; doubles each time. Once both directions have been tried,
+  // it lies between any two trials: so there are at most two changes in that time.
+  TimeMs retry_ms = 1'800'000;
   TimeMs longest_retry_ms = 14'400'000;
   double other_load = 0.4;  // a throughput that differs by this much is another load: all is new
 };

@@ -81,7 +81,7 @@ Reading History::latest(const std::string& target, size_t index, TimeMs now) con
 }
 
 History::Ends History::ends(const std::string& target, size_t index, TimeMs window_ms,
-                            TimeMs now) const {
+                            TimeMs least_ms, TimeMs now) const {
   if (const Reading newest = latest(target, index, now); !newest.value)
     return {nullptr, nullptr, newest.missing};
   const std::deque<Point>& points = points_.at(target);
@@ -92,13 +92,12 @@ History::Ends History::ends(const std::string& target, size_t index, TimeMs wind
     if (point->at_ms < last.at_ms - window_ms) break;
     first = &*point;
   }
-  if (last.at_ms - first->at_ms < window_ms / 2 || first == &last)
-    return {nullptr, nullptr, "TooShort"};
+  if (last.at_ms - first->at_ms < least_ms || first == &last) return {nullptr, nullptr, "TooShort"};
   return {first, &last, ""};
 }
 
 Reading History::rate(const std::string& target, size_t index, TimeMs window_ms, TimeMs now) const {
-  const Ends found = ends(target, index, window_ms, now);
+  const Ends found = ends(target, index, window_ms, window_ms / 2, now);
   if (found.first == nullptr) return {std::nullopt, found.missing};
   const double seconds = static_cast<double>(found.last->at_ms - found.first->at_ms) / 1000;
   return {(*found.last->values[index] - *found.first->values[index]) / seconds, ""};
@@ -106,13 +105,34 @@ Reading History::rate(const std::string& target, size_t index, TimeMs window_ms,
 
 Reading History::ratio(const std::string& target, size_t index, size_t per, TimeMs window_ms,
                        TimeMs now) const {
-  const Ends found = ends(target, index, window_ms, now);
+  const Ends found = ends(target, index, window_ms, window_ms / 2, now);
   if (found.first == nullptr) return {std::nullopt, found.missing};
   if (!found.first->values[per] || !found.last->values[per]) return {std::nullopt, "NoSample"};
   const double of = *found.last->values[index] - *found.first->values[index];
   const double by = *found.last->values[per] - *found.first->values[per];
   if (!(by > 0)) return {std::nullopt, "Idle"};
   return {of / by, ""};
+}
+
+std::vector<Growth> History::growth(const std::string& target, size_t index, size_t per,
+                                    TimeMs window_ms, TimeMs now) const {
+  const Ends found = ends(target, index, window_ms, 0, now);
+  std::vector<Growth> pieces;
+  if (found.first == nullptr) return pieces;
+  const std::deque<Point>& points = points_.at(target);
+  const Point* before = nullptr;
+  for (const Point& point : points) {
+    if (point.at_ms < found.first->at_ms) continue;
+    if (!point.values[per]) return {};
+    if (before == nullptr) {
+      before = &point;
+    } else if (*point.values[per] > *before->values[per]) {
+      pieces.push_back({before->at_ms, point.at_ms, *point.values[index] - *before->values[index],
+                        *point.values[per] - *before->values[per]});
+      before = &point;
+    }
+  }
+  return pieces;
 }
 
 TimeMs History::seen_for_ms(const std::string& target) const {

@@ -40,6 +40,14 @@ struct Reading {
   const char* missing = "";  // "NoSample", "Stale", "TooShort": a word for reasons
 };
 
+// How much two counters grew over the same stretch of time.
+struct Growth {
+  TimeMs from_ms = 0;
+  TimeMs to_ms = 0;
+  double of = 0;
+  double per = 0;  // above 0
+};
+
 class History {
  public:
   explicit History(std::vector<Series> series, HistoryOptions options = {})
@@ -59,6 +67,10 @@ class History {
   // the other stood still.
   Reading ratio(const std::string& target, size_t index, size_t per, TimeMs window_ms,
                 TimeMs now) const;
+  // The same piece by piece, ascending in time: from answer to answer, where the other one stood
+  // still on to the next. However short it is; empty where there is no ratio.
+  std::vector<Growth> growth(const std::string& target, size_t index, size_t per, TimeMs window_ms,
+                             TimeMs now) const;
   // How long the target has been seen without a reset or a gap; 0: it was never seen.
   TimeMs seen_for_ms(const std::string& target) const;
   std::vector<std::string> targets() const;
@@ -74,7 +86,8 @@ class History {
     const Point* last = nullptr;
     const char* missing = "";
   };
-  Ends ends(const std::string& target, size_t index, TimeMs window_ms, TimeMs now) const;
+  Ends ends(const std::string& target, size_t index, TimeMs window_ms, TimeMs least_ms,
+            TimeMs now) const;
 
   std::vector<Series> series_;
   HistoryOptions options_;

@@ -4,6 +4,7 @@
 #include <deque>
 
 #include "services/core/placement.h"
+#include "services/core/shares.h"
 
 namespace ballast {
 namespace {
@@ -20,6 +21,7 @@ class Rearranger {
     }
     const auto staying = std::count(leaving_.begin(), leaving_.end(), false);
     wanted_ = std::min<size_t>(wish.replication, static_cast<size_t>(staying));
+    aim();
     count();
   }
 
@@ -48,8 +50,13 @@ class Rearranger {
   }
 
   void count() {
-    replicas_.assign(map_.servers.size(), 0);
-    primaries_.assign(map_.servers.size(), 0);
+    // A load counts from what is aimed at: 0 is just right.
+    replicas_.clear();
+    primaries_.clear();
+    for (const int64_t primaries : aimed_) {
+      replicas_.push_back(wanted_ == 1 ? -primaries : 0);
+      primaries_.push_back(-primaries);
+    }
     for (const Placement& placement : map_.segments) {
       ++primaries_[placement.primary];
       for (const ServerIndex server : in_sync(placement)) {
@@ -58,6 +65,26 @@ class Rearranger {
       for (const ServerIndex server : placement.joining) {
         ++replicas_[server];
       }
+    }
+  }
+
+  // With equal weights every server is aimed at alike: then counting from 0 does the same, and an
+  // odd segment may stay where it is.
+  void aim() {
+    aimed_.assign(map_.servers.size(), 0);
+    std::vector<Share> shares;
+    std::vector<std::string> names;
+    for (size_t i = 0; i < map_.servers.size(); ++i) {
+      if (leaving_[i]) continue;
+      const ProcessId& id = map_.servers[i].id;
+      names.push_back(id.name);
+      const auto weight = wish_.weight ? wish_.weight(id) : std::nullopt;
+      if (weight) shares.push_back({id.name, *weight});
+    }
+    if (shares.empty()) return;
+    const auto counts = apportion(map_.segments.size(), shares, names);
+    for (size_t i = 0, next = 0; i < map_.servers.size(); ++i) {
+      if (!leaving_[i]) aimed_[i] = counts[next++];
     }
   }
 
@@ -168,7 +195,7 @@ class Rearranger {
   }
 
   // Servers that stay, by falling count.
-  std::vector<ServerIndex> fullest_first(const std::vector<uint32_t>& counts) const {
+  std::vector<ServerIndex> fullest_first(const std::vector<int64_t>& counts) const {
     std::vector<ServerIndex> order;
     for (size_t i = 0; i < counts.size(); ++i) {
       if (!leaving_[i]) order.push_back(static_cast<ServerIndex>(i));
@@ -227,9 +254,10 @@ class Rearranger {
   const Arrangement& wish_;
   std::vector<bool> leaving_;  // by ServerIndex, as all below
   std::vector<bool> settled_;
-  size_t wanted_ = 1;               // replicas of each segment on servers that stay
-  std::vector<uint32_t> replicas_;  // of any kind
-  std::vector<uint32_t> primaries_;
+  size_t wanted_ = 1;              // replicas of each segment on servers that stay
+  std::vector<int64_t> aimed_;     // primaries by weight; all 0: alike
+  std::vector<int64_t> replicas_;  // of any kind, from what is aimed at
+  std::vector<int64_t> primaries_;
 };
 
 }  // namespace

@@ -86,6 +86,8 @@ CoordinatorMachine::CoordinatorMachine(ProcessId self, ProcessId operator_id, Ap
   state.plan = state.appoint.plan;
   state.leaving = {state.appoint.leaving.begin(), state.appoint.leaving.end()};
   state.suspend = state.appoint.suspend;
+  state.worker_shares = state.appoint.worker_shares;
+  state.server_shares = state.appoint.server_shares;
   for (const Member& member : state.appoint.members.members) {
     state.servers[member.id].member = member;
   }

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "services/core/coordinator_steps.h"
+#include "services/core/shares.h"
 
 namespace ballast::coordinator {
 namespace {
@@ -100,6 +101,8 @@ void take_plan(Run& run) {
   state.leaving = {plan.leaving.begin(), plan.leaving.end()};
   state.leaving_since = state.step + 1;
   state.suspend = plan.suspend;
+  state.worker_shares = plan.worker_shares;
+  state.server_shares = plan.server_shares;
   state.arranged = false;
   TrainingSettings& training = state.appoint.training;
   training.steps = std::max(training.steps, plan.training.steps);
@@ -111,13 +114,15 @@ void take_plan(Run& run) {
 bool settled(const ServerInfo& server) { return server.map >= server.settled; }
 
 Arrangement arrangement(const CoordinatorState& state) {
-  return {.replication = state.training().replication,
-          .leaving = [&state](const ProcessId& id) { return state.leaving.contains(id); },
-          .settled =
-              [&state](const ProcessId& id) {
-                const auto server = state.servers.find(id);
-                return server != state.servers.end() && settled(server->second);
-              }};
+  return {
+      .replication = state.training().replication,
+      .weight = [&state](const ProcessId& id) { return amount_of(state.server_shares, id.name); },
+      .leaving = [&state](const ProcessId& id) { return state.leaving.contains(id); },
+      .settled =
+          [&state](const ProcessId& id) {
+            const auto server = state.servers.find(id);
+            return server != state.servers.end() && settled(server->second);
+          }};
 }
 
 // What has caught up is admitted; what is not needed any more is dropped by a later map, when the

@@ -82,9 +82,11 @@ struct CoordinatorState {
 
   MemberListNumber members_number = 0;
   PlanNumber plan = 0;
-  std::set<ProcessId> leaving;  // by the plan: servers that are to give their segments away
-  Step leaving_since = 0;       // the first step of which none of them need hold the record
-  bool suspend = false;         // by the plan
+  std::set<ProcessId> leaving;       // by the plan: servers that are to give their segments away
+  Step leaving_since = 0;            // the first step of which none of them need hold the record
+  bool suspend = false;              // by the plan
+  std::vector<Share> worker_shares;  // likewise
+  std::vector<Share> server_shares;  // likewise
   std::optional<PlanChanged> next_plan;     // from the next step on
   std::map<ProcessId, ServerInfo> servers;  // the members
   std::map<ProcessId, Sealed> reports;      // while sealing

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include "services/core/coordinator_steps.h"
+#include "services/core/shares.h"
+#include "services/core/tree_layout.h"
 
 namespace ballast::coordinator {
 namespace {
@@ -76,6 +78,33 @@ template <typename T>
 std::vector<T> share(const std::vector<T>& all, size_t i, size_t parts) {
   return {all.begin() + static_cast<std::ptrdiff_t>(all.size() * i / parts),
           all.begin() + static_cast<std::ptrdiff_t>(all.size() * (i + 1) / parts)};
+}
+
+// All of a new step: as the plan says, in whole subtrees as far as possible; without a plan, alike.
+void share_out(CoordinatorState& state, const std::vector<WorkerInfo*>& workers) {
+  if (state.worker_shares.empty()) {
+    for (size_t i = 0; i < workers.size(); ++i) {
+      workers[i]->microbatches = share(state.orphans, i, workers.size());
+      workers[i]->evaluations = share(state.orphan_evaluations, i, workers.size());
+    }
+    return;
+  }
+  std::vector<std::string> names;
+  for (const auto& [id, worker] : state.workers) {
+    if (!worker.leaving) {
+      names.push_back(id.name);
+    }
+  }
+  const auto owners = lay_out(apportion(state.orphans.size(), state.worker_shares, names), {});
+  for (size_t i = 0; i < owners.size(); ++i) {
+    workers[owners[i]]->microbatches.push_back(state.orphans[i]);
+  }
+  auto next = state.orphan_evaluations.begin();
+  const auto counts = apportion(state.orphan_evaluations.size(), state.worker_shares, names);
+  for (size_t i = 0; i < workers.size(); ++i) {
+    workers[i]->evaluations.assign(next, next + counts[i]);
+    next += counts[i];
+  }
 }
 
 template <typename T>
@@ -259,11 +288,8 @@ void assign_all(Run& run) {
     run.out.push_back(FactMember{id, "it has left"});
   }
   const auto workers = staying(state);
-  for (size_t i = 0; i < workers.size(); ++i) {
-    workers[i]->microbatches = share(state.orphans, i, workers.size());
-    workers[i]->evaluations = share(state.orphan_evaluations, i, workers.size());
-  }
   if (!workers.empty()) {
+    share_out(state, workers);
     state.orphans.clear();
     state.orphan_evaluations.clear();
   }

@@ -38,6 +38,14 @@ struct JobIdentity {
   bool operator==(const JobIdentity&) const = default;
 };
 
+// What a plan gives to a process: microbatches of each step to a worker, or a weight among the
+// servers for the primaries of segments. Whoever is not named gets what is ordinary.
+struct Share {
+  std::string process;  // by name: its next life inherits it
+  uint32_t amount = 0;
+  bool operator==(const Share&) const = default;
+};
+
 // ---- operator -> server, operator -> coordinator
 // -------------------------------------------------
 
@@ -55,6 +63,8 @@ struct Appoint {
   TrainingSettings training;
   std::vector<ProcessId> leaving = {};  // of the plan, as below
   bool suspend = false;
+  std::vector<Share> worker_shares = {};
+  std::vector<Share> server_shares = {};
 };
 // The member list that status holds now (answers AskRemove, tells of new members).
 struct MembersChanged {
@@ -74,6 +84,8 @@ struct PlanChanged {
   bool suspend = false;            // write a checkpoint, and begin no further step
   // Of which steps may grow, and how often checkpoints are written may change.
   TrainingSettings training;
+  std::vector<Share> worker_shares = {};  // empty: all alike
+  std::vector<Share> server_shares = {};
 };
 
 // ---- coordinator -> operator

@@ -1,5 +1,6 @@
 #include "services/server/server.h"
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -42,6 +43,14 @@ std::optional<SegmentId> payload_segment(const Message& message) {
   return std::nullopt;
 }
 
+int64_t primaries_of(const ServerState& state) {
+  const auto self = state.map.index_of(state.self);
+  return !self ? 0
+               : std::count_if(
+                     state.map.segments.begin(), state.map.segments.end(),
+                     [&](const Placement& placement) { return placement.primary == *self; });
+}
+
 }  // namespace
 
 Server::Server(ServerConfig config, std::unique_ptr<Transport> transport, Logger log)
@@ -77,6 +86,7 @@ void Server::run() {
       metrics_.transport(transport_->counters());
       metrics_.store(store_);
       metrics_.term.Set(static_cast<double>(server_.state().promised));
+      metrics_.primary_segments.Set(static_cast<double>(primaries_of(server_.state())));
     }
     metrics_.busy_seconds.Increment(seconds_since(start_us));
     const TimeMs patience_ms = std::max<TimeMs>(0, next_tick_ms_ - now_ms());
@@ -320,6 +330,15 @@ void Server::record_fact(const FactCommitted& fact) {
   if (record.training.tokens > 0) {
     metrics_.loss.Set(record.training.loss / static_cast<double>(record.training.tokens));
   }
+  if (record.evaluation && record.evaluation->tokens > 0) {
+    metrics_.validation_loss.Set(record.evaluation->loss /
+                                 static_cast<double>(record.evaluation->tokens));
+  }
+  metrics_.learning_rate.Set(static_cast<double>(record.learning_rate));
+  metrics_.gradient_norm.Set(record.gradient_norm);
+  if (coordinator_) {
+    metrics_.target_steps.Set(static_cast<double>(coordinator_->state().training().steps));
+  }
 }
 
 void Server::perform(const Effects& effects, const Item& item) {
@@ -332,6 +351,8 @@ void Server::perform(const Effects& effects, const Item& item) {
                 metrics_.push_seconds.Observe(seconds_since(item.arrived_us));
               } else if (std::holds_alternative<PullReply>(e.message)) {
                 metrics_.pull_seconds.Observe(seconds_since(item.arrived_us));
+              } else if (const auto* progress = std::get_if<Progress>(&e.message)) {
+                metrics_.degraded.Set(progress->degraded ? 1 : 0);
               }
             },
             [&](const Configure& e) {

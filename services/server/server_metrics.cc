@@ -39,12 +39,24 @@ ServerMetrics::ServerMetrics()
       tokens(counter(*registry_, "ballast_tokens_total", "Tokens of the committed steps.")),
       step(gauge(*registry_, "ballast_step",
                  "Steps committed in all, as the coordinator counts them.")),
+      target_steps(gauge(*registry_, "ballast_target_steps", "Steps that the job is to have.")),
       loss(gauge(*registry_, "ballast_training_loss",
                  "Mean loss of the last committed step, in nats.")),
+      validation_loss(gauge(*registry_, "ballast_validation_loss",
+                            "Mean loss of the last evaluation, in nats; 0 before the first.")),
+      learning_rate(
+          gauge(*registry_, "ballast_learning_rate", "Learning rate of the last committed step.")),
+      gradient_norm(gauge(*registry_, "ballast_gradient_norm",
+                          "Global norm of the last committed step's gradient, before clipping.")),
       term(gauge(*registry_, "ballast_term", "The highest term this process has promised.")),
       coordinator(
           gauge(*registry_, "ballast_coordinator", "1 where this process coordinates the job.")),
+      degraded(gauge(*registry_, "ballast_degraded",
+                     "1 while some segment has fewer replicas than it should, as the coordinator "
+                     "knows it.")),
       segments(gauge(*registry_, "ballast_segments", "Segments this process holds.")),
+      primary_segments(gauge(*registry_, "ballast_primary_segments",
+                             "Segments that this process is primary of.")),
       buffers(gauge(*registry_, "ballast_gradient_buffers",
                     "Gradient buffers: waiting tree nodes and roots.")),
       store_bytes(

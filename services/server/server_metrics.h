@@ -30,10 +30,16 @@ class ServerMetrics {
   prometheus::Counter& skipped_steps;
   prometheus::Counter& tokens;
   prometheus::Gauge& step;
+  prometheus::Gauge& target_steps;
   prometheus::Gauge& loss;
+  prometheus::Gauge& validation_loss;
+  prometheus::Gauge& learning_rate;
+  prometheus::Gauge& gradient_norm;
   prometheus::Gauge& term;
   prometheus::Gauge& coordinator;  // 1: this process coordinates
+  prometheus::Gauge& degraded;
   prometheus::Gauge& segments;
+  prometheus::Gauge& primary_segments;
   prometheus::Gauge& buffers;
   prometheus::Gauge& store_bytes;
   prometheus::Gauge& inbox;

@@ -21,6 +21,17 @@ void decode(const RepeatedIds& from, std::vector<ProcessId>& to, Problems& probl
   for (const v1::ProcessId& id : from) decode(id, to.emplace_back(), problems);
 }
 
+void encode(const std::vector<Share>& from, google::protobuf::RepeatedPtrField<v1::Share>& to) {
+  for (const Share& share : from) {
+    v1::Share& out = *to.Add();
+    out.set_process(share.process);
+    out.set_amount(share.amount);
+  }
+}
+void decode(const google::protobuf::RepeatedPtrField<v1::Share>& from, std::vector<Share>& to) {
+  for (const v1::Share& share : from) to.push_back({share.process(), share.amount()});
+}
+
 void encode(const Appoint& from, v1::Appoint& to) {
   to.set_term(from.term);
   encode(from.members, *to.mutable_members());
@@ -31,6 +42,8 @@ void encode(const Appoint& from, v1::Appoint& to) {
   encode(from.training, *to.mutable_training());
   encode(from.leaving, *to.mutable_leaving());
   to.set_suspend(from.suspend);
+  encode(from.worker_shares, *to.mutable_worker_shares());
+  encode(from.server_shares, *to.mutable_server_shares());
 }
 void decode(const v1::Appoint& from, Appoint& to, Problems& problems) {
   to.term = from.term();
@@ -42,6 +55,8 @@ void decode(const v1::Appoint& from, Appoint& to, Problems& problems) {
   decode(from.training(), to.training, problems);
   decode(from.leaving(), to.leaving, problems);
   to.suspend = from.suspend();
+  decode(from.worker_shares(), to.worker_shares);
+  decode(from.server_shares(), to.server_shares);
 }
 
 void encode(const MembersChanged& from, v1::MembersChanged& to) {
@@ -68,6 +83,8 @@ void encode(const PlanChanged& from, v1::PlanChanged& to) {
   encode(from.leaving, *to.mutable_leaving());
   to.set_suspend(from.suspend);
   encode(from.training, *to.mutable_training());
+  encode(from.worker_shares, *to.mutable_worker_shares());
+  encode(from.server_shares, *to.mutable_server_shares());
 }
 void decode(const v1::PlanChanged& from, PlanChanged& to, Problems& problems) {
   to.term = from.term();
@@ -75,6 +92,8 @@ void decode(const v1::PlanChanged& from, PlanChanged& to, Problems& problems) {
   decode(from.leaving(), to.leaving, problems);
   to.suspend = from.suspend();
   decode(from.training(), to.training, problems);
+  decode(from.worker_shares(), to.worker_shares);
+  decode(from.server_shares(), to.server_shares);
 }
 
 void encode(const AskRemove& from, v1::AskRemove& to) {

@@ -53,6 +53,7 @@ Result<FaultSwitches> parse_fault_switches(const char* nan_step) {
 
 TrainingEnd TrainingLoop::run(Client& client) {
   double turn_began = seconds_now();
+  accounted_ = turn_began;
   while (true) {
     const Next next = client.next_work();
     if (const End* end = std::get_if<End>(&next)) {
@@ -64,15 +65,24 @@ TrainingEnd TrainingLoop::run(Client& client) {
     if (auto done = perform(client, std::get<Work>(next)); !done) {
       return {ExitCode::kFailed, done.error().message};
     }
-    const double now = seconds_now();
-    metrics_.loop_turn(now - turn_began, client.statistics());
-    turn_began = now;
+    account(client);
+    metrics_.loop_turn(accounted_ - turn_began);
+    turn_began = accounted_;
   }
+}
+
+void TrainingLoop::account(const Client& client) {
+  const double now = seconds_now();
+  metrics_.spent(now - accounted_, client.statistics());
+  accounted_ = now;
 }
 
 Result<void> TrainingLoop::perform(Client& client, const Work& work) {
   metrics_.works.Increment();
   metrics_.step.Set(static_cast<double>(work.step));
+  if (!work.microbatches.empty() || work.evaluations.empty()) {
+    metrics_.assigned_microbatches.Set(static_cast<double>(work.microbatches.size()));
+  }
   for (const Microbatch microbatch : work.microbatches) {
     const auto going_on = train(client, work.step, microbatch);
     if (!going_on) {
@@ -120,6 +130,7 @@ Result<bool> TrainingLoop::train(Client& client, Step step, Microbatch microbatc
     client.finished(begin, end);
   });
   client.end_microbatch();
+  account(client);
   metrics_.microbatches.Increment();
   metrics_.tokens.Increment(static_cast<double>(sum->tokens));
   return true;

@@ -47,6 +47,7 @@ class TrainingLoop {
   // False where the work is over.
   Result<bool> train(Client& client, Step step, Microbatch microbatch);
   Result<bool> evaluate(Client& client, uint32_t index);
+  void account(const Client& client);
   Result<LossSum> forward(Client& client, const Windows& windows,
                           const std::optional<DropoutKey>& dropout);
 
@@ -55,6 +56,7 @@ class TrainingLoop {
   Gpt& model_;
   WorkerMetrics& metrics_;
   FaultSwitches faults_;
+  double accounted_ = 0;  // until when the time was told
 };
 
 }  // namespace ballast

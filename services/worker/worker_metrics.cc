@@ -30,6 +30,8 @@ WorkerMetrics::WorkerMetrics(Logger log)
       registry_(std::make_shared<prometheus::Registry>()),
       joined(gauge(*registry_, "ballast_worker_joined", "1 while this worker belongs to the job.")),
       step(gauge(*registry_, "ballast_worker_step", "The step of the work in hand.")),
+      assigned_microbatches(gauge(*registry_, "ballast_worker_assigned_microbatches",
+                                  "Microbatches of the step in hand that this worker was given.")),
       works(counter(*registry_, "ballast_worker_works_total",
                     "Times this worker was given work; mostly once a step.")),
       microbatches(counter(*registry_, "ballast_worker_microbatches_total",
@@ -108,7 +110,7 @@ void WorkerMetrics::memory(const ClientPlan& client, const MemoryBytes& engine) 
   }
 }
 
-void WorkerMetrics::loop_turn(double seconds, const ClientStatistics& now) {
+void WorkerMetrics::spent(double seconds, const ClientStatistics& now) {
   const double waiting = now.seconds_waiting - before_.seconds_waiting;
   const double pulling = now.seconds_pulling - before_.seconds_pulling;
   const double pushing = now.seconds_pushing - before_.seconds_pushing;
@@ -117,7 +119,8 @@ void WorkerMetrics::loop_turn(double seconds, const ClientStatistics& now) {
   pull_seconds_.Increment(std::max(pulling, 0.0));
   push_seconds_.Increment(std::max(pushing, 0.0));
   compute_seconds_.Increment(std::max(seconds - waiting - pulling - pushing, 0.0));
-  step_latency_.Observe(seconds);
 }
+
+void WorkerMetrics::loop_turn(double seconds) { step_latency_.Observe(seconds); }
 
 }  // namespace ballast

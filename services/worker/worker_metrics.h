@@ -30,8 +30,10 @@ class WorkerMetrics : public ClientObserver {
   // Of the text, while this worker tokenizes it.
   void tokenized(uint64_t bytes, uint64_t of_bytes);
   void memory(const ClientPlan& client, const MemoryBytes& engine);
-  // One turn of the training loop took `seconds`; what the client did not spend was computing.
-  void loop_turn(double seconds, const ClientStatistics& statistics);
+  // The training loop went on for `seconds`; what the client did not spend was computing. Told with
+  // each microbatch, so that the two can be compared at any moment, however long a step takes.
+  void spent(double seconds, const ClientStatistics& statistics);
+  void loop_turn(double seconds);  // a whole step
 
  private:
   Logger log_;
@@ -40,6 +42,7 @@ class WorkerMetrics : public ClientObserver {
  public:
   prometheus::Gauge& joined;
   prometheus::Gauge& step;
+  prometheus::Gauge& assigned_microbatches;
   prometheus::Counter& works;
   prometheus::Counter& microbatches;
   prometheus::Counter& abandoned_microbatches;

@@ -111,6 +111,14 @@ TrainingJob any_valid_job() {
   job.spec.servers.pod_template = {
       {"spec", {{"nodeSelector", {{"gpu", "true"}}}, {"n", 0.5}, {"l", {1, nullptr}}}}};
   job.spec.checkpoint.path = *rc::gen::element<std::string>("", "/ck");
+  api::Policy& policy = job.spec.policy;
+  policy.worker_balance.mode = *rc::gen::element<std::string>("off", "recommend", "act");
+  policy.worker_balance.method = *rc::gen::element<std::string>("measured", "weighted");
+  if (policy.worker_balance.method == "weighted") {
+    policy.worker_balance.weights["worker-0"] = *rc::gen::inRange<int64_t>(0, 1'000'001);
+  }
+  policy.server_balance_mode = *rc::gen::element<std::string>("off", "recommend", "act");
+  policy.workers.least_marginal_percent = *rc::gen::inRange<int64_t>(0, 101);
   job.spec.trusted_network = *rc::gen::arbitrary<bool>();
   return job;
 }

@@ -64,7 +64,8 @@ std::set<std::string> paths_of(const json& value, const std::string& path) {
   for (const auto& [name, inner] : value.items()) {
     const std::string inner_path = path + "." + name;
     paths.insert(inner_path);
-    if (name != "template") paths.merge(paths_of(inner, inner_path));
+    const bool ours = name != "template" && name != "weights" && name != "priorities";
+    if (ours) paths.merge(paths_of(inner, inner_path));
   }
   return paths;
 }
@@ -76,6 +77,8 @@ std::set<std::string> fields_of_jobs() {
   job.spec.checkpoint.path = "/c";
   job.spec.ttl_seconds_after_finished = 0;
   job.spec.priority_class_name = "high";
+  job.spec.policy.worker_balance.weights = {{"worker-0", 1}};
+  job.spec.policy.worker_balance.priorities = {{"worker-0", 1}};
   std::set<std::string> paths;
   for (const NamedChoice& optimizer : optimizer_choices()) {
     job.spec.training.optimizer.name = optimizer.name;

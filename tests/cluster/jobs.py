@@ -65,6 +65,10 @@ GOOD = {
                  "spec.suspend": True, "spec.ttlSecondsAfterFinished": 0, "spec.cleanPodPolicy": "All",
                  "spec.priorityClassName": "high.example"},
     "the longest time after the end": {"spec.ttlSecondsAfterFinished": 2147483648, "spec.cleanPodPolicy": "None"},
+    "all policies": {"spec.policy": {"workerBalance": {"mode": "act", "method": "weighted", "weights": {"worker-0": 2}},
+                                     "serverBalance": {"mode": "act"}, "straggler": {"mode": "off"},
+                                     "workers": {"mode": "recommend", "leastMarginalPercent": 0}}},
+    "no policy": {"spec.policy.workerBalance.mode": "off"},
     "a name of 50 bytes": {"metadata.name": "a" * 50},
 }
 
@@ -167,6 +171,15 @@ BAD = {
     "segments, no power of two": ({"spec.servers.segmentElements": 1025}, "spec.servers.segmentElements",
                                   ["power of two"]),
     "segments that are too small": ({"spec.servers.segmentElements": 512}, "spec.servers.segmentElements", ["1024"]),
+    "a policy's mode": ({"spec.policy.workerBalance.mode": "on"}, "spec.policy.workerBalance.mode", ["recommend"]),
+    "a mode that is a boolean": ({"spec.policy.workerBalance.mode": False}, "spec.policy.workerBalance.mode", []),
+    "a method": ({"spec.policy.workerBalance.method": "fastest"}, "spec.policy.workerBalance.method", ["measured"]),
+    "weights that nobody reads": ({"spec.policy.workerBalance.weights": {"worker-0": 2}},
+                                  "spec.policy.workerBalance.weights", ["weighted"]),
+    "a weight below zero": ({"spec.policy.workerBalance": {"method": "weighted", "weights": {"worker-0": -1}}},
+                            "spec.policy.workerBalance.weights.worker-0", []),
+    "more than all of a worker": ({"spec.policy.workers.leastMarginalPercent": 101},
+                                  "spec.policy.workers.leastMarginalPercent", ["100"]),
     "no workers": ({"spec.workers.replicas": 0}, "spec.workers.replicas", ["1"]),
     "more workers than microbatches": ({"spec.workers.replicas": 9}, "spec.workers.replicas",
                                        ["spec.training.microbatches"]),
@@ -189,6 +202,7 @@ LENGTH = {f"{S}.lengthSteps": 1000}
 # what -> the job before, changes of it, field that refuses (None: accepted), words. Only the API server sees these.
 CHANGES = {
     "more workers": ({}, {"spec.workers.replicas": 4}, None, []),
+    "other policies": ({}, {"spec.policy.workers.mode": "act"}, None, []),
     "other bounds": ({}, {"spec.workers.maxReplicas": 4}, None, []),
     "more servers": ({}, {"spec.servers.replicas": 4}, None, []),
     "suspend": ({}, {"spec.suspend": True}, None, []),

@@ -144,6 +144,37 @@ TEST(Rearranged, PrimariesSpreadOverOthersWithoutACopy) {
   EXPECT_EQ(load(map).replicas, before.replicas);
 }
 
+Arrangement weighted(uint32_t replication, std::vector<uint32_t> weights) {
+  Arrangement result = wish(replication);
+  result.weight = [=](const ProcessId& id) -> std::optional<uint32_t> {
+    const size_t server = id.incarnation - 1;
+    return server < weights.size() ? std::optional(weights[server]) : std::nullopt;
+  };
+  return result;
+}
+
+TEST(Rearranged, PrimariesGoByWeightWithoutACopy) {
+  SegmentMap map = place_segments(1, members(4), 40, 2);
+  const Load before = load(map);
+  EXPECT_EQ(settle(map, weighted(2, {1, 3, 3, 3})), 0u);
+  EXPECT_EQ(load(map).primaries, (std::vector<uint32_t>{4, 12, 12, 12}));
+  EXPECT_EQ(load(map).replicas, before.replicas);
+  EXPECT_EQ(settle(map, wish(2)), 0u) << "and evenly again";
+  EXPECT_EQ(load(map).primaries, (std::vector<uint32_t>{10, 10, 10, 10}));
+}
+
+TEST(Rearranged, AServerOfWeightNothingIsNoPrimaryAndANewcomerIsOrdinary) {
+  SegmentMap map = place_segments(1, members(3), 12, 2);
+  settle(map, weighted(2, {0, 4}));
+  EXPECT_EQ(load(map).primaries, (std::vector<uint32_t>{0, 8, 4}));
+}
+
+TEST(Rearranged, WithOneReplicaTheSegmentsThemselvesMoveByWeight) {
+  SegmentMap map = place_segments(1, members(2), 12, 1);
+  EXPECT_EQ(settle(map, weighted(1, {1, 3})), 3u);
+  EXPECT_EQ(load(map).primaries, (std::vector<uint32_t>{3, 9}));
+}
+
 TEST(Rearranged, ReplicasKeepToOtherNodes) {
   SegmentMap map = place_segments(1, members(2), 8, 2);
   map.servers = members(4, 2);

@@ -1,4 +1,6 @@
 // What is wished of a running job: taken between two steps, servers that leave, suspension.
+#include <algorithm>
+
 #include "tests/core/coordinator_fixture.h"
 
 namespace ballast {
@@ -204,6 +206,53 @@ TEST(CoordinatorPlan, ACoordinatorThatIsReplacedSendsItsWorkersOn) {
   const Redirect redirect = only<Redirect>(table.hear(kPs1, Seal{kTerm + 1, kPs1, 1}));
   EXPECT_EQ(redirect.term, kTerm + 1);
   EXPECT_EQ(redirect.coordinator->id, kPs1);
+}
+
+PlanChanged sharing(PlanNumber number, std::vector<Share> workers,
+                    std::vector<Share> servers = {}) {
+  PlanChanged changed = plan(number);
+  changed.worker_shares = std::move(workers);
+  changed.server_shares = std::move(servers);
+  return changed;
+}
+
+TEST(CoordinatorPlan, GivesWorkersTheirSharesFromTheNextStepOn) {
+  const TrainingSettings settings = training(1, 8);
+  Table table({kPs0}, settings);
+  const auto first = table.assignments(table.begin({kWorker0, kWorker1}));
+  EXPECT_EQ(first.at(kWorker0).microbatches.size(), 4u);
+  EXPECT_TRUE(
+      table.assignments(table.hear(kOperator, sharing(2, {{kWorker0.name, 2}, {kWorker1.name, 6}})))
+          .empty())
+      << "the step under way is not disturbed";
+  const auto second = table.assignments(table.commit());
+  EXPECT_EQ(second.at(kWorker0).microbatches, (std::vector<Microbatch>{4, 5}));
+  EXPECT_EQ(second.at(kWorker1).microbatches, (std::vector<Microbatch>{0, 1, 2, 3, 6, 7}));
+  EXPECT_EQ(table.state().plan, 2u);
+}
+
+TEST(CoordinatorPlan, ALaterAppointmentCarriesTheSharesToo) {
+  const TrainingSettings settings = training(1, 8);
+  Appoint appoint = Table::appoint({kPs0}, settings, StartKind::kInitialise, 0);
+  appoint.worker_shares = {{kWorker0.name, 1}, {kWorker1.name, 7}};
+  appoint.server_shares = {{kPs0.name, 3}};
+  const CoordinatorMachine machine(kPs0, kOperator, appoint);
+  EXPECT_EQ(machine.state().worker_shares, appoint.worker_shares);
+  EXPECT_EQ(machine.state().server_shares, appoint.server_shares);
+}
+
+TEST(CoordinatorPlan, PromotesBackupsByTheSharesOfServers) {
+  Table table({kPs0, kPs1}, training(2));
+  table.begin({kWorker0}, 4);
+  know_the_map(table);
+  table.hear(kOperator, sharing(2, {}, {{kPs0.name, 1}, {kPs1.name, 3}}));
+  table.commit();
+  const SegmentMap& map = table.state().map;
+  EXPECT_EQ(std::count_if(map.segments.begin(), map.segments.end(),
+                          [&](const Placement& placement) {
+                            return map.servers[placement.primary].id == kPs0;
+                          }),
+            1);
 }
 
 }  // namespace

@@ -686,5 +686,65 @@ TEST(Decide, WorkersComeAndGoByThePlan) {
               ElementsAre(HasSubstr("write plan 3"), "plan 3", "stop worker-1", "stop worker-2"));
 }
 
+World with_autoscaling() {
+  World world;
+  world.observed.job.spec.policy.workers.mode = "act";
+  world.observed.job.spec.workers.max_replicas = 4;
+  world.run_to_training();
+  return world;
+}
+
+TEST(Decide, AWishOfAPolicyIsWrittenWithANumberAndThenSent) {
+  World world;
+  world.run_to_training();
+  world.observed.wish.worker_shares = {{"worker-0", 6}, {"worker-1", 2}};
+  const uint64_t before = world.observed.status.plan_number;
+  world.settle();
+  EXPECT_EQ(world.observed.status.plan_number, before + 1);
+  EXPECT_EQ(world.observed.status.planned_worker_shares.at("worker-0"), 6);
+  EXPECT_EQ(world.observed.session->told_plan_number, before + 1);
+  EXPECT_THAT(world.settle(), IsEmpty()) << "once is enough";
+}
+
+TEST(Decide, APolicyThatIsSwitchedOffLeavesNothingBehind) {
+  World world;
+  world.observed.job.spec.policy.server_balance_mode = "act";
+  world.run_to_training();
+  world.observed.wish.worker_shares = {{"worker-0", 6}, {"worker-1", 2}};
+  world.observed.wish.server_shares = {{"ps-0", 6}, {"ps-1", 2}};
+  world.settle();
+  world.observed.wish = {};
+  EXPECT_EQ(world.observed.status.planned_server_shares.size(), 2u);
+  world.observed.job.spec.policy.worker_balance.mode = "off";
+  world.observed.job.spec.policy.server_balance_mode = "recommend";
+  world.settle();
+  EXPECT_TRUE(world.observed.status.planned_worker_shares.empty());
+  EXPECT_TRUE(world.observed.status.planned_server_shares.empty());
+}
+
+TEST(Decide, APolicyWishesWorkersWithinTheBoundsOfTheSpec) {
+  World world = with_autoscaling();
+  world.observed.wish.workers = 3;
+  EXPECT_THAT(world.settle(), Contains("start worker-2 #1"));
+  EXPECT_EQ(world.observed.status.desired_workers, 3);
+  world.observed.wish.workers = 9;
+  world.settle();
+  EXPECT_EQ(world.observed.status.planned_workers, 4);
+  world.observed.wish.workers = 1;
+  EXPECT_THAT(world.settle(), Contains("stop worker-3"));
+  EXPECT_EQ(world.observed.job.spec.workers.replicas, 2) << "the spec is nobody's but the user's";
+}
+
+TEST(Decide, WhoSetsTheNumberOfWorkersAnewIsHeardFirst) {
+  World world = with_autoscaling();
+  world.observed.wish.workers = 4;
+  world.settle();
+  world.observed.wish = {};
+  world.observed.job.spec.workers.replicas = 1;
+  world.settle();
+  EXPECT_EQ(world.observed.status.planned_workers, 1);
+  EXPECT_EQ(world.observed.status.desired_workers, 0);
+}
+
 }  // namespace
 }  // namespace ballast::decide

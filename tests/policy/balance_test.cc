@@ -1,4 +1,4 @@
-// Shares, their layout in the tree, and balance of workers and servers: tables.
+// Shares, and balance of workers and servers: tables.
 #include <numeric>
 
 #include <gtest/gtest.h>
@@ -7,7 +7,6 @@
 #include "operator/policy/server_balance.h"
 #include "operator/policy/start_placement.h"
 #include "operator/policy/straggler.h"
-#include "operator/policy/tree_layout.h"
 #include "operator/policy/worker_balance.h"
 
 namespace ballast::policy {
@@ -31,19 +30,6 @@ TEST(Apportion, MovesAreTheFewestThatReachTheGoal) {
   EXPECT_EQ(nearer_shares(8, {4, 2}, {1, 1}, 0.01, 64), (Counts{4, 4}));
   EXPECT_EQ(nearer_shares(8, {8, 0}, {1, 0.01}, 0.01, 64), (Counts{7, 1}));
   EXPECT_EQ(moves_between({4, 4}, {6, 2}), 2);
-}
-
-TEST(TreeLayout, BlocksStartAtMultiplesOfTheirSize) {
-  EXPECT_EQ(lay_out({6, 2}, {}), (std::vector<uint32_t>{0, 0, 0, 0, 0, 0, 1, 1}));
-  EXPECT_EQ(lay_out({3, 5}, {}), (std::vector<uint32_t>{1, 1, 1, 1, 0, 0, 0, 1}));
-  EXPECT_EQ(lay_out({8}, {}), std::vector<uint32_t>(8, 0));
-  EXPECT_EQ(lay_out({0, 8}, {}), std::vector<uint32_t>(8, 1));
-  EXPECT_EQ(tree_nodes({6, 2}), 3);
-}
-
-TEST(TreeLayout, BlocksStayWhereTheyWere) {
-  const std::vector<uint32_t> before = {1, 1, 1, 1, 0, 0, 0, 0};
-  EXPECT_EQ(lay_out({4, 4}, before), before);
 }
 
 JobView two_workers(int64_t first, int64_t second, std::optional<double> first_speed,

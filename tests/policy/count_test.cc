@@ -53,6 +53,9 @@ TEST(WorkerCount, ClimbsWhileItPaysThenGoesBackOneAndRests) {
   EXPECT_EQ(job.workers_, 4);
   EXPECT_EQ(job.ask_until_not("Measuring"), "MoreDoesNotPay");
   EXPECT_EQ(job.workers_, 3);
+  EXPECT_EQ(job.ask_until_not("Measuring"), "TryFewer") << "2 was jumped over";
+  EXPECT_EQ(job.workers_, 2);
+  EXPECT_EQ(job.ask_until_not("Measuring"), "FewerCostTooMuch");
   EXPECT_EQ(job.ask_until_not("Measuring"), "Settled");
   const TimeMs settled = job.now_;
   EXPECT_NE(job.ask_until_not("Settled"), "Settled");
@@ -60,13 +63,25 @@ TEST(WorkerCount, ClimbsWhileItPaysThenGoesBackOneAndRests) {
 }
 
 TEST(WorkerCount, FindsThatFewerSuffice) {
-  Climber job({.mode = Mode::kAct, .least = 2, .most = 4}, 4, {0, 100, 150, 152, 151});
+  Climber job({.mode = Mode::kAct, .least = 2, .most = 4}, 4, {0, 100, 150, 151, 150});
   EXPECT_EQ(job.ask_until_not("Measuring"), "TryFewer");
   EXPECT_EQ(job.ask_until_not("Measuring"), "FewerSuffice");
   EXPECT_EQ(job.ask_until_not("Measuring"), "TryFewer");
   EXPECT_EQ(job.ask_until_not("Measuring"), "FewerSuffice");
   EXPECT_EQ(job.workers_, 2);
   EXPECT_EQ(job.ask_until_not("Measuring"), "Settled");
+}
+
+TEST(WorkerCount, FindsTheNumberThatItJumpedOver) {
+  Climber job({.mode = Mode::kAct, .least = 1, .most = 6}, 1, {0, 410, 530, 490, 430, 380, 330});
+  EXPECT_EQ(job.ask_until_not("Measuring"), "TryMore");
+  EXPECT_EQ(job.ask_until_not("Measuring"), "MorePays");
+  EXPECT_EQ(job.workers_, 3);
+  EXPECT_EQ(job.ask_until_not("Measuring"), "TryMore");
+  EXPECT_EQ(job.ask_until_not("Measuring"), "MoreDoesNotPay");
+  EXPECT_EQ(job.ask_until_not("Measuring"), "TryFewer");
+  EXPECT_EQ(job.ask_until_not("Measuring"), "FewerSuffice");
+  EXPECT_EQ(job.workers_, 2);
 }
 
 TEST(WorkerCount, EveryReasonToHold) {

@@ -1,6 +1,5 @@
 // What holds for all shares, layouts and placements.
 #include <algorithm>
-#include <bit>
 #include <numeric>
 
 #include <gtest/gtest.h>
@@ -8,7 +7,6 @@
 
 #include "operator/policy/apportion.h"
 #include "operator/policy/server_balance.h"
-#include "operator/policy/tree_layout.h"
 
 namespace ballast::policy {
 namespace {
@@ -52,37 +50,6 @@ RC_GTEST_PROP(PolicyProperties, NearerSharesAreNearAndKeepTheSum, ()) {
   RC_ASSERT(moves_between(counts, wish) <= most);
   const double best = step_seconds(best_shares(total, speeds), speeds);
   if (most >= total) RC_ASSERT(step_seconds(wish, speeds) <= best * 1.01 * (1 + 1e-12));
-}
-
-// Nodes of a heap-indexed tree that cover a worker's leaves.
-int64_t covering_nodes(const std::vector<uint32_t>& owners, uint32_t worker, size_t at,
-                       size_t size) {
-  const auto begin = owners.begin() + static_cast<std::ptrdiff_t>(at);
-  const auto mine = std::count(begin, begin + static_cast<std::ptrdiff_t>(size), worker);
-  if (mine == 0) return 0;
-  if (mine == static_cast<std::ptrdiff_t>(size)) return 1;
-  return covering_nodes(owners, worker, at, size / 2) +
-         covering_nodes(owners, worker, at + size / 2, size / 2);
-}
-
-RC_GTEST_PROP(PolicyProperties, TheLayoutNeedsTheFewestNodes, ()) {
-  const size_t total = size_t{1} << *rc::gen::inRange(0, 9);
-  const auto workers = *rc::gen::inRange<uint32_t>(1, 9);
-  std::vector<int64_t> counts(workers, 0);
-  std::vector<uint32_t> before;
-  for (size_t i = 0; i < total; ++i) {
-    ++counts[*rc::gen::inRange<uint32_t>(0, workers)];
-    before.push_back(*rc::gen::inRange<uint32_t>(0, workers));
-  }
-  const auto owners = lay_out(counts, before);
-  RC_ASSERT(owners.size() == total);
-  int64_t nodes = 0;
-  for (uint32_t worker = 0; worker < workers; ++worker) {
-    RC_ASSERT(std::count(owners.begin(), owners.end(), worker) == counts[worker]);
-    nodes += covering_nodes(owners, worker, 0, total);
-  }
-  RC_ASSERT(nodes == tree_nodes(counts));
-  RC_ASSERT(lay_out(counts, owners) == owners);
 }
 
 RC_GTEST_PROP(PolicyProperties, ServerMovesAreBoundedAndLowerTheHighest, ()) {

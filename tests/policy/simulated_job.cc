@@ -209,6 +209,12 @@ int64_t SimulatedJob::changes_since(TimeMs at_ms) const {
                        [&](const Change& change) { return change.at_ms >= at_ms; });
 }
 
+int64_t SimulatedJob::counts_changed_since(TimeMs at_ms) const {
+  return std::count_if(changes_.begin(), changes_.end(), [&](const Change& change) {
+    return change.at_ms >= at_ms && change.decision.policy == Policy::kWorkerCount;
+  });
+}
+
 std::vector<int64_t> SimulatedJob::counts() const {
   std::vector<int64_t> counts;
   for (const Worker& worker : workers_) counts.push_back(worker.count);

@@ -67,10 +67,15 @@ class SimulatedJob {
   };
   const std::vector<Change>& changes() const { return changes_; }
   int64_t changes_since(TimeMs at_ms) const;
+  int64_t counts_changed_since(TimeMs at_ms) const;  // of those, changes of the number of workers
   const std::vector<Decision>& decisions() const { return decisions_; }  // of the last evaluation
   TimeMs now() const { return static_cast<TimeMs>(now_seconds_ * 1000); }
   std::vector<int64_t> counts() const;
   size_t workers() const { return workers_.size(); }
+  // What the policy has settled on: without a trial that is under way.
+  int64_t chosen_workers() const {
+    return state_.worker_count.from.value_or(static_cast<int64_t>(workers_.size()));
+  }
 
  private:
   struct Worker {

@@ -46,6 +46,25 @@ TEST(History, RatesAndRatiosOfCounters) {
   EXPECT_EQ(of.seen_for_ms("w"), 20'000);
 }
 
+TEST(History, GrowthComesInPiecesInWhichSomethingHappened) {
+  History of = history();
+  for (int second = 0; second <= 12; ++second) {
+    const int pieces = second / 4;  // one ends every 4 s
+    observe(
+        of, second * 1000,
+        done(2.0 * pieces) + "busy_total{part=\"compute\"} " + std::to_string(3.0 * pieces) + "\n");
+  }
+  const auto growth = of.growth("w", kDone, kBusy, 60'000, 12'000);
+  ASSERT_EQ(growth.size(), 3u) << "however long the window";
+  EXPECT_EQ(growth[1].from_ms, 4'000);
+  EXPECT_EQ(growth[1].to_ms, 8'000);
+  EXPECT_EQ(growth[1].of, 2);
+  EXPECT_EQ(growth[1].per, 3);
+  EXPECT_EQ(of.growth("w", kDone, kBusy, 5'000, 12'000).size(), 2u);
+  EXPECT_TRUE(of.growth("w", kDone, kBytes, 60'000, 12'000).empty());
+  EXPECT_TRUE(of.growth("w", kDone, kBusy, 60'000, 60'000).empty()) << "stale";
+}
+
 TEST(History, WhatStoodStillHasNoRatio) {
   History of = history();
   for (int second = 0; second <= 10; ++second)

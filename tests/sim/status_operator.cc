@@ -210,6 +210,8 @@ void StatusOperator::send_appointment() {
   appoint.training = training();
   appoint.leaving = leaving();
   appoint.suspend = seen_.suspend;
+  appoint.worker_shares = shares("worker-");
+  appoint.server_shares = shares("ps-");
   view_.send(seen_.coordinator, appoint);
 }
 
@@ -380,8 +382,21 @@ void StatusOperator::appoint_without_need(TimeMs now) {
 }
 
 void StatusOperator::send_plan() {
-  view_.send(seen_.coordinator,
-             PlanChanged{seen_.term, seen_.plan, leaving(), seen_.suspend, training()});
+  view_.send(seen_.coordinator, PlanChanged{seen_.term, seen_.plan, leaving(), seen_.suspend,
+                                            training(), shares("worker-"), shares("ps-")});
+}
+
+// By the number of the plan, so that no draw is needed: some share evenly, most do not, and some
+// give nothing to a process.
+std::vector<Share> StatusOperator::shares(const std::string& role) const {
+  std::vector<Share> shares;
+  if (seen_.plan % 3 == 0) {
+    return shares;
+  }
+  for (uint32_t i = 0; i < 3; ++i) {
+    shares.push_back({role + std::to_string(i), static_cast<uint32_t>(seen_.plan * (i + 2) % 5)});
+  }
+  return shares;
 }
 
 // Another number of servers, checkpoints at another pace, and at times a rest.

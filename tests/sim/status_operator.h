@@ -68,6 +68,7 @@ class StatusOperator final : public Authority {
   TrainingSettings training() const;
   void leave(const AskRemove& ask);
   void send_plan();
+  std::vector<Share> shares(const std::string& role) const;
 
   const uint32_t servers_;
   const uint32_t most_;

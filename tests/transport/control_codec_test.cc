@@ -77,10 +77,21 @@ TrainingSettings training() {
 
 std::vector<Message> every_control_message() {
   return {
-      Appoint{1, a_list(), 2, StartKind::kRestore, 3, "/dir", training(), {{"ps-1", 9}}, true},
+      Appoint{1,
+              a_list(),
+              2,
+              StartKind::kRestore,
+              3,
+              "/dir",
+              training(),
+              {{"ps-1", 9}},
+              true,
+              {{"worker-1", 3}},
+              {{"ps-0", 0}, {"ps-1", 7}}},
       MembersChanged{1, a_list()},
       OriginComplete{1, 2},
-      PlanChanged{1, 2, {{"ps-1", 9}, {"ps-2", 8}}, true, training()},
+      PlanChanged{
+          1, 2, {{"ps-1", 9}, {"ps-2", 8}}, true, training(), {{"worker-0", 5}}, {{"ps-1", 1}}},
       AskRemove{1, 2, {"ps-1", 9}, "why", true},
       AskOrigin{1, 2},
       Progress{.term = 1,

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace ballast::policy {
+namespace ballast {
 
 // The worker of each microbatch, by its index in `counts`. `before` (owners so far, may be empty):
 // blocks of the same size stay where they were as far as they can.
@@ -17,4 +17,4 @@ std::vector<uint32_t> lay_out(const std::vector<int64_t>& counts,
 // Nodes to push for all shares together.
 int64_t tree_nodes(const std::vector<int64_t>& counts);
 
-}  // namespace ballast::policy
+}  // namespace ballast

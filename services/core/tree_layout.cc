@@ -1,11 +1,11 @@
-#include "operator/policy/tree_layout.h"
+#include "services/core/tree_layout.h"
 
 #include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <numeric>
 
-namespace ballast::policy {
+namespace ballast {
 namespace {
 
 struct Fit {
@@ -56,4 +56,4 @@ int64_t tree_nodes(const std::vector<int64_t>& counts) {
   });
 }
 
-}  // namespace ballast::policy
+}  // namespace ballast

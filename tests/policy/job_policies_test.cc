@@ -1,0 +1,210 @@
+// The way from what processes expose and what is observed to the wish that decide() takes.
+#include "operator/policy/job_policies.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "operator/policy/decision_json.h"
+#include "operator/scrape/parse.h"
+
+namespace ballast::policy {
+namespace {
+
+using Shares = std::map<std::string, int64_t>;
+
+// Two workers and two servers at rest, asked every second.
+class Job {
+ public:
+  Job() {
+    observed_.now_ms = 1'000'000;
+    observed_.job.spec.training.microbatches = 8;
+    observed_.job.spec.servers.replicas = 2;
+    observed_.job.spec.servers.replication = 2;
+    observed_.job.spec.workers.replicas = 2;
+    auto& status = observed_.status;
+    status.planned_workers = 2;
+    status.term = 1;
+    status.plan_number = 3;
+    status.conditions = {{api::ConditionType::kRunning, true, "AllReady", "", 0}};
+    observed_.report = decide::CoordinatorReport{};
+    observed_.report->term = 1;
+    observed_.report->degraded = false;
+    observed_.report->plan_number = 3;
+    for (const decide::Role role : {decide::Role::kServer, decide::Role::kWorker}) {
+      for (int64_t index = 0; index < 2; ++index) {
+        decide::Process process;
+        process.role = role;
+        process.index = index;
+        process.instance = 1;
+        process.state = decide::ProcessState::kReady;
+        observed_.processes.push_back(process);
+      }
+    }
+  }
+
+  void answer(const std::string& process, uint64_t instance, const std::string& text) {
+    auto read = scrape::parse(text, scrape::Format::kPrometheus);
+    ASSERT_TRUE(read);
+    policies_.take({process, instance, observed_.now_ms - 10, observed_.now_ms,
+                    std::make_shared<const scrape::Exposition>(std::move(*read))});
+  }
+
+  // A second in which workers computed at these speeds and servers were busy that much.
+  std::optional<Outcome> second() {
+    observed_.now_ms += 1'000;
+    for (size_t i = 0; i < 2; ++i) {
+      microbatches_[i] += 10;
+      compute_[i] += 10 / speeds_[i];
+      busy_[i] += busy_each_second_[i];
+      if (!silent_) {
+        answer(fmt::format("worker-{}", i), instance_,
+               fmt::format("ballast_worker_microbatches_total {}\n"
+                           "ballast_worker_time_seconds_total{{part=\"compute\"}} {}\n"
+                           "ballast_worker_assigned_microbatches {}\n",
+                           microbatches_[i], compute_[i], assigned_[i]));
+      }
+      answer(fmt::format("ps-{}", i), 1,
+             fmt::format("ballast_busy_seconds_total {}\nballast_tokens_total 0\n"
+                         "ballast_primary_segments {}\n",
+                         busy_[i], primaries_[i]));
+    }
+    return policies_.turn(observed_);
+  }
+
+  // All that is told in so many seconds; the last wish.
+  std::vector<Decision> seconds(int count) {
+    std::vector<Decision> news;
+    for (int i = 0; i < count; ++i) {
+      auto outcome = second();
+      if (!outcome) continue;
+      news.insert(news.end(), outcome->news.begin(), outcome->news.end());
+      if (outcome->wish != decide::PolicyWish{}) wish_ = outcome->wish;
+    }
+    return news;
+  }
+
+  decide::Observed observed_;
+  JobPolicies policies_{{.every_ms = 1'000}};
+  decide::PolicyWish wish_;
+  std::vector<double> speeds_ = {30, 10};
+  std::vector<int64_t> assigned_ = {4, 4};
+  std::vector<int64_t> primaries_ = {10, 10};
+  std::vector<double> busy_each_second_ = {0.1, 0.1};
+  uint64_t instance_ = 1;
+  bool silent_ = false;
+
+ private:
+  std::vector<double> microbatches_ = {0, 0};
+  std::vector<double> compute_ = {0, 0};
+  std::vector<double> busy_ = {0, 0};
+};
+
+const Decision* find(const std::vector<Decision>& decisions, Policy policy,
+                     const std::string& reason) {
+  for (const Decision& decision : decisions) {
+    if (decision.policy == policy && decision.reason == reason) return &decision;
+  }
+  return nullptr;
+}
+
+TEST(JobPolicies, WishesMicrobatchesInProportionToMeasuredSpeed) {
+  Job job;
+  const auto news = job.seconds(12);
+  EXPECT_EQ(job.wish_.worker_shares, (Shares{{"worker-0", 6}, {"worker-1", 2}}));
+  const Decision* change = find(news, Policy::kWorkerBalance, "SpeedsDiffer");
+  ASSERT_NE(change, nullptr);
+  EXPECT_TRUE(change->carried_out);
+  const auto json = to_json(*change);
+  EXPECT_NEAR(json["inputs"]["speed.worker-0"].get<double>(), 30, 1e-6);
+  EXPECT_EQ(json["policy"], "workerBalance");
+}
+
+TEST(JobPolicies, FollowsTheSpec) {
+  Job job;
+  job.observed_.job.spec.policy.worker_balance.mode = "recommend";
+  const auto news = job.seconds(12);
+  EXPECT_EQ(job.wish_, decide::PolicyWish{});
+  const Decision* change = find(news, Policy::kWorkerBalance, "SpeedsDiffer");
+  ASSERT_NE(change, nullptr);
+  EXPECT_FALSE(change->carried_out);
+  Job weighted;
+  weighted.observed_.job.spec.policy.worker_balance.method = "weighted";
+  weighted.observed_.job.spec.policy.worker_balance.weights = {{"worker-1", 7}};
+  weighted.seconds(2);
+  EXPECT_EQ(weighted.wish_.worker_shares, (Shares{{"worker-0", 1}, {"worker-1", 7}}));
+}
+
+TEST(JobPolicies, WishesPrimariesAwayFromABusyServer) {
+  Job job;
+  job.speeds_ = {10, 10};
+  job.observed_.job.spec.policy.server_balance_mode = "act";
+  job.busy_each_second_ = {0.9, 0.3};
+  job.seconds(70);
+  EXPECT_EQ(job.wish_.server_shares, (Shares{{"ps-0", 5}, {"ps-1", 15}}));
+}
+
+TEST(JobPolicies, HoldsWhileTheJobIsNotAtRestAndSaysWhy) {
+  struct Row {
+    const char* reason;
+    std::function<void(decide::Observed&)> change;
+  };
+  const Row rows[] = {
+      {"Suspending", [](auto& observed) { observed.status.planned_suspend = true; }},
+      {"NotReady", [](auto& observed) { observed.status.conditions.clear(); }},
+      {"NotTraining", [](auto& observed) { observed.report->degraded.reset(); }},
+      {"NotTraining", [](auto& observed) { observed.report->term = 0; }},
+      {"ChangeInFlight", [](auto& observed) { observed.status.plan_number = 4; }},
+      {"Degraded",
+       [](auto& observed) {
+         observed.status.conditions.push_back({api::ConditionType::kDegraded, true, "", "", 0});
+       }},
+  };
+  for (const Row& row : rows) {
+    Job job;
+    row.change(job.observed_);
+    const auto news = job.seconds(12);
+    EXPECT_EQ(job.wish_, decide::PolicyWish{}) << row.reason;
+    EXPECT_NE(find(news, Policy::kWorkerBalance, row.reason), nullptr) << row.reason;
+  }
+  Job ended;
+  ended.observed_.status.conditions = {{api::ConditionType::kSucceeded, true, "", "", 0}};
+  EXPECT_FALSE(ended.second());
+}
+
+TEST(JobPolicies, HoldsOnSilenceAndTellsOnceWhoIsMissing) {
+  Job job;
+  job.observed_.now_ms += 120'000;  // nobody is young
+  job.speeds_ = {10, 10};
+  job.seconds(12);
+  job.silent_ = true;
+  const auto news = job.seconds(60);
+  int told = 0;
+  for (const Decision& decision : news) {
+    if (decision.reason != "PartialSamples" || decision.policy != Policy::kWorkerBalance) continue;
+    ++told;
+    EXPECT_NE(decision.message.find("worker-0"), std::string::npos);
+  }
+  EXPECT_EQ(told, 1);
+}
+
+TEST(JobPolicies, AnotherLifeIsMeasuredAnew) {
+  Job job;
+  job.observed_.now_ms += 120'000;
+  job.seconds(12);
+  job.wish_ = {};
+  job.instance_ = 2;
+  for (decide::Process& process : job.observed_.processes) {
+    if (process.role != decide::Role::kWorker) continue;
+    process.instance = 2;
+    process.started_ms = job.observed_.now_ms;
+  }
+  job.assigned_ = {6, 2};
+  job.speeds_ = {10, 30};
+  job.seconds(5);
+  EXPECT_EQ(job.wish_, decide::PolicyWish{}) << "too young to tell";
+  job.seconds(30);
+  EXPECT_EQ(job.wish_.worker_shares, (Shares{{"worker-0", 2}, {"worker-1", 6}}));
+}
+
+}  // namespace
+}  // namespace ballast::policy
