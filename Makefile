@@ -19,7 +19,9 @@
 #   make demo-cluster   a Kubernetes on this machine, the chart installed, a job trained; needs root
 #   make images         container images from the Dockerfile, into build/images, without Docker; needs root
 #   make test-images    the chart's tests on those images
+#   make demo-metrics   watch a run with Prometheus and Alertmanager: dashboards' queries, alerts that fire and resolve
 #   make same-bits      train in every way there is, and show one SHA-256
+#   make dashboards     render Grafana's dashboards from their source
 #   make format         rewrite our files in the house format
 #   make clean          remove build/ (the compiler cache stays)
 SHELL := /bin/bash
@@ -43,9 +45,9 @@ export CTEST_OUTPUT_ON_FAILURE := 1
 configure = cmake --preset $(1) --log-level=WARNING
 build = $(call configure,$(1)) && ninja -C build/$(1) -j $(JOBS) $(2)
 
-.PHONY: help quickstart test test-cluster sanitize check bench bench-peers bench-cluster soak
-.PHONY: sim mutations chaos chaos-network chaos-cluster goodput demo demo-cluster images test-images
-.PHONY: same-bits format clean
+.PHONY: help quickstart test test-cluster sanitize check bench bench-peers bench-cluster soak sim mutations
+.PHONY: chaos chaos-network chaos-cluster goodput demo demo-cluster images test-images same-bits format clean
+.PHONY: demo-metrics dashboards
 .PHONY: dependencies dependencies-test dependencies-cluster dependencies-images dependencies-check
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -162,6 +164,17 @@ demo: dependencies-test
 same-bits: dependencies-test
 	$(call build,release,programs)
 	python3 -B tests/e2e/same_bits_test.py
+
+demo-metrics: dependencies-test
+	@command -v prometheus-alertmanager >/dev/null || \
+		{ echo "demo-metrics needs Debian's prometheus-alertmanager: apt-get install prometheus-alertmanager"; exit 2; }
+	$(call build,release,programs)
+	python3 -B tests/demo_metrics/demo.py
+
+dashboards:
+	python3 -m venv $(BALLAST_CACHE)/dashboards-venv
+	$(BALLAST_CACHE)/dashboards-venv/bin/pip install -q --no-compile -r helm/dashboards/requirements.txt
+	cd helm/dashboards && $(BALLAST_CACHE)/dashboards-venv/bin/python -B render.py ../ballast/dashboards
 
 format: dependencies-check
 	git ls-files -co --exclude-standard '*.h' '*.cc' '*.cu' '*.cuh' | xargs clang-format-14 -i
