@@ -117,7 +117,7 @@ class Trouble(TrainingCase):
         self.assertIn("NodeNotReady", self.events("node"))
 
     def test_the_end_of_a_job_and_what_it_costs(self):
-        self.begin("short", 20, spec={"ttlSecondsAfterFinished": 5})
+        self.begin("short", 20)
         self.wait_for("short", "condition=Succeeded")
         shown = run("kubectl", "get", "tjob", "short", "--output=wide").stdout
         for column in ("Succeeded", "20"):
@@ -126,6 +126,7 @@ class Trouble(TrainingCase):
         self.assertIn("Succeeded", self.events("short"))
         writes = self.writes_until_succeeded("short")
         self.assertLessEqual(len(writes), 4 + 16, writes)
+        self.patch("short", {"ttlSecondsAfterFinished": 0})
         gone = run("kubectl", "wait", "--for=delete", "tjob/short", f"--timeout={LIMIT}")
         self.assertEqual(gone.returncode, 0, gone.stderr + self.told())
 
