@@ -19,7 +19,14 @@ struct Dispatch {
       hand_over(run, m);
     }
   }
-  void operator()(const Appoint& m) { retire_below(m.term); }
+  // Said again over a new session: what has changed meanwhile was told to nobody.
+  void operator()(const Appoint& m) {
+    retire_below(m.term);
+    if (m.term != run.state.term()) return;
+    on_members_changed(run, {m.term, m.members});
+    on_plan_changed(run, {m.term, m.plan, m.leaving, m.suspend, m.training, m.worker_shares,
+                          m.server_shares});
+  }
   void operator()(const MembersChanged& m) { on_members_changed(run, m); }
   void operator()(const OriginComplete& m) { on_origin_complete(run, m); }
   void operator()(const PlanChanged& m) { on_plan_changed(run, m); }

@@ -204,8 +204,10 @@ void Server::handle(const Item& item) {
 void Server::on_appoint(const Envelope& envelope) {
   const Appoint& appoint = std::get<Appoint>(envelope.message);
   if (!server_.accept_appointment(appoint)) {
-    log_.info("appointment refused",
+    log_.info("appointment known or refused",
               {{"term", appoint.term}, {"promised", server_.state().promised}});
+    if (coordinator_) perform(coordinator_->step(Received{envelope}, now_ms()), {});
+    expel_removed();
     return;
   }
   log_.info("appointed coordinator",

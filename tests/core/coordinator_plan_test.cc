@@ -32,6 +32,29 @@ void catch_up(Table& table) {
   }
 }
 
+// A session that broke may have missed a plan and a member; the next one begins with the
+// appointment.
+TEST(CoordinatorPlan, AnAppointmentThatIsSaidAgainTellsWhatHasChanged) {
+  Table table({kPs0}, training(2));
+  table.begin();
+  Appoint again = Coordinator::appoint({kPs0}, training(2), StartKind::kContinue, kTerm);
+  again.plan = 4;
+  again.worker_shares = {{"worker-0", 3}};
+  again.server_shares = {{"ps-0", 2}};
+  table.hear(kOperator, again);
+  table.commit();
+  EXPECT_EQ(table.state().plan, 4u);
+  EXPECT_EQ(table.state().worker_shares, again.worker_shares);
+  EXPECT_EQ(table.state().server_shares, again.server_shares);
+  again.plan = 3;
+  again.members = {2, members({kPs0, kPs1})};
+  table.hear(kOperator, again);
+  EXPECT_TRUE(table.state().servers.contains(kPs1));
+  again.members = {1, members({kPs0})};
+  table.hear(kOperator, again);
+  EXPECT_TRUE(table.state().servers.contains(kPs1)) << "an older list";
+}
+
 TEST(CoordinatorPlan, IsTakenBetweenTwoStepsTheHighestNumberLast) {
   Table table({kPs0}, training(2));
   table.begin();

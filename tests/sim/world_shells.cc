@@ -47,6 +47,12 @@ void World::deliver_to_server(Process& process, Event& event, const Values& payl
       process.coordinator = std::make_unique<CoordinatorMachine>(
           process.id, received->envelope.from, appoint, scenario_.coordinator_options);
       perform(index, process.coordinator->start(clock(process)), event, nullptr);
+    } else if (process.coordinator) {
+      if (appoint.term == process.coordinator_term &&
+          appoint.members.number > process.members.number) {
+        process.members = appoint.members;
+      }
+      perform(index, process.coordinator->step(event, clock(process)), event, nullptr);
     }
     return;
   }
