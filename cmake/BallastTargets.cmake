@@ -73,6 +73,7 @@ function(ballast_add_test name labels timeout)
     return()
   endif()
   set(shown ${name})
+  set(cost ${timeout})
   if(BALLAST_SANITIZER)   # told apart where several builds run in one ctest
     string(REPLACE "," "+" shown "${name}:${BALLAST_SANITIZER}")
     math(EXPR timeout "${timeout} * 5")
@@ -81,7 +82,7 @@ function(ballast_add_test name labels timeout)
   set(environment "UBSAN_OPTIONS=print_stacktrace=1"
     "TSAN_OPTIONS=second_deadlock_stack=1:history_size=7:suppressions=${CMAKE_SOURCE_DIR}/cmake/thread_sanitizer.supp")
   set_tests_properties(${shown} PROPERTIES
-    LABELS "${labels}" TIMEOUT ${timeout} COST ${timeout} ENVIRONMENT "${environment}")
+    LABELS "${labels}" TIMEOUT ${timeout} COST ${cost} ENVIRONMENT "${environment}")
 endfunction()
 
 function(ballast_test name)
