@@ -72,7 +72,7 @@ ctest_over = mkdir -p build/$(1) && printf 'subdirs("$(CURDIR)/build/%s")\n' $(2
 	&& ctest --test-dir build/$(1) --parallel $(JOBS) $(3)
 
 test: dependencies-test
-	$(call build,release,programs benchmarks selected_tests)
+	$(call build,release,all selected_tests)
 	$(call build,dev,selected_tests)
 	$(call ctest_over,test,release dev,--label-exclude sanitized)
 

@@ -11,7 +11,8 @@
 #   ballast_benchmark(NAME SOURCES ... [LIBRARIES ...])    Google Benchmark, with its own main
 #
 # Targets that gather others: `programs`, `benchmarks`, and `selected_tests` (those that `make test` runs in
-# this build; their label matches BALLAST_TEST_LABELS, and others are built only by name and not run by ctest).
+# this build; their label matches BALLAST_TEST_LABELS, and others are built only by name and not run by ctest),
+# `sanitized_tests` (the others of a build without sanitizers).
 
 set(BALLAST_SANITIZER "" CACHE STRING "empty, or the value of -fsanitize= (address,undefined or thread)")
 option(BALLAST_FUZZ "build the fuzz targets (clang, with BALLAST_SANITIZER=address,undefined)" OFF)
@@ -20,6 +21,7 @@ set(BALLAST_TEST_LABELS ".*" CACHE STRING "regular expression: labels of the tes
 add_custom_target(programs)
 add_custom_target(benchmarks)
 add_custom_target(selected_tests)
+add_custom_target(sanitized_tests)
 
 add_library(ballast_options INTERFACE)
 target_compile_options(ballast_options INTERFACE
@@ -104,6 +106,8 @@ function(ballast_test name)
   set(labels ${ARG_LABEL})
   if(ARG_LABEL MATCHES "^(unit|property|threads)$" AND NOT ARG_BITS AND NOT BALLAST_SANITIZER)
     list(APPEND labels sanitized)   # where `make test` runs it
+    set_target_properties(${name} PROPERTIES EXCLUDE_FROM_ALL TRUE)
+    add_dependencies(sanitized_tests ${name})
   elseif(ARG_LABEL MATCHES "${BALLAST_TEST_LABELS}")
     add_dependencies(selected_tests ${name})
   endif()
