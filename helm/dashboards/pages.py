@@ -1,6 +1,6 @@
-"""The dashboards. Each panel answers one question; its description says what a good answer looks like."""
+"""The four dashboards. Each panel answers one question; its description says what a good answer looks like."""
 
-from parts import OF_JOB, Page, query
+from parts import OF_JOB, OF_OPERATOR, Page, query
 
 J = OF_JOB
 COORDINATOR = f"ballast_coordinator{{{J}}} == 1"
@@ -149,4 +149,39 @@ def servers_and_workers():
     return page
 
 
-PAGES = {"jobs": jobs, "job": job, "servers-and-workers": servers_and_workers}
+def operator():
+    page = Page("ballast-operator", "Ballast / Operator", "The operator: is it in charge, and does it keep up?",
+                "leader_election_master_status", job_variables=False)
+    o = OF_OPERATOR
+    page.number("Leaders", "Operators that lead. 1 is good.", "short",
+                query(f"sum(leader_election_master_status{{{o}}})"))
+    page.number("Reconciles a second", "Turns of jobs.", "short",
+                query(f"sum(rate(controller_runtime_reconcile_total{{{o}}}[$__rate_interval]))"))
+    page.number("Failed", "Share of the turns that failed. 0 is good.", "percentunit",
+                query(f"sum(rate(controller_runtime_reconcile_errors_total{{{o}}}[$__rate_interval])) / "
+                      f"sum(rate(controller_runtime_reconcile_total{{{o}}}[$__rate_interval]))"), red_above=0.05)
+    page.number("Waiting jobs", "Jobs that wait for their turn.", "short", query(f"sum(workqueue_depth{{{o}}})"))
+    page.number("API requests a second", "To the API server.", "short",
+                query(f"sum(rate(rest_client_requests_total{{{o}}}[$__rate_interval]))"))
+    page.number("Refused a second", "Answers of the API server but success, what is not there, and lost "
+                "compare-and-swaps. 0 is good.", "short",
+                query(f'sum(rate(rest_client_requests_total{{{o}, code!~"2..|404|409"}}[$__rate_interval])) '
+                      "or vector(0)"))
+    page.lines("Reconciles", "Turns by how they ended.", "short",
+               query(f"sum by (result) (rate(controller_runtime_reconcile_total{{{o}}}[$__rate_interval]))",
+                     "{{result}}"), least=0)
+    page.heat("Duration of a turn", "A turn waits for the API server alone.",
+              f"sum by (le) (increase(controller_runtime_reconcile_time_seconds_bucket{{{o}}}[$__rate_interval]))")
+    page.heat("Time in the queue", "From the moment that something changed until the job's turn begins.",
+              f"sum by (le) (increase(workqueue_queue_duration_seconds_bucket{{{o}}}[$__rate_interval]))")
+    page.lines("API requests", "By method and answer. 409 is a lost compare-and-swap, and ordinary.", "short",
+               query(f"sum by (method, code) (rate(rest_client_requests_total{{{o}}}[$__rate_interval]))",
+                     "{{method}} {{code}}"), least=0)
+    page.lines("Leader", "Who leads; one at a time.", "short",
+               query(f"leader_election_master_status{{{o}}}", "{{pod}}"), least=0)
+    page.lines("Queue", "Jobs that wait for their turn.", "short",
+               query(f"sum by (name) (workqueue_depth{{{o}}})", "{{name}}"), least=0)
+    return page
+
+
+PAGES = {"jobs": jobs, "job": job, "servers-and-workers": servers_and_workers, "operator": operator}

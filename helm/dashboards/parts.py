@@ -11,6 +11,7 @@ from grafana_foundation_sdk.models import prometheus as prometheus_model
 
 DATASOURCE = model.DataSourceRef(type_val="prometheus", uid="${datasource}")
 OF_JOB = 'job=~"$job", namespace=~"$namespace", trainingjob=~"$trainingjob"'
+OF_OPERATOR = 'job=~"$job", namespace=~"$namespace"'
 WIDTH = 24
 
 

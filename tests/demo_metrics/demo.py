@@ -135,6 +135,8 @@ def check_queries(monitoring):
     """Every query of every panel, and every recording rule, returns data."""
     missing, asked = [], 0
     for name, dashboard in DASHBOARDS.items():
+        if name == "operator":  # `ballast run` needs none
+            continue
         for title, expr in expressions(dashboard):
             if title in ("another coordinator", "skipped step"):  # marks of what happens rarely
                 continue
