@@ -188,7 +188,7 @@ class CliTest(unittest.TestCase):
         self.assertEqual(job["spec"]["data"]["train"], [str(self.folder / "text")], "relative to where it was started")
         self.assertEqual(len(self.run_folders()), 1)
         status = json.loads((self.run_folders()[0] / "status.json").read_text())
-        self.assertEqual([c["type"] for c in status["conditions"] if c["status"] == "True"], ["Succeeded"])
+        self.assertEqual([c["type"] for c in status["conditions"] if c["status"] == "True"], ["Created", "Succeeded"])
 
     def test_a_lost_worker_is_told_and_started_again(self):
         self.environment["BALLAST_FAKE_PS_0"] = "hold"
