@@ -9,7 +9,7 @@ import time
 import unittest
 
 from ask import ask
-from training import IMAGE, LIMIT, LIMIT_SECONDS, OPERATOR, TrainingCase, run
+from training import IMAGE, LIMIT, LIMIT_SECONDS, OPERATOR, TrainingCase, host_volume, merged, run
 
 FOR_EVER = 10**6  # steps: a test ends it by suspending the job
 LENGTH = {"lengthSteps": 4000}
@@ -46,12 +46,13 @@ class Trouble(TrainingCase):
         self.assertEqual(self.status("pull")["restarts"], 0, "waiting is no failure")
         self.assertIn("ErrImageNeverPull", self.events("pull"))
         # What to do about it: suspend, mend the template, go on.
-        for patch in [{"suspend": True}, {"servers": {"template": {"spec": {"containers": [
-                {"name": "main", "image": IMAGE, "imagePullPolicy": "Never"}]}}}}, {"suspend": False}]:
+        mended = merged(host_volume("checkpoints", self.folder / "checkpoints", "/checkpoints"), {"spec": {"containers": [
+            {"name": "main", "image": IMAGE, "imagePullPolicy": "Never"}]}})
+        for patch in [{"suspend": True}, {"servers": {"template": mended}}, {"suspend": False}]:
             self.patch("pull", patch)
             if patch.get("suspend"):
                 self.wait_for("pull", "condition=Suspended")
-        self.wait_for("pull", "condition=Running")
+        self.wait_for("pull", "condition=Succeeded")
 
     def test_a_job_that_no_node_can_take_says_so(self):
         self.begin("nowhere", 20, servers={"spec": {"nodeSelector": {"disk": "of-gold"}}})
