@@ -46,8 +46,8 @@ class Trouble(TrainingCase):
         self.assertEqual(self.status("pull")["restarts"], 0, "waiting is no failure")
         self.assertIn("ErrImageNeverPull", self.events("pull"))
         # What to do about it: suspend, mend the template, go on.
-        mended = merged(host_volume("checkpoints", self.folder / "checkpoints", "/checkpoints"), {"spec": {"containers": [
-            {"name": "main", "image": IMAGE, "imagePullPolicy": "Never"}]}})
+        image = {"spec": {"containers": [{"name": "main", "image": IMAGE, "imagePullPolicy": "Never"}]}}
+        mended = merged(host_volume("checkpoints", self.folder / "checkpoints", "/checkpoints"), image)
         for patch in [{"suspend": True}, {"servers": {"template": mended}}, {"suspend": False}]:
             self.patch("pull", patch)
             if patch.get("suspend"):
