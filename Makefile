@@ -1,6 +1,7 @@
 # The commands that everybody uses; each installs what it needs. CMakePresets.json has the builds.
 #   make quickstart     train the example on this machine and print a sample
-#   make test           build and run every test; those within one process under ASan+UBSan; fuzz targets
+#   make test           build and run every test; those within one process under ASan+UBSan; fuzz targets;
+#                       WITHOUT=cluster leaves out those on a real Kubernetes (any label of CONTRIBUTING.md)
 #   make test-cluster   only the tests on a real Kubernetes, which is built first (10 minutes, once); needs root
 #   make sanitize       tests within one process under ASan+UBSan and under TSan; fuzz targets
 #   make check          format, lint, layering and house style
@@ -34,6 +35,7 @@ KILLS ?= 12
 RUNS ?= 1
 SOAK_SECONDS ?= 600
 LINES ?=
+WITHOUT ?= sanitized
 
 # The compiler cache is shared by all checkouts: paths are made relative before they are hashed.
 BALLAST_CACHE ?= $(HOME)/.cache/ballast
@@ -74,7 +76,7 @@ ctest_over = mkdir -p build/$(1) && printf 'subdirs("$(CURDIR)/build/%s")\n' $(2
 test: dependencies-test
 	$(call build,release,all selected_tests)
 	$(call build,dev,selected_tests)
-	$(call ctest_over,test,release dev,--label-exclude sanitized)
+	$(call ctest_over,test,release dev,--label-exclude '^(sanitized|$(WITHOUT))$$')
 
 test-cluster: dependencies-cluster
 	$(call build,release,programs test_kube_api)
