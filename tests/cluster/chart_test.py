@@ -174,6 +174,7 @@ class Chart(unittest.TestCase):
 
         self.uninstall()
         self.assertEqual(self.pods_of("long"), before, self.told())
+        self.assertEqual(read("lease", "", f"--namespace={SYSTEM}")["items"], [])  # nobody waits for its end
         install("--set=test.steps=10")
         self.assert_goes_on("long", before)
 
