@@ -23,6 +23,7 @@
 #   make demo-metrics   watch a run with Prometheus and Alertmanager: dashboards' queries, alerts that fire and resolve
 #   make same-bits      train in every way there is, and show one SHA-256
 #   make dashboards     render Grafana's dashboards from their source
+#   make test-report    look at the page of `ballast report` in a real browser
 #   make format         rewrite our files in the house format
 #   make clean          remove build/ (the compiler cache stays)
 SHELL := /bin/bash
@@ -49,7 +50,7 @@ build = $(call configure,$(1)) && ninja -C build/$(1) -j $(JOBS) $(2)
 
 .PHONY: help quickstart test test-cluster sanitize check bench bench-peers bench-cluster soak sim mutations
 .PHONY: chaos chaos-network chaos-cluster goodput demo demo-cluster images test-images same-bits format clean
-.PHONY: demo-metrics dashboards
+.PHONY: demo-metrics dashboards test-report
 .PHONY: dependencies dependencies-test dependencies-cluster dependencies-images dependencies-check
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -177,6 +178,12 @@ dashboards:
 	python3 -m venv $(BALLAST_CACHE)/dashboards-venv
 	$(BALLAST_CACHE)/dashboards-venv/bin/pip install -q --no-compile -r helm/dashboards/requirements.txt
 	cd helm/dashboards && $(BALLAST_CACHE)/dashboards-venv/bin/python -B render.py ../ballast/dashboards
+
+test-report: dependencies-test
+	@command -v chromium-headless-shell >/dev/null || \
+		{ echo "test-report needs Debian's chromium-headless-shell: apt-get install chromium-headless-shell"; exit 2; }
+	$(call build,release,programs)
+	python3 -B tests/report/browser_test.py
 
 format: dependencies-check
 	git ls-files -co --exclude-standard '*.h' '*.cc' '*.cu' '*.cuh' | xargs clang-format-14 -i

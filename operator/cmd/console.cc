@@ -41,6 +41,7 @@ void Console::line(const std::string& text) {
 }
 
 void Console::event(const nlohmann::json& event) {
+  if (other_) other_(event);
   if (!json()) return;
   std::fprintf(out_, "%s\n",
                event.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdio>
+#include <functional>
 #include <string>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -24,14 +26,18 @@ class Console {
   bool json() const { return mode_ == OutputMode::kJson; }
 
   void line(const std::string& text);       // for people; nothing in JSON mode
-  void event(const nlohmann::json& event);  // for machines; nothing in the other modes
+  void event(const nlohmann::json& event);  // for machines; printed in JSON mode alone
   void live(const std::string& text);       // terminal only: replaces the live line
   void clear_live();
+
+  // Is given every event as well, whatever the mode.
+  void also_to(std::function<void(const nlohmann::json&)> other) { other_ = std::move(other); }
 
  private:
   std::FILE* out_;
   OutputMode mode_;
   std::string live_;
+  std::function<void(const nlohmann::json&)> other_;
 };
 
 // Text from a model or a file for a terminal: no control characters but line ends and tabs, bytes

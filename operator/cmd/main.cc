@@ -10,6 +10,7 @@
 #include "operator/cmd/checkpoints_command.h"
 #include "operator/cmd/export_command.h"
 #include "operator/cmd/generate_command.h"
+#include "operator/cmd/report_command.h"
 #include "operator/cmd/run_command.h"
 #include "operator/cmd/top_command.h"
 #include "operator/cmd/validate_command.h"
@@ -131,6 +132,17 @@ void add_top(CLI::App& app, TopOptions& options) {
       ->check(CLI::Range(0, 1'000'000));
 }
 
+void add_report(CLI::App& app, ReportOptions& options) {
+  CLI::App* report = app.add_subcommand("report", "Write one HTML page about a run");
+  report
+      ->add_option("RUN", options.run,
+                   "The job's name or file, the folder of its run or of its checkpoints")
+      ->required()
+      ->check(not_empty);
+  report->add_option("--output", options.output, "The page (default: NAME-report.html here)")
+      ->check(not_empty);
+}
+
 int main_of(int argc, char** argv) {
   CLI::App app("Ballast trains language models with a parameter server.");
   app.require_subcommand(1);
@@ -150,6 +162,8 @@ int main_of(int argc, char** argv) {
   add_wishes(app, wishes);
   TopOptions top;
   add_top(app, top);
+  ReportOptions report{.run = "", .output = "", .build = build.version + " " + build.revision};
+  add_report(app, report);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -162,6 +176,7 @@ int main_of(int argc, char** argv) {
   if (app.got_subcommand("resume")) return suspend_command(wishes.resume);
   if (app.got_subcommand("status")) return status_command(wishes.status);
   if (app.got_subcommand("top")) return top_command(top);
+  if (app.got_subcommand("report")) return report_command(report);
   if (app.got_subcommand("generate")) return generate_command(generate);
   if (app.got_subcommand("export")) return export_command(exported);
   return validate_command(validate);

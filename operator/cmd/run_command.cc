@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <tuple>
 
@@ -15,7 +16,10 @@
 #include "common/exit_code.h"
 #include "common/file.h"
 #include "common/random_id.h"
+#include "common/unix_time.h"
+#include "operator/cmd/find_record.h"
 #include "operator/cmd/job_file.h"
+#include "operator/cmd/record_writer.h"
 #include "operator/cmd/resume.h"
 #include "operator/cmd/run_view.h"
 #include "operator/cmd/sample_text.h"
@@ -126,6 +130,7 @@ class RunCommand {
         decide::process_name(decide::Role::kServer, api::kMostServers - 1).size();
     auto folder = local::RunFolder::create(options_.run_folder, longest);
     if (!folder) return refuse(folder.error());
+    keep_record(*folder);
     announce(*folder);
     return run_in(*folder, *guard, *signals, *network);
   }
@@ -153,6 +158,18 @@ class RunCommand {
     console_.event({{"event", "resume"}, {"checkpoint", resume->point.checkpoint}});
     resume_ = std::move(resume->point);
     return lock;
+  }
+
+  // For `ballast report`; a run without it is as good a run.
+  void keep_record(const local::RunFolder& folder) {
+    const fs::path path = fs::path(job_.spec.checkpoint.path) / kRecordFolder;
+    auto record = RecordWriter::open(path);
+    if (!record)
+      return console_.line("warning: the run keeps no record: " + record.error().message);
+    record_ = std::move(*record);
+    console_.also_to([this](const nlohmann::json& event) { record_->add(event, unix_now_ms()); });
+    std::error_code error;  // then it is found by the job's name all the same
+    fs::create_directory_symlink(path, folder.path() / kRecordFolder, error);
   }
 
   int refuse(const Error& error) { return tell(error, to_status(ExitCode::kUsage)); }
@@ -205,9 +222,13 @@ class RunCommand {
       folder.remove();
       return failed(job.error());
     }
-    view.watch([&] { return figures_of((*job)->scraper().answers()); });
+    view.watch([&] { return (*job)->scraper().answers(); });
     auto outcome = (*job)->run();
     console_.clear_live();
+    if (record_ != nullptr && record_->lost() > 0) {
+      console_.line(fmt::format("warning: {} lines of the run's record could not be written",
+                                record_->lost()));
+    }
     if (!outcome) return failed(outcome.error());
     const int status = outcome->exit_code == 0 ? finish(view) : explain(*outcome, view, folder);
     if (status == 0 && options_.run_folder.empty() && !options_.keep_run_folder) {
@@ -277,6 +298,7 @@ class RunCommand {
 
   const RunOptions& options_;
   SteadyClock clock_;
+  std::unique_ptr<RecordWriter> record_;
   Console console_;
   api::TrainingJob job_;
   api::TrainingJob as_read_;  // paths and all as in the file

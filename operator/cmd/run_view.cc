@@ -13,7 +13,7 @@ namespace ballast::cmd {
 namespace {
 
 constexpr int64_t kPlainEveryMs = 5'000;
-constexpr int64_t kJsonEveryMs = 1'000;
+constexpr int64_t kEventEveryMs = 1'000;
 constexpr int64_t kFiguresEveryMs = 1'000;
 
 }  // namespace
@@ -142,7 +142,8 @@ void RunView::progress(const local::Progress& news_of_it) {
     if (first_step_ms_ == 0) {
       first_step_ms_ = now;
       first_step_ = progress.report.step;
-      last_plain_ms_ = 0;  // the first step is news
+      last_event_ms_ = 0;  // the first step is news
+      last_plain_ms_ = 0;
     }
   }
   if (progress.checkpoint_failure != last_checkpoint_failure_) {
@@ -160,9 +161,10 @@ void RunView::progress(const local::Progress& news_of_it) {
   const bool news = evaluated || progress.phase != last_phase_ || progress.workers != last_workers_;
   last_workers_ = progress.workers;
   last_phase_ = progress.phase;
-  if (console_.json() && (news || now - last_plain_ms_ >= kJsonEveryMs)) {
-    last_plain_ms_ = now;
+  if (news || now - last_event_ms_ >= kEventEveryMs) {
+    last_event_ms_ = now;
     nlohmann::json event = line_.json();
+    event["processes"] = shares_.json();
     event["longestGapMs"] = gaps_.longest_ms();
     event["medianStepMs"] = gaps_.median_step_ms();
     gaps_ = {};
@@ -195,9 +197,12 @@ void RunView::stop_requested() {
 
 void RunView::tick() {
   const int64_t now = clock_.now_ms();
-  if (figures_ && now - last_figures_ms_ >= kFiguresEveryMs) {
+  if (answers_ && now - last_figures_ms_ >= kFiguresEveryMs) {
     last_figures_ms_ = now;
-    const Figures figures = figures_();
+    const std::vector<scrape::Answer> answers = answers_();
+    const Figures figures = figures_of(answers);
+    shares_.look(
+        answers, [this](const std::string& name) { return living_.contains(name); }, now);
     line_.parts(figures.parts, now);
     line_.tokenized(figures.tokenized_bytes, figures.text_bytes);
   }
@@ -217,7 +222,7 @@ Summary RunView::summary() const {
   summary.losses = stalls_.losses();
   summary.longest_stall_ms = stalls_.longest_ms();
   summary.byte_tokens = job_.spec.data.tokenizer == "byte";
-  if (figures_) summary.figures = figures_();
+  if (answers_) summary.figures = figures_of(answers_());
   if (!line_.last()) return summary;
   const local::Progress& last = *line_.last();
   summary.steps = last.report.step;

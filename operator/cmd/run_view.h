@@ -6,10 +6,12 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "common/clock.h"
 #include "operator/api/training_job.h"
 #include "operator/cmd/console.h"
+#include "operator/cmd/process_shares.h"
 #include "operator/cmd/progress_line.h"
 #include "operator/cmd/stall_watch.h"
 #include "operator/cmd/summary.h"
@@ -22,7 +24,9 @@ class RunView : public local::RunListener {
   RunView(const api::TrainingJob& job, Console& console, const Clock& clock);
 
   // Where the figures come from while the run goes on.
-  void watch(std::function<Figures()> figures) { figures_ = std::move(figures); }
+  void watch(std::function<std::vector<scrape::Answer>()> answers) {
+    answers_ = std::move(answers);
+  }
 
   void process_ready(const local::ReadyFile& ready) override;
   void process_ended(const std::string& name, const local::ChildExit& exit, bool wanted,
@@ -55,14 +59,16 @@ class RunView : public local::RunListener {
   const api::TrainingJob& job_;
   Console& console_;
   const Clock& clock_;
-  std::function<Figures()> figures_;
+  std::function<std::vector<scrape::Answer>()> answers_;
+  ProcessShares shares_;
   ProgressLine line_;
   int64_t started_ms_;
   int64_t first_step_ms_ = 0;
   int64_t first_step_ = 0;
   int64_t last_step_ms_ = 0;
   int64_t last_plain_ms_ = 0;
-  Gaps gaps_;  // between commits, since the last JSON line
+  int64_t last_event_ms_ = 0;
+  Gaps gaps_;  // between commits, since the last event of progress
   int64_t last_figures_ms_ = 0;
   int64_t restarts_ = 0;
   StallWatch stalls_;

@@ -21,14 +21,6 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kMaxFileBytes = 16u << 20;
 
-bool is_locked(const fs::path& lock) {
-  const int fd = ::open(lock.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  const bool locked = ::flock(fd, LOCK_SH | LOCK_NB) != 0;
-  ::close(fd);
-  return locked;
-}
-
 std::optional<FoundRun> look_at(const fs::path& folder) {
   const auto config = read_file(folder / "job.json", kMaxFileBytes);
   if (!config) return std::nullopt;
@@ -67,6 +59,14 @@ std::vector<FoundRun> all_runs() {
 }
 
 }  // namespace
+
+bool is_locked(const fs::path& lock) {
+  const int fd = ::open(lock.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool locked = ::flock(fd, LOCK_SH | LOCK_NB) != 0;
+  ::close(fd);
+  return locked;
+}
 
 Result<FoundRun> find_run(const std::string& name) {
   std::error_code error;

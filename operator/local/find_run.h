@@ -21,4 +21,7 @@ struct FoundRun {
 // kNotFound: there is none; kConflict: several go on.
 Result<FoundRun> find_run(const std::string& name);
 
+// Whether a process holds this file with flock(2). A file that is not there is held by nobody.
+bool is_locked(const std::filesystem::path& lock);
+
 }  // namespace ballast::local

@@ -2,6 +2,7 @@
 #include "operator/cmd/console.h"
 
 #include <memory>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -44,6 +45,17 @@ TEST(Console, MachinesGetOnlyJsonLines) {
                         console.event({{"text", "\xff"}});
                       }),
             "{\"text\":\"\xef\xbf\xbd\"}\n");
+}
+
+TEST(Console, EventsGoToAnotherWhateverTheMode) {
+  for (const OutputMode mode : {OutputMode::kTerminal, OutputMode::kPlain, OutputMode::kJson}) {
+    std::vector<nlohmann::json> seen;
+    output_of(mode, [&](Console& console) {
+      console.also_to([&](const nlohmann::json& event) { seen.push_back(event); });
+      some_news(console);
+    });
+    EXPECT_EQ(seen, (std::vector<nlohmann::json>{{{"event", "news"}}}));
+  }
 }
 
 TEST(Console, PrintableTextHarmsNoTerminal) {
