@@ -23,6 +23,7 @@
 #   make demo-metrics   watch a run with Prometheus and Alertmanager: dashboards' queries, alerts that fire and resolve
 #   make same-bits      train in every way there is, and show one SHA-256
 #   make dashboards     render Grafana's dashboards from their source
+#   make dashboards-png draw them in a browser from a Prometheus beside a run (a large download); needs root
 #   make test-report    look at the page of `ballast report` in a real browser
 #   make format         rewrite our files in the house format
 #   make clean          remove build/ (the compiler cache stays)
@@ -50,7 +51,7 @@ build = $(call configure,$(1)) && ninja -C build/$(1) -j $(JOBS) $(2)
 
 .PHONY: help quickstart test test-cluster sanitize check bench bench-peers bench-cluster soak sim mutations
 .PHONY: chaos chaos-network chaos-cluster goodput demo demo-cluster images test-images same-bits format clean
-.PHONY: demo-metrics dashboards test-report
+.PHONY: demo-metrics dashboards dashboards-png test-report
 .PHONY: dependencies dependencies-test dependencies-cluster dependencies-images dependencies-check
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -178,6 +179,17 @@ dashboards:
 	python3 -m venv $(BALLAST_CACHE)/dashboards-venv
 	$(BALLAST_CACHE)/dashboards-venv/bin/pip install -q --no-compile -r helm/dashboards/requirements.txt
 	cd helm/dashboards && $(BALLAST_CACHE)/dashboards-venv/bin/python -B render.py ../ballast/dashboards
+
+dashboards-png: dependencies-test dependencies-cluster
+	@command -v chromium-headless-shell >/dev/null || \
+		{ echo "dashboards-png needs Debian's chromium-headless-shell: apt-get install chromium-headless-shell"; exit 2; }
+	@command -v prometheus-alertmanager >/dev/null || \
+		{ echo "dashboards-png needs Debian's prometheus-alertmanager: apt-get install prometheus-alertmanager"; exit 2; }
+	$(call build,release,programs fake_pods)
+	python3 -B tests/cluster/cluster.py run --fake-nodes 2 -- \
+	  python3 -B tests/demo_metrics/operator_load.py $(CURDIR)/build/pictures/operator.json
+	BALLAST_CACHE=$(BALLAST_CACHE) python3 -B tests/demo_metrics/pictures.py docs/pictures \
+	  --operator build/pictures/operator.json
 
 test-report: dependencies-test
 	@command -v chromium-headless-shell >/dev/null || \

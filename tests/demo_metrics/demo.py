@@ -75,7 +75,7 @@ def get(url):
 class Monitoring:
     """Prometheus and Alertmanager in a folder of their own; stopped at the end."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, job=NAMES["job"]):
         self.folder = folder
         self.prometheus = f"http://127.0.0.1:{free_port()}"
         self.alertmanager = f"http://127.0.0.1:{free_port()}"
@@ -87,7 +87,7 @@ global: {{scrape_interval: 2s, evaluation_interval: 2s}}
 rule_files: [{ROOT}/helm/ballast/rules/ballast.yaml]
 alerting: {{alertmanagers: [{{static_configs: [{{targets: ['{self.alertmanager.removeprefix("http://")}']}}]}}]}}
 scrape_configs:
-- job_name: {NAMES["job"]}
+- job_name: {job}
   file_sd_configs: [{{files: [targets.json], refresh_interval: 1s}}]
 """)
         self.processes = [
@@ -125,10 +125,10 @@ scrape_configs:
             process.wait()
 
 
-def as_prometheus(expr):
+def as_prometheus(expr, names=NAMES):
     """With the dashboard's variables filled in, as Grafana does it."""
     expr = expr.replace("$__rate_interval", "1m").replace("1h", "1m")
-    return re.sub(r"\$(job|namespace|trainingjob)", lambda m: NAMES[m[1]], expr)
+    return re.sub(r"\$(job|namespace|trainingjob)", lambda m: names[m[1]], expr)
 
 
 def check_queries(monitoring):
