@@ -14,7 +14,7 @@
 #   make chaos SEED=N   kill and pause processes of a real run by a seeded schedule, and compare the parameters;
 #                       RUNS=10 plays as many seeds from N on
 #   make chaos-network  the same with processes cut off in network namespaces, and slow disks; needs root
-#   make chaos-cluster  the same with pods of a test cluster, operators and the API server; see test-cluster
+#   make chaos-cluster  the same with pods and nodes of a test cluster, operators, the API server; see test-cluster
 #   make goodput        kill a process every 60 s, then every 20 s, for ten minutes each, and print what is left
 #   make demo           watch a run lose a server and a worker, and compare the parameters
 #   make demo-cluster   a Kubernetes on this machine, the chart installed, a job trained; needs root
@@ -133,6 +133,8 @@ sim: dependencies
 	$(call build,release,test_sim test_watch_sim test_lease_sim)
 	build/release/bin/test_sim --seeds=$(SEEDS) --jobs=$(JOBS)
 	build/release/bin/test_sim --weather=moves --seeds=$(SEEDS) --jobs=$(JOBS)
+	build/release/bin/test_sim --decide --seeds=$(SEEDS) --jobs=$(JOBS)
+	build/release/bin/test_sim --decide --weather=moves --seeds=$(SEEDS) --jobs=$(JOBS)
 	BALLAST_SEEDS=$(SEEDS) build/release/bin/test_watch_sim
 	BALLAST_SEEDS=$(SEEDS) build/release/bin/test_lease_sim
 
@@ -153,7 +155,7 @@ chaos-cluster: dependencies-cluster
 	$(call build,release,programs)
 	python3 -B tests/cluster/images.py build/ballast-image.tar localhost/ballast:test \
 	  build/release/bin/ballast-ps build/release/bin/ballast-worker
-	python3 -B tests/cluster/cluster.py run --nodes 1 --image build/ballast-image.tar -- \
+	python3 -B tests/cluster/cluster.py run --nodes 3 --image build/ballast-image.tar -- \
 	  python3 -B tests/chaos/cluster_chaos.py --seed $(SEED) --kills $(KILLS)
 
 goodput: dependencies-test

@@ -213,7 +213,7 @@ class Decision {
           continue;
         }
       }
-      add(StartProcess{role, index, last + 1});
+      add(StartProcess{role, index, last + 1, status_.version});
     }
   }
 
@@ -294,10 +294,17 @@ class Decision {
   WakeUp wake_up_;
 };
 
+// What is known of processes may be newer than the status.
+bool is_outdated(const Observed& observed) {
+  return std::any_of(
+      observed.processes.begin(), observed.processes.end(),
+      [&](const Process& one) { return one.status_version > observed.status.version; });
+}
+
 }  // namespace
 
 Actions decide(const Observed& observed) {
-  if (observed.deleting) return {};
+  if (observed.deleting || is_outdated(observed)) return {};
   api::TrainingJobStatus status = advance(observed);
   const bool changed = status != observed.status;
   if (changed) status.version = observed.status.version + 1;

@@ -6,7 +6,9 @@
 // removed there before anybody hears of it, a term is there before its appointment is sent, the
 // outcome is there before anything is stopped. Nothing is started once an outcome stands, and
 // nothing is done for a job that is being deleted. No action names a process that was not observed,
-// except to start one that the spec wants.
+// except to start one that the spec wants. A look that shows a process of a later status than its
+// own is an old one, and nothing follows from it: only a write is safe from being decided too late,
+// and to end a process takes none.
 #pragma once
 
 #include <optional>
@@ -64,6 +66,7 @@ struct StartProcess {
   Role role = Role::kServer;
   int64_t index = 0;
   uint64_t instance = 0;
+  uint64_t status_version = 0;  // of the status that wants it; kept with the process
   bool operator==(const StartProcess&) const = default;
 };
 struct StopProcess {

@@ -34,9 +34,10 @@ struct Trouble {
 struct Process {
   Role role = Role::kServer;
   int64_t index = 0;
-  uint64_t instance = 0;     // 1 + that of the life before, given by decide()
-  uint64_t incarnation = 0;  // drawn by the process; 0 until it is ready
-  std::string address;       // empty until it is ready
+  uint64_t instance = 0;        // 1 + that of the life before, given by decide()
+  uint64_t status_version = 0;  // of the status that wanted it
+  uint64_t incarnation = 0;     // drawn by the process; 0 until it is ready
+  std::string address;          // empty until it is ready
   std::string node;
   ProcessState state = ProcessState::kStarting;
   int exit_code = 0;    // kExited

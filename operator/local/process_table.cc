@@ -72,6 +72,7 @@ void ProcessTable::start(const decide::StartProcess& start,
   process.role = start.role;
   process.index = start.index;
   process.instance = start.instance;
+  process.status_version = start.status_version;
   process.started_ms = now_ms;
   Running running;
   running.log = folder_.logs() / (series_of(process) + ".jsonl");

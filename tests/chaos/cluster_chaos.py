@@ -5,8 +5,9 @@ schedule, and its parameters are those of `ballast run` of the same file, which 
   cluster_chaos.py --seed 7 [--kills 10] [--every 4] [--servers 3] [--workers 2]     within a test cluster
 
 The faults: kill -9 of a container's process; a pod deleted by force; a process paused (SIGSTOP) until it was removed;
-kill -9 of the operator that leads, with another standing by; the API server killed and started again. One loss at a
-time: the next comes when the job is whole again.
+a node with one server, and whatever workers it has, cut off the network until the others have gone on without it; kill
+-9 of the operator that leads, with another standing by; the API server killed and started again. One loss at a time:
+the next comes when the job is whole again.
 
 The job's steps grow while there are faults to come (its schedule has a length of its own), so that it does not matter
 how fast the machine is. Prints, for each kind of fault, how long no step was committed; goodput (steps x their time
@@ -54,7 +55,6 @@ def job(options, text, checkpoints, steps):
             "servers": {"replicas": options.servers, "replication": 2, "segmentElements": 4096},
             "workers": {"replicas": options.workers},
             "checkpoint": {"path": str(checkpoints), "everySteps": 2000},
-            "network": {"trusted": True},
             "backoffLimit": 1000,
         },
     }
@@ -179,6 +179,23 @@ class ClusterChaos:
         if how != "pause" or kind != "worker":
             self.until(f"another {name}", lambda pods: name in pods and pods[name]["uid"] != pod["uid"])
 
+    def lose_node(self, node, server, uid):
+        self.ask("cut", node)
+        self.until(f"{server} on {node} is no member", lambda pods: self.not_member(server, uid, pods))
+        before = self.job.steps.latest
+        self.until(f"steps without {node}", lambda _: self.job.steps.latest > before + 20)
+        self.ask("join", node)  # what lives there comes back, and must harm nothing
+
+    def node_with_one_server(self):
+        """(node, server, its pod's uid); None: replicas of a segment may be on one node, or there is only one."""
+        pods = self.job.pods()
+        servers = {}
+        for name, pod in pods.items():
+            if name.startswith("ps-"):
+                servers.setdefault(pod["node"], []).append((name, pod["uid"]))
+        alone = sorted((node, *found[0]) for node, found in servers.items() if len(found) == 1)
+        return self.random.choice(alone) if len(servers) > 1 and alone else None
+
     def not_member(self, name, uid, pods):
         record = self.job.record()
         return (pods.get(name, {}).get("uid") != uid
@@ -207,14 +224,20 @@ class ClusterChaos:
         self.until("an operator that leads", lambda _: self.operators.lease() not in ((None, None), left_over))
 
     def make_fault(self):
-        how = self.random.choice(["kill", "kill", "delete", "pause", "operator", "api server"])
+        how = self.random.choice(["kill", "kill", "delete", "pause", "cut", "operator", "api server"])
         kind, name = self.victim()
-        label = how if how in ("operator", "api server") else f"{kind} {how}"
+        node = self.node_with_one_server()
+        if how == "cut" and node is None:
+            how = "kill"
+        of_process = how in ("kill", "delete", "pause")
+        label = f"{kind} {how}" if of_process else "node cut" if how == "cut" else how
         began, step = time.monotonic(), self.job.steps.latest
         if how == "operator":
             self.lose_operator()
         elif how == "api server":
             self.lose_api_server()
+        elif how == "cut":
+            self.lose_node(*node)
         else:
             self.lose(how, kind, name)
         self.until("a whole job", self.whole)
@@ -222,7 +245,7 @@ class ClusterChaos:
         self.until("more steps", lambda _: self.job.steps.latest > after + 5)
         gap = self.job.steps.longest_gap_ms(began, time.monotonic())
         self.stalls.add(label, gap)
-        what = label if how in ("operator", "api server") else f"{how} {name} ({kind})"
+        what = f"{how} {name} ({kind})" if of_process else f"cut {node[0]} ({node[1]})" if how == "cut" else how
         print(f"  step {step}: {what}: {gap:.0f} ms without a committed step, whole after "
               f"{time.monotonic() - began:.1f} s", flush=True)
 

@@ -616,6 +616,28 @@ TEST(Decide, ASuspendedSpecStopsAndResumes) {
   EXPECT_THAT(world.settle().front(), HasSubstr("restore /c/1"));
 }
 
+// Who saw the rest, and wakes up when the job goes on, would end the processes of the new life.
+TEST(Decide, WhoSeesAnOlderStatusThanAProcessWasStartedByDoesNothing) {
+  World world;
+  world.run_to_training();
+  world.observed.job.spec.suspend = true;
+  world.settle();
+  world.reports(CoordinatorPhase::kSuspended, 3);
+  for (const char* name : {"worker-0", "worker-1", "ps-0", "ps-1"}) {
+    world.settle();
+    world.exits(name, 130);
+  }
+  world.settle();
+  const api::TrainingJobStatus resting = world.observed.status;
+  ASSERT_TRUE(is_true(resting, api::ConditionType::kSuspended));
+  world.observed.job.spec.suspend = false;
+  world.settle();
+  world.ready_all();
+  world.settle();
+  world.observed.status = resting;
+  EXPECT_TRUE(decide(world.observed).list.empty());
+}
+
 TEST(Decide, AServerThatIsNotWantedLeavesWhenItHasGivenAllAway) {
   World world(3, 1, 2);
   world.run_to_training();

@@ -118,6 +118,7 @@ bool World::round() {
       process.role = start->role;
       process.index = start->index;
       process.instance = start->instance;
+      process.status_version = start->status_version;
       process.started_ms = observed.now_ms;
       observed.processes.push_back(process);
     } else if (const auto* stop = std::get_if<StopProcess>(&action)) {

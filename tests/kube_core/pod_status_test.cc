@@ -16,7 +16,7 @@ using nlohmann::json;
 json pod() {
   api::TrainingJob job;
   job.metadata.name = "j";
-  return pod_of(job, {Role::kServer, 1, 4}, {}, {"image:1"});
+  return pod_of(job, {Role::kServer, 1, 4, 9}, {}, {"image:1"});
 }
 
 json seen(const std::string& phase, const json& terminated = nullptr) {
@@ -42,6 +42,7 @@ TEST(ProcessOf, APodThatRuns) {
   EXPECT_EQ(process->role, Role::kServer);
   EXPECT_EQ(process->index, 1);
   EXPECT_EQ(process->instance, 4U);
+  EXPECT_EQ(process->status_version, 9U);
   EXPECT_EQ(process->address, "10.0.0.9:7600");
   EXPECT_EQ(process->node, "node1");
   EXPECT_EQ(process->state, ProcessState::kStarting) << "its life is not known from here";

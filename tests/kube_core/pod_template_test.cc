@@ -24,7 +24,7 @@ api::TrainingJob some_job() {
 }
 
 json pod(const api::TrainingJob& job, Role role) {
-  return pod_of(job, {role, 1, 4},
+  return pod_of(job, {role, 1, 4, 9},
                 {{"ps-0", 7, "10.0.0.1:7600", ""}, {"ps-1", 8, "10.0.0.2:7600", ""}}, {"image:1"});
 }
 
@@ -45,6 +45,7 @@ TEST(PodTemplate, NamesAndOwnsItsPods) {
   EXPECT_EQ(
       made["metadata"]["labels"],
       json({{kJobLabel, "j"}, {kRoleLabel, "worker"}, {kIndexLabel, "1"}, {kInstanceLabel, "4"}}));
+  EXPECT_EQ(made["metadata"]["annotations"][kStatusVersion], "9");
 }
 
 TEST(PodTemplate, TellsEachProcessWhatItNeeds) {

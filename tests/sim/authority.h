@@ -56,7 +56,7 @@ class OperatorView {
   // For DecideOperator, who starts and ends the processes itself.
   virtual std::vector<decide::Process> processes() = 0;  // incarnations, and nothing heard
   virtual bool answers(const std::string& process) = 0;  // when it is asked now
-  virtual void start(const std::string& process, uint64_t instance) = 0;
+  virtual void start(const std::string& process, uint64_t instance, uint64_t status_version) = 0;
   virtual void end(const std::string& process, uint64_t instance, bool kill) = 0;
   // On a connection, which keeps the order; false: it broke, and the message may be lost.
   virtual bool send_in_order(const ProcessId& to, Message message) = 0;

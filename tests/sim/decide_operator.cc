@@ -332,7 +332,7 @@ void DecideOperator::store(const TrainingJobStatus& next) {
 }
 
 void DecideOperator::perform_one(const decide::StartProcess& start) {
-  view_.start(decide::process_name(start.role, start.index), start.instance);
+  view_.start(decide::process_name(start.role, start.index), start.instance, start.status_version);
 }
 
 void DecideOperator::perform_one(const decide::StopProcess& stop) {

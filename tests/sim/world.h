@@ -76,6 +76,7 @@ struct Process {
 // What is known of the lives that a process's name has had, where the operator starts them.
 struct Lives {
   uint64_t instance = 0;  // 0: never started
+  uint64_t status_version = 0;
   bool starting = false;
   TimeMs started_ms = 0;
   std::optional<TimeMs> stopping_since_ms;
@@ -191,7 +192,7 @@ class World final : public OperatorView {
   // world_backend.cc: processes that the operator starts and ends
   std::vector<decide::Process> processes() override;
   bool answers(const std::string& process) override;
-  void start(const std::string& process, uint64_t instance) override;
+  void start(const std::string& process, uint64_t instance, uint64_t status_version) override;
   void end(const std::string& process, uint64_t instance, bool kill) override;
   bool send_in_order(const ProcessId& to, Message message) override;
   void removed_alive(const ProcessId& id) override;

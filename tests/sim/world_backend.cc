@@ -32,6 +32,7 @@ std::vector<decide::Process> World::processes() {
     out.role = is_server(i) ? decide::Role::kServer : decide::Role::kWorker;
     out.index = is_server(i) ? i : i - kFirstWorker;
     out.instance = known.instance;
+    out.status_version = known.status_version;
     out.started_ms = known.started_ms;
     out.stopping_since_ms = known.stopping_since_ms;
     out.killed = known.killed;
@@ -62,7 +63,7 @@ bool World::answers(const std::string& name) {
   return index != kProcesses && answers(index);
 }
 
-void World::start(const std::string& name, uint64_t instance) {
+void World::start(const std::string& name, uint64_t instance, uint64_t status_version) {
   const uint32_t index = index_of_name(name);
   Lives& known = lives_[index];
   if (known.starting || known.instance >= instance ||
@@ -75,6 +76,7 @@ void World::start(const std::string& name, uint64_t instance) {
   trace(fmt::format("{} is to be started", name));
   known = {};
   known.instance = instance;
+  known.status_version = status_version;
   known.starting = true;
   known.started_ms = now_ms_;
   begin(random_.between(1, kStartMostMs), [this, index] {
