@@ -9,28 +9,11 @@
 
 #include <fmt/format.h>
 
+#include "common/descriptor.h"
 #include "common/random_id.h"
 
 namespace ballast {
 namespace {
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-tl::unexpected<Error> fail_errno(std::string_view what, const std::filesystem::path& path) {
-  return tl::unexpected<Error>(file_error(errno, what, path));
-}
 
 Result<void> write_all(int fd, std::string_view content, const std::filesystem::path& path) {
   while (!content.empty()) {
@@ -87,6 +70,10 @@ Error file_error(int error_number, std::string_view what, const std::filesystem:
   }
   return Error{code, fmt::format("{} {}: {}", what, path.string(),
                                  std::generic_category().message(error_number))};
+}
+
+tl::unexpected<Error> fail_errno(std::string_view what, const std::filesystem::path& path) {
+  return tl::unexpected<Error>(file_error(errno, what, path));
 }
 
 Result<std::string> read_file(const std::filesystem::path& path, uint64_t limit_bytes) {

@@ -23,5 +23,7 @@ Result<void> write_file_atomically(const std::filesystem::path& path, std::strin
 
 // An Error for the call that set errno: code by errno, message "<what> <path>: <text of errno>".
 Error file_error(int error_number, std::string_view what, const std::filesystem::path& path);
+// The same from errno itself, to be returned.
+tl::unexpected<Error> fail_errno(std::string_view what, const std::filesystem::path& path);
 
 }  // namespace ballast

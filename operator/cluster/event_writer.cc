@@ -3,6 +3,7 @@
 #include <chrono>
 #include <utility>
 
+#include "common/unix_time.h"
 #include "operator/core/events.h"
 
 namespace ballast::cluster {
@@ -14,12 +15,6 @@ using nlohmann::json;
 constexpr size_t kMostWaiting = 1'000;
 constexpr size_t kMostCounted = 10'000;
 constexpr auto kPatience = std::chrono::seconds(1);  // between two looks; somebody notifies
-
-int64_t unix_now_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 }  // namespace
 

@@ -1,24 +1,18 @@
 #include "operator/cluster/leader.h"
 
 #include <algorithm>
-#include <chrono>
 #include <deque>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "common/unix_time.h"
 #include "operator/core/time_text.h"
 
 namespace ballast::cluster {
 namespace {
 
 using nlohmann::json;
-
-int64_t unix_now_ms() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 // Kubernetes' MicroTime, which wants six digits.
 std::string micro_time(int64_t unix_ms) {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "common/descriptor.h"
 #include "common/file.h"
 
 extern char** environ;
@@ -62,35 +63,20 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
   return out;
 }
 
-class Fd {
- public:
-  explicit Fd(int fd) : fd_(fd) {}
-  ~Fd() { reset(); }
-  Fd(const Fd&) = delete;
-  Fd& operator=(const Fd&) = delete;
-  int get() const { return fd_; }
-  void reset() {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
-  }
-
- private:
-  int fd_;
-};
-
 }  // namespace
 
 Result<ChildProcess> ChildProcess::start(const ChildOptions& options) {
   CHECK(::gettid() == ::getpid());
-  Fd output(::open(options.output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+  Descriptor output(
+      ::open(options.output.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
   if (output.get() < 0) return tl::unexpected(file_error(errno, "open", options.output));
-  Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  Descriptor null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   int ends[2];
   if (null.get() < 0 || ::pipe2(ends, O_CLOEXEC) != 0) {
     return tl::unexpected(file_error(errno, "prepare the start of", options.program));
   }
-  Fd report_in(ends[0]);
-  Fd report_out(ends[1]);
+  Descriptor report_in(ends[0]);
+  Descriptor report_out(ends[1]);
 
   std::vector<std::string> arguments = options.arguments;
   arguments.insert(arguments.begin(), options.program.string());

@@ -11,6 +11,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/descriptor.h"
 #include "common/file.h"
 
 namespace ballast::local {
@@ -21,21 +22,6 @@ using nlohmann::json;
 constexpr size_t kMaxLineBytes = 64 << 10;
 constexpr int kPatienceMs = 200;  // of the run, which has other things to do
 constexpr int kAnswerWithinMs = 5'000;
-
-class Socket {
- public:
-  explicit Socket(int fd) : fd_(fd) {}
-  ~Socket() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-  int get() const { return fd_; }
-  int release() { return std::exchange(fd_, -1); }
-
- private:
-  int fd_;
-};
 
 Result<sockaddr_un> address_of(const std::filesystem::path& run_folder) {
   const std::string path = (run_folder / kControlSocketName).string();
@@ -94,7 +80,7 @@ Result<api::Changes> parse_request(const std::string& line) {
 Result<ControlSocket> ControlSocket::listen(const std::filesystem::path& run_folder) {
   const auto address = address_of(run_folder);
   if (!address) return tl::unexpected(address.error());
-  Socket socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const auto* name = reinterpret_cast<const sockaddr*>(&*address);
   if (socket.get() < 0 || ::bind(socket.get(), name, sizeof *address) != 0 ||
       ::listen(socket.get(), 8) != 0) {
@@ -110,7 +96,7 @@ ControlSocket::~ControlSocket() {
 ControlSocket::ControlSocket(ControlSocket&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
 
 void ControlSocket::serve(const Answer& answer) {
-  const Socket caller(::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC));
+  const Descriptor caller(::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC));
   if (caller.get() < 0 || !is_ours(caller.get())) return;
   const auto line = read_line(caller.get(), kPatienceMs);
   if (!line) return;
@@ -124,7 +110,7 @@ Result<std::string> ask_for_changes(const std::filesystem::path& run_folder,
                                     const api::Changes& changes) {
   const auto address = address_of(run_folder);
   if (!address) return tl::unexpected(address.error());
-  const Socket socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  const Descriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const auto* name = reinterpret_cast<const sockaddr*>(&*address);
   if (socket.get() < 0 || ::connect(socket.get(), name, sizeof *address) != 0) {
     return fail(ErrorCode::kUnavailable, "no run listens in " + run_folder.string());

@@ -10,6 +10,7 @@
 #include <csignal>
 
 #include "common/clock.h"
+#include "common/descriptor.h"
 #include "common/exit_code.h"
 #include "common/file.h"
 #include "operator/core/advance.h"
@@ -45,24 +46,11 @@ std::string lines_of(const api::Problems& problems, const std::string& file) {
   return text;
 }
 
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
+void drain(const Descriptor& descriptor) {
+  char buffer[4096];
+  while (::read(descriptor.get(), buffer, sizeof buffer) > 0) {
   }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-  void drain() const {
-    char buffer[4096];
-    while (::read(fd_, buffer, sizeof buffer) > 0) {
-    }
-  }
-
- private:
-  int fd_;
-};
+}
 
 class LocalJobImpl final : public LocalJob {
  public:
@@ -214,8 +202,8 @@ class LocalJobImpl final : public LocalJob {
 
   void observe() {
     observed_.now_ms = clock_.now_ms();
-    notified_.drain();
-    ready_files_.drain();
+    drain(notified_);
+    drain(ready_files_);
     take_signals();
     take_edit();
     processes_.observe(observed_.now_ms);

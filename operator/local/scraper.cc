@@ -12,6 +12,7 @@
 
 #include "common/address.h"
 #include "common/clock.h"
+#include "common/descriptor.h"
 #include "operator/scrape/parse.h"
 
 namespace ballast::local {
@@ -21,20 +22,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr size_t kMaxAnswerBytes = 4u << 20;
 constexpr int kDeadlineMs = 500;
-
-class Socket {
- public:
-  explicit Socket(int fd) : fd_(fd) {}
-  ~Socket() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 bool wait_for(int fd, short events, Clock::time_point deadline) {
   const auto left =
@@ -93,12 +80,13 @@ Result<std::string> http_get(const std::string& address, const std::string& path
     return fail(ErrorCode::kInvalid, address + " is no numeric address");
   }
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owned(found, &::freeaddrinfo);
-  const Socket socket(::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const Descriptor socket(
+      ::socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const std::string request =
       "GET " + path + " HTTP/1.0\r\nHost: " + address + "\r\nConnection: close\r\n\r\n";
   std::string answer;
-  if (socket.fd() < 0 || !connect_to(socket.fd(), *found, deadline) ||
-      !send_all(socket.fd(), request, deadline) || !receive_all(socket.fd(), answer, deadline)) {
+  if (socket.get() < 0 || !connect_to(socket.get(), *found, deadline) ||
+      !send_all(socket.get(), request, deadline) || !receive_all(socket.get(), answer, deadline)) {
     return fail(ErrorCode::kUnavailable, "no answer from " + address);
   }
   const size_t body = answer.find("\r\n\r\n");

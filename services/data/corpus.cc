@@ -24,10 +24,6 @@ using std::filesystem::path;
 
 constexpr int kMaxDepth = 128;  // folders within folders
 
-tl::unexpected<Error> fail_errno(std::string_view what, const path& name) {
-  return tl::unexpected<Error>(file_error(errno, what, name));
-}
-
 // Names in a folder but "." and "..", ascending byte by byte.
 Result<std::vector<std::string>> list_folder(const path& folder) {
   DIR* stream = ::opendir(folder.c_str());

@@ -11,30 +11,13 @@
 
 #include <fmt/format.h>
 
+#include "common/descriptor.h"
 #include "common/file.h"
 
 namespace ballast {
 namespace {
 
 constexpr size_t kChunkBytes = size_t{256} << 10;
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-tl::unexpected<Error> fail_errno(std::string_view what, const std::filesystem::path& name) {
-  return tl::unexpected<Error>(file_error(errno, what, name));
-}
 
 // Size and time as they were when the corpus was listed: the key of the entry says so.
 Result<void> check_unchanged(int fd, const CorpusFile& file) {

@@ -17,6 +17,7 @@
 
 #include "common/checksum.h"
 #include "common/clock.h"
+#include "common/descriptor.h"
 #include "common/file.h"
 #include "services/data/tokenize_corpus.h"
 
@@ -27,24 +28,6 @@ using std::filesystem::path;
 
 constexpr int64_t kFirstPollMs = 5;  // of a lock that another holds
 constexpr int64_t kLongestPollMs = 200;
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&&) = delete;
-  ~Descriptor() {
-    if (fd_ >= 0) ::close(fd_);  // lets a flock go
-  }
-  int get() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-tl::unexpected<Error> fail_errno(std::string_view what, const path& name) {
-  return tl::unexpected<Error>(file_error(errno, what, name));
-}
 
 // Whether the stop came; otherwise the time has passed.
 bool wait_or_stop(const std::stop_token& stop, int64_t ms) {

@@ -17,10 +17,6 @@ namespace {
 
 using std::filesystem::path;
 
-tl::unexpected<Error> fail_errno(std::string_view what, const path& name) {
-  return tl::unexpected<Error>(file_error(errno, what, name));
-}
-
 class RealOutputFile : public OutputFile {
  public:
   RealOutputFile(int fd, path name) : fd_(fd), name_(std::move(name)) {}
