@@ -44,6 +44,15 @@ void adopt_written(Observed& observed, api::TrainingJobStatus written) {
   observed.wish = {};
 }
 
+void remember(Observed& observed, RemoveRequest request) {
+  constexpr size_t kMost = 256;
+  auto& requests = observed.remove_requests;
+  std::erase_if(requests, [&](const RemoveRequest& known) {
+    return known.name == request.name && known.incarnation == request.incarnation;
+  });
+  if (requests.size() < kMost) requests.push_back(std::move(request));
+}
+
 const api::Condition* find_condition(const api::TrainingJobStatus& status, ConditionType type) {
   for (const api::Condition& condition : status.conditions) {
     if (condition.type == type) return &condition;

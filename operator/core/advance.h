@@ -17,6 +17,10 @@ api::TrainingJobStatus advance(const Observed& observed);
 // coordinator is given its time.
 void adopt_written(Observed& observed, api::TrainingJobStatus written);
 
+// What a coordinator asks now about a member, in place of what it asked before. Beyond a number
+// that no job has, requests are dropped: they are said again.
+void remember(Observed& observed, RemoveRequest request);
+
 const api::Condition* find_condition(const api::TrainingJobStatus& status, api::ConditionType type);
 bool is_true(const api::TrainingJobStatus& status, api::ConditionType type);
 

@@ -103,8 +103,9 @@ void tell_settled(Draft& draft) {
 
 // A report counts when its coordinator knew the members of now.
 void tell_degraded(Draft& draft, const CoordinatorReport& report) {
-  if (!report.degraded || report.members_number != draft.next.members_number ||
-      has_outcome(draft.next) ||
+  // Before the origin is complete there is nothing that could be missing.
+  if (!report.degraded || draft.next.origin == 0 ||
+      report.members_number != draft.next.members_number || has_outcome(draft.next) ||
       *report.degraded == is_true(draft.next, ConditionType::kDegraded)) {
     return;
   }
@@ -145,7 +146,8 @@ void tell_progress(Draft& draft) {
   const CoordinatorReport& report = *draft.observed.report;
   tell_degraded(draft, report);
   // Until it has a map, a new coordinator does not know at which step the job stands.
-  if (!report.degraded && report.phase == CoordinatorPhase::kWorking) return;
+  if ((!report.degraded || draft.next.origin == 0) && report.phase == CoordinatorPhase::kWorking)
+    return;
   auto& progress = draft.next.progress;
   const bool news = report.step != progress.step || report.checkpoint != progress.last_checkpoint;
   const bool due =

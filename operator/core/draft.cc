@@ -41,7 +41,9 @@ bool Draft::is_gone(const api::MemberStatus& member) const {
 
 bool Draft::is_silent(const api::MemberStatus& member) const {
   const Process* process = processes.find(member.name);
-  return process != nullptr && observed.now_ms - process->heard_ms >= kSilenceToAgreeMs;
+  return process != nullptr &&
+         observed.now_ms - std::max(process->heard_ms, observed.watching_since_ms) >=
+             kSilenceToAgreeMs;
 }
 
 std::string how_it_ended(const Process& process) {

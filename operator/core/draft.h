@@ -27,7 +27,8 @@ struct Draft {
 
   bool is_coordinator(const api::MemberStatus& member) const;
   bool is_gone(const api::MemberStatus& member) const;
-  // Has not answered us: a witness beside whoever calls it silent.
+  // Has not answered us for a while, in which we have asked: a witness beside whoever calls it
+  // silent.
   bool is_silent(const api::MemberStatus& member) const;
 };
 

@@ -141,8 +141,8 @@ void let_members_leave(Draft& draft) {
           return known.name == request.name && known.incarnation == request.incarnation;
         });
     const bool granted = request.left && request.term == next.term &&
-                         member != next.members.end() && !stays(next, request.name) &&
-                         !draft.is_coordinator(*member);
+                         request.plan_number == next.plan_number && member != next.members.end() &&
+                         !stays(next, request.name) && !draft.is_coordinator(*member);
     if (!granted) continue;
     next.removed.push_back({request.name, request.incarnation, draft.observed.now_ms});
     next.members.erase(member);
@@ -186,6 +186,11 @@ void take_origin(Draft& draft) {
   if (request && request->term == draft.next.term && draft.next.origin == 0 &&
       !draft.next.coordinator.empty()) {
     draft.next.origin = request->origin;
+    const auto members = static_cast<int64_t>(draft.next.members.size());
+    if (members < draft.observed.job.spec.servers.replication) {
+      draft.set(ConditionType::kDegraded, true, "ReplicasMissing",
+                "there are fewer servers than spec.servers.replication");
+    }
   }
 }
 

@@ -98,7 +98,8 @@ struct RemoveRequest {
   std::string name;
   uint64_t incarnation = 0;
   std::string reason;
-  bool left = false;  // it was to leave, and has given everything away
+  bool left = false;         // it was to leave, and has given everything away
+  uint64_t plan_number = 0;  // by this plan; another may bring segments back to it
 
   bool operator==(const RemoveRequest&) const = default;
 };

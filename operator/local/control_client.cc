@@ -61,7 +61,7 @@ std::string phase_name(v1::JobPhase phase) {
 // Before that a coordinator has no map to judge by.
 bool knows_segments(v1::JobPhase phase) {
   return phase == v1::JOB_TRAINING || phase == v1::JOB_FINAL_EVALUATION ||
-         phase == v1::JOB_CHECKPOINTING;
+         phase == v1::JOB_CHECKPOINTING || phase == v1::JOB_WAITING_FOR_WORKERS;
 }
 
 Progress progress_of(const v1::Progress& from) {
@@ -104,8 +104,8 @@ std::optional<ControlEvent> event_of(const v1::Frame& frame) {
       return decide::OriginRequest{frame.ask_origin().term(), frame.ask_origin().origin()};
     case v1::Frame::kAskRemove: {
       const v1::AskRemove& ask = frame.ask_remove();
-      return decide::RemoveRequest{ask.term(), ask.member().name(), ask.member().incarnation(),
-                                   ask.reason(), ask.left()};
+      return decide::RemoveRequest{ask.term(),   ask.member().name(), ask.member().incarnation(),
+                                   ask.reason(), ask.left(),          ask.plan()};
     }
     default:
       return std::nullopt;  // of a later version, or not for us

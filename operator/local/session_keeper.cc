@@ -1,14 +1,10 @@
 #include "operator/local/session_keeper.h"
 
-#include <algorithm>
 #include <utility>
 
+#include "operator/core/advance.h"
+
 namespace ballast::local {
-namespace {
-
-constexpr size_t kMaxRemoveRequests = 256;
-
-}  // namespace
 
 void SessionKeeper::observe(decide::Observed& observed) {
   keep(observed);
@@ -68,11 +64,7 @@ void SessionKeeper::take(ControlEvent event, decide::Observed& observed) {
   } else if (const auto* origin = std::get_if<decide::OriginRequest>(&event)) {
     observed.origin_request = *origin;
   } else if (const auto* remove = std::get_if<decide::RemoveRequest>(&event)) {
-    auto& requests = observed.remove_requests;
-    if (requests.size() < kMaxRemoveRequests &&
-        std::find(requests.begin(), requests.end(), *remove) == requests.end()) {
-      requests.push_back(*remove);
-    }
+    decide::remember(observed, *remove);
   }
 }
 

@@ -73,8 +73,9 @@ void map_without(Run& run) {
 
 void ask_remove(Run& run, ServerInfo& server, std::string reason, bool left) {
   server.ask_sent_ms = run.now;
-  run.send(run.state.operator_id, AskRemove{run.state.term(), run.state.members_number,
-                                            server.member.id, std::move(reason), left});
+  run.send(run.state.operator_id,
+           AskRemove{run.state.term(), run.state.members_number, server.member.id,
+                     std::move(reason), left, run.state.plan});
 }
 
 SegmentMap first_map(const CoordinatorState& state, uint32_t segment_count) {

@@ -172,6 +172,7 @@ void ask_for_leavers(Run& run) {
 
 // A replica that does not know yet that it is in sync cannot take over.
 bool degraded(const CoordinatorState& state) {
+  if (state.map.segments.empty()) return true;  // nobody is known to hold anything
   std::vector<bool> able;
   for (const Member& member : state.map.servers) {
     const auto server = state.servers.find(member.id);

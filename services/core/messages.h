@@ -96,7 +96,8 @@ struct AskRemove {
   MemberListNumber number = 0;
   ProcessId member;
   std::string reason;
-  bool left = false;  // it was to leave, and nothing depends on it any more
+  bool left = false;    // it was to leave, and nothing depends on it any more
+  PlanNumber plan = 0;  // of the plan by which that is so: another may bring segments back to it
 };
 struct AskOrigin {
   Term term = 0;

@@ -102,6 +102,7 @@ void encode(const AskRemove& from, v1::AskRemove& to) {
   encode(from.member, *to.mutable_member());
   to.set_reason(from.reason);
   to.set_left(from.left);
+  to.set_plan(from.plan);
 }
 void decode(const v1::AskRemove& from, AskRemove& to, Problems& problems) {
   to.term = from.term();
@@ -109,6 +110,7 @@ void decode(const v1::AskRemove& from, AskRemove& to, Problems& problems) {
   decode(from.member(), to.member, problems);
   to.reason = from.reason();
   to.left = from.left();
+  to.plan = from.plan();
 }
 
 void encode(const AskOrigin& from, v1::AskOrigin& to) {

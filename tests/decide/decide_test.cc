@@ -471,6 +471,23 @@ TEST(Decide, NeverRemovesALivingServerThatMayHoldTheLastReplica) {
                           "write members 2: ps-0/100 ps-1/101 Degraded ServerLost", "members 2"));
 }
 
+// Parameters that only one server holds from the beginning on.
+TEST(Decide, AnOriginWithTooFewServersIsDegraded) {
+  World world(2, 1, 2);
+  world.settle();
+  world.ready_all();
+  world.settle();
+  world.connect();
+  world.settle();
+  world.exits("ps-1", 1);
+  world.settle();
+  EXPECT_FALSE(is_true(world.observed.status, api::ConditionType::kDegraded));
+  world.origin_asked();
+  world.settle();
+  ASSERT_GT(world.observed.status.origin, 0U);
+  EXPECT_TRUE(is_true(world.observed.status, api::ConditionType::kDegraded));
+}
+
 TEST(Decide, RemovesOneLivingServerAtATime) {
   World world(4, 1, 2);
   world.run_to_training();
@@ -645,13 +662,28 @@ TEST(Decide, AServerThatIsNotWantedLeavesWhenItHasGivenAllAway) {
   world.observed.job.spec.servers.replicas = 2;
   EXPECT_THAT(world.settle(), ElementsAre("write plan 2 Scaling ReplicasChanged", "plan 2"))
       << "it holds segments";
-  world.observed.remove_requests.push_back({1, "ps-2", 102, "given away", true});
+  world.observed.remove_requests.push_back({1, "ps-2", 102, "given away", true, 2});
   EXPECT_THAT(world.settle(),
               ElementsAre("write members 2: ps-0/100 ps-1/101", "members 2", "stop ps-2"));
   EXPECT_FALSE(is_true(world.observed.status, api::ConditionType::kDegraded));
   world.exits("ps-2", 1);
   world.settle();
   EXPECT_EQ(world.observed.status.restarts["ps-2"].failures, 0);
+}
+
+// Between the two plans that do not want it one did, and brought segments back to it.
+TEST(Decide, AServerThatHasGivenAllAwayByAnEarlierPlanDoesNotLeave) {
+  World world(3, 1, 2);
+  world.run_to_training();
+  world.replicas(true);
+  for (const int64_t servers : {2, 3, 2}) {
+    world.observed.job.spec.servers.replicas = servers;
+    world.settle();
+  }
+  world.observed.remove_requests.push_back({1, "ps-2", 102, "given away", true, 2});
+  EXPECT_THAT(world.settle(), IsEmpty());
+  remember(world.observed, {1, "ps-2", 102, "given away", true, 4});
+  EXPECT_THAT(world.settle().front(), HasSubstr("members 2: ps-0/100 ps-1/101"));
 }
 
 TEST(Decide, WhatWasBegunAndNeverCompletedIsListedAndThenDeleted) {
@@ -671,7 +703,7 @@ TEST(Decide, AServerThatIsWantedAgainStays) {
   world.observed.job.spec.servers.replicas = 2;
   world.settle();
   world.observed.job.spec.servers.replicas = 3;
-  world.observed.remove_requests.push_back({1, "ps-2", 102, "given away", true});
+  world.observed.remove_requests.push_back({1, "ps-2", 102, "given away", true, 2});
   EXPECT_THAT(world.settle(), ElementsAre("write plan 3 Scaling off", "plan 3"));
 }
 

@@ -200,6 +200,14 @@ void Checker::copied(const ProcessId& server, SegmentId segment, const Replica& 
 
 void Checker::went_back(Origin abandoned, Step version) {
   abandoned_.insert(abandoned);
+  committed_before_ = committed_;
+  holders_before_ = holders_;
+  goes_back_instead(version);
+}
+
+void Checker::goes_back_instead(Step version) {
+  committed_ = committed_before_;
+  holders_ = holders_before_;
   if (version > committed_.size()) {
     fail(fmt::format("the job goes back to version {}, committed are {}", version,
                      committed_.size()));

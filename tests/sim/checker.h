@@ -44,6 +44,8 @@ class Checker {
   void progress(const Progress& progress);
   // Status has given up an origin; the job stands at this version again.
   void went_back(Origin abandoned, Step version);
+  // Nothing was committed since it went back, and it goes on from another version.
+  void goes_back_instead(Step version);
   void done(const Progress& progress);
   // From here on this replica may hold and serve anything, and the job must fail.
   void flipped(const ProcessId& server, SegmentId segment) { flipped_ = {server, segment}; }
@@ -66,6 +68,9 @@ class Checker {
   std::map<Step, std::set<ProcessId>> holders_;
   std::set<std::tuple<MapVersion, Step, SegmentId, ProcessId>> prepared_;
   std::vector<Record> committed_;  // by step
+  // As they were when it last went back.
+  std::vector<Record> committed_before_;
+  std::map<Step, std::set<ProcessId>> holders_before_;
   std::set<Origin> abandoned_;
   std::optional<std::pair<ProcessId, SegmentId>> flipped_;
 };

@@ -58,7 +58,8 @@ decide::CoordinatorReport report_of(const Progress& progress) {
   report.checkpoint = progress.checkpoint;
   // Before that a coordinator has no map to judge by.
   if (progress.phase == JobPhase::kTraining || progress.phase == JobPhase::kFinalEvaluation ||
-      progress.phase == JobPhase::kCheckpointing) {
+      progress.phase == JobPhase::kCheckpointing ||
+      progress.phase == JobPhase::kWaitingForWorkers) {
     report.degraded = progress.degraded;
   }
   report.members_number = progress.members;
@@ -227,12 +228,8 @@ void DecideOperator::take(const Envelope& envelope, TimeMs now) {
   if (const auto* progress = std::get_if<Progress>(&envelope.message)) {
     take_progress(*progress, now);
   } else if (const auto* ask = std::get_if<AskRemove>(&envelope.message)) {
-    const decide::RemoveRequest request{ask->term, ask->member.name, ask->member.incarnation,
-                                        ask->reason, ask->left};
-    auto& known = observed.remove_requests;
-    if (std::find(known.begin(), known.end(), request) == known.end()) {
-      known.push_back(request);
-    }
+    decide::remember(observed, {ask->term, ask->member.name, ask->member.incarnation, ask->reason,
+                                ask->left, ask->plan});
   } else if (const auto* origin = std::get_if<AskOrigin>(&envelope.message)) {
     observed.origin_request = decide::OriginRequest{origin->term, origin->origin};
   }
@@ -251,7 +248,10 @@ void DecideOperator::take_progress(const Progress& progress, TimeMs now) {
   if (progress.term == store_.status.term) {
     last_words_ = progress;
   }
-  view_.heard(progress, summary_);
+  // One whose job has gone back meanwhile speaks of steps that are no more.
+  if (!store_.status.coordinator.empty()) {
+    view_.heard(progress, summary_);
+  }
   if (progress.term != observed.status.term) {
     return;
   }
@@ -286,11 +286,17 @@ void DecideOperator::perform(std::vector<decide::Action> actions, size_t next) {
 void DecideOperator::perform(const decide::WriteStatus& write, std::vector<decide::Action> actions,
                              size_t next) {
   busy_ = true;
-  // Whoever is removed alive is the one that is lost: the world takes no other from now on.
+  // Whoever is removed alive, and has not given everything away, is the one that is lost: the world
+  // takes no other from now on.
   for (const MemberStatus& member : memory_.observed.status.members) {
-    const auto& left = write.next.members;
-    if (std::find(left.begin(), left.end(), member) == left.end() && !write.next.removed.empty() &&
-        decide::stays(write.next, member.name)) {
+    const auto& kept = write.next.members;
+    const auto& requests = memory_.observed.remove_requests;
+    const bool left = std::any_of(requests.begin(), requests.end(), [&](const auto& request) {
+      return request.left && request.name == member.name &&
+             request.incarnation == member.incarnation;
+    });
+    if (std::find(kept.begin(), kept.end(), member) == kept.end() && !write.next.removed.empty() &&
+        !left) {
       view_.removed_alive({member.name, member.incarnation});
     }
   }
@@ -339,12 +345,17 @@ void DecideOperator::perform_one(const decide::StopProcess& stop) {
   view_.end(stop.name, stop.instance, stop.kill);
 }
 
-// A connection breaks when something on it is lost; the sender learns of it later.
+// A connection breaks when something on it is lost, and nothing more arrives on it; the sender
+// learns of it later.
 bool DecideOperator::send(Message message) {
   if (!memory_.observed.session) {
     return false;
   }
+  if (memory_.broken_session == memory_.session) {
+    return true;
+  }
   if (!view_.send_in_order(memory_.peer, std::move(message))) {
+    memory_.broken_session = memory_.session;
     later(random_.between(0, 1000), [this, session = memory_.session] {
       if (memory_.session == session) {
         memory_.observed.session.reset();
@@ -497,6 +508,8 @@ void DecideOperator::summarise(const TrainingJobStatus& before) {
   if (before.origin != 0 && status.origin == 0) {
     view_.went_back(before.origin, status.restore_from,
                     decide::is_true(before, ConditionType::kSuspended));
+  } else if (status.origin == 0 && status.restore_from != before.restore_from) {
+    view_.goes_back_instead(status.restore_from);
   }
   summary_.origin = status.origin;
   if (status.term > summary_.term) {

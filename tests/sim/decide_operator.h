@@ -58,6 +58,7 @@ class DecideOperator final : public Authority {
     TimeMs opens_at_ms = 0;
     TimeMs stale_until_ms = 0;  // it does not hear yet what has changed
     uint64_t session = 0;       // its number
+    uint64_t broken_session = 0;
     std::pair<Term, uint64_t> latest_progress;
     Step standing_at = 0;
   };

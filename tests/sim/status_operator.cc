@@ -269,7 +269,7 @@ void StatusOperator::remove(const AskRemove& ask) {
 
 // It has given all its segments away, as the plan in force wants.
 void StatusOperator::leave(const AskRemove& ask) {
-  if (wanted(ask.member)) {
+  if (wanted(ask.member) || ask.plan != seen_.plan) {
     return;
   }
   write(

@@ -127,4 +127,9 @@ void World::went_back(Origin abandoned, const std::string& checkpoint, bool wish
   outcome_.returns += wished ? 0 : 1;
 }
 
+void World::goes_back_instead(const std::string& checkpoint) {
+  trace(fmt::format("the job goes back to '{}' instead", checkpoint));
+  checker_.goes_back_instead(checkpoint.empty() ? 0 : disk_[checkpoint].version);
+}
+
 }  // namespace ballast::sim

@@ -92,7 +92,7 @@ std::vector<Message> every_control_message() {
       OriginComplete{1, 2},
       PlanChanged{
           1, 2, {{"ps-1", 9}, {"ps-2", 8}}, true, training(), {{"worker-0", 5}}, {{"ps-1", 1}}},
-      AskRemove{1, 2, {"ps-1", 9}, "why", true},
+      AskRemove{1, 2, {"ps-1", 9}, "why", true, 5},
       AskOrigin{1, 2},
       Progress{.term = 1,
                .phase = JobPhase::kTraining,
