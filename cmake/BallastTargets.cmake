@@ -1,9 +1,12 @@
 # Functions that make our targets: one warning set, one sanitizer switch, one place for tests.
 #
-#   ballast_library(NAME SOURCES ... [LIBRARIES ...])      one library a folder
+#   ballast_library(NAME SOURCES ... [LIBRARIES ...] [ALONE ...])      one library a folder
 #   ballast_program(NAME SOURCES ... [LIBRARIES ...])
 #   ballast_test(NAME LABEL unit|property|sim|threads|integration|oracle|cluster|bench SOURCES ... [LIBRARIES ...]
-#                [TIMEOUT seconds] [BITS])
+#                [TIMEOUT seconds] [BITS] [ALONE ...])
+#
+# With BALLAST_UNITY, which the presets of `make test` set, sources of a target are compiled several at a time: most
+# of what a compiler reads are headers. ALONE are those that use a name of another's unnamed namespace.
 #
 # `make test` compiles and runs a test once: what runs within one process in the build with sanitizers, everything
 # else in the build without. BITS: its numbers depend on how code is compiled; it runs in both.
@@ -17,6 +20,8 @@
 set(BALLAST_SANITIZER "" CACHE STRING "empty, or the value of -fsanitize= (address,undefined or thread)")
 option(BALLAST_FUZZ "build the fuzz targets (clang, with BALLAST_SANITIZER=address,undefined)" OFF)
 set(BALLAST_TEST_LABELS ".*" CACHE STRING "regular expression: labels of the tests to build and to run")
+
+option(BALLAST_UNITY "compile several sources of a target at a time: a cold build takes half as long" OFF)
 
 add_custom_target(programs)
 add_custom_target(benchmarks)
@@ -33,6 +38,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_L
   # gcc 12 sees overlaps in std::string that cannot be (gcc bug 105651).
   target_compile_options(ballast_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict>)
 endif()
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND BALLAST_UNITY)
+  # gcc loses track of std::variant where it inlines much; the builds without keep the warning.
+  target_compile_options(ballast_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-maybe-uninitialized>)
+endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(ballast_options INTERFACE -Wthread-safety)
 endif()
@@ -46,9 +55,48 @@ if(BALLAST_SANITIZER)
   endif()
 endif()
 
+# ballast_united(RESULT NAME SOURCES ALONE): what is compiled for these sources. Those that are made by the build
+# or have COMPILE_OPTIONS by then stay alone, too. Not CMake's own UNITY_BUILD: its files
+# have the checkout's path in them, so that no two checkouts could share a compiler cache.
+function(ballast_united result name sources alone)
+  if(NOT BALLAST_UNITY)
+    set(${result} ${sources} PARENT_SCOPE)
+    return()
+  endif()
+  set(compiled "")
+  set(together "")
+  foreach(source IN LISTS sources)
+    get_filename_component(source ${source} ABSOLUTE)
+    file(RELATIVE_PATH here ${CMAKE_CURRENT_SOURCE_DIR} ${source})
+    get_source_file_property(options ${source} COMPILE_OPTIONS)
+    string(FIND ${source} ${CMAKE_BINARY_DIR}/ made)
+    if(options OR made EQUAL 0 OR here IN_LIST alone)
+      list(APPEND compiled ${source})
+    else()
+      list(APPEND together ${source})
+    endif()
+  endforeach()
+  list(LENGTH together count)
+  set(first 0)
+  while(first LESS count)
+    list(SUBLIST together ${first} 7 batch)
+    set(content "// Made by cmake/BallastTargets.cmake.\n")
+    foreach(source IN LISTS batch)
+      file(RELATIVE_PATH source ${CMAKE_SOURCE_DIR} ${source})
+      string(APPEND content "#include \"${source}\"\n")
+    endforeach()
+    set(united ${CMAKE_CURRENT_BINARY_DIR}/${name}_${first}.cc)
+    file(CONFIGURE OUTPUT ${united} CONTENT "${content}")
+    list(APPEND compiled ${united})
+    math(EXPR first "${first} + 7")
+  endwhile()
+  set(${result} ${compiled} PARENT_SCOPE)
+endfunction()
+
 function(ballast_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})
-  add_library(${name} STATIC ${ARG_SOURCES})
+  cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES;ALONE" ${ARGN})
+  ballast_united(compiled ${name} "${ARG_SOURCES}" "${ARG_ALONE}")
+  add_library(${name} STATIC ${compiled})
   target_link_libraries(${name} PUBLIC ${ARG_LIBRARIES} PRIVATE ballast_options)
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR})
 endfunction()
@@ -88,11 +136,12 @@ function(ballast_add_test name labels timeout)
 endfunction()
 
 function(ballast_test name)
-  cmake_parse_arguments(ARG "BITS" "LABEL;TIMEOUT" "SOURCES;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ARG "BITS" "LABEL;TIMEOUT" "SOURCES;LIBRARIES;ALONE" ${ARGN})
   if(NOT ARG_LABEL MATCHES "^(unit|property|sim|threads|integration|oracle|cluster|bench)$")
     message(FATAL_ERROR "${name}: LABEL is \"${ARG_LABEL}\", which no test has")
   endif()
-  add_executable(${name} ${ARG_SOURCES})
+  ballast_united(compiled ${name} "${ARG_SOURCES}" "${ARG_ALONE}")
+  add_executable(${name} ${compiled})
   target_link_libraries(${name} PRIVATE ${ARG_LIBRARIES} ballast_options GTest::gtest_main)
   if(NOT ARG_LABEL MATCHES "^(sim|bench)$")
     # Tests are compiled far more often than their own code runs; what they test keeps its optimization.

@@ -5,8 +5,6 @@ namespace ballast {
 namespace {
 
 using namespace core_test;
-using Table = core_test::Coordinator;
-constexpr Term kTerm = Table::kTerm;
 
 TrainingSettings every_two_steps() {
   TrainingSettings settings = training();
@@ -22,7 +20,7 @@ CheckpointWritten part_of(const ProcessId& server, Step version, SegmentId segme
 }
 
 TEST(CheckpointInFlight, IsOrderedBetweenTwoStepsAndStopsNoStep) {
-  Table table({kPs0, kPs1}, every_two_steps());
+  Coordinator table({kPs0, kPs1}, every_two_steps());
   table.begin();
   EXPECT_TRUE(sent<WriteCheckpoint>(table.commit()).empty());
   const Effects second = table.commit();
@@ -43,7 +41,7 @@ TEST(CheckpointInFlight, IsOrderedBetweenTwoStepsAndStopsNoStep) {
 }
 
 TEST(CheckpointInFlight, TheNextOneWaitsUntilTheLastIsWritten) {
-  Table table({kPs0}, every_two_steps());
+  Coordinator table({kPs0}, every_two_steps());
   table.begin();
   table.commit();
   table.commit();
@@ -57,7 +55,7 @@ TEST(CheckpointInFlight, TheNextOneWaitsUntilTheLastIsWritten) {
 TEST(CheckpointInFlight, AFailureIsToldAndTriedAgainButNeverEndsTheJob) {
   TrainingSettings settings = every_two_steps();
   settings.checkpoint_every = 4;
-  Table table({kPs0}, settings);
+  Coordinator table({kPs0}, settings);
   table.begin();
   for (int step = 0; step < 4; ++step) table.commit();
   for (const Step version : {4u, 5u, 6u}) {
@@ -78,7 +76,7 @@ TEST(CheckpointInFlight, AFailureIsToldAndTriedAgainButNeverEndsTheJob) {
 TEST(CheckpointInFlight, IsAbandonedWhenAWriterIsLost) {
   TrainingSettings settings = every_two_steps();
   settings.replication = 2;
-  Table table({kPs0, kPs1, kPs2}, settings);
+  Coordinator table({kPs0, kPs1, kPs2}, settings);
   table.begin();
   table.commit();
   table.commit();
@@ -116,13 +114,13 @@ class Restoring : public testing::Test {
   }
   Effects manifest_is(const ManifestRead& read) { return table_.machine_.step(read, table_.now_); }
 
-  Table table_;
+  Coordinator table_;
 };
 
 TEST_F(Restoring, ServersReadTheirSegmentsAndTheJobGoesOnFromThere) {
   table_.join(kWorker0);  // waits
-  table_.hear(kPs0, Table::sealed());
-  EXPECT_EQ(done<ReadManifest>(table_.hear(kPs1, Table::sealed())).size(), 1u);
+  table_.hear(kPs0, Coordinator::sealed());
+  EXPECT_EQ(done<ReadManifest>(table_.hear(kPs1, Coordinator::sealed())).size(), 1u);
   const Effects effects = manifest_is(manifest());
   const auto updates = sent<MapUpdate>(effects);
   ASSERT_FALSE(updates.empty());

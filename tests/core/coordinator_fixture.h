@@ -9,8 +9,6 @@ namespace ballast::core_test {
 
 class Coordinator {
  public:
-  static constexpr Term kTerm = 7;
-
   explicit Coordinator(std::vector<ProcessId> servers, TrainingSettings settings = training(),
                        StartKind start = StartKind::kInitialise, Origin origin = 0)
       : machine_(kPs0, kOperator, appoint(std::move(servers), std::move(settings), start, origin)) {

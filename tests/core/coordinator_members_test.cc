@@ -6,15 +6,13 @@ namespace ballast {
 namespace {
 
 using namespace core_test;
-using Table = Coordinator;
-constexpr Term kTerm = Coordinator::kTerm;
 
-WorkerHeartbeat heartbeat(const Table& table, uint32_t number, bool leaving = false) {
+WorkerHeartbeat heartbeat(const Coordinator& table, uint32_t number, bool leaving = false) {
   return {kTerm, table.state().step, number, table.state().map.version, leaving};
 }
 
 TEST(CoordinatorWorkers, LostOnesMicrobatchesGoToTheOthersAtOnce) {
-  Table table({kPs0});
+  Coordinator table({kPs0});
   table.begin({kWorker0, kWorker1});
   const auto given = table.assignments(table.lose(kWorker1));
   ASSERT_EQ(given.size(), 1u);
@@ -23,7 +21,7 @@ TEST(CoordinatorWorkers, LostOnesMicrobatchesGoToTheOthersAtOnce) {
 }
 
 TEST(CoordinatorWorkers, SilentOneIsLost) {
-  Table table({kPs0});
+  Coordinator table({kPs0});
   table.begin({kWorker0, kWorker1});
   table.tick_after(4000);
   table.hear(kWorker0, heartbeat(table, 1));
@@ -35,7 +33,7 @@ TEST(CoordinatorWorkers, SilentOneIsLost) {
 }
 
 TEST(CoordinatorWorkers, WithoutWorkersTheWorkWaitsForTheNextOne) {
-  Table table({kPs0});
+  Coordinator table({kPs0});
   table.begin();
   table.lose(kWorker0);
   EXPECT_EQ(only<Progress>(table.tick_after(1000)).phase, JobPhase::kWaitingForWorkers);
@@ -44,14 +42,14 @@ TEST(CoordinatorWorkers, WithoutWorkersTheWorkWaitsForTheNextOne) {
 }
 
 TEST(CoordinatorWorkers, NothingIsComputedAgainOnceEverySegmentIsPrepared) {
-  Table table({kPs0});
+  Coordinator table({kPs0});
   table.begin({kWorker0, kWorker1});
   table.prepare_all();
   EXPECT_TRUE(table.assignments(table.lose(kWorker1)).empty());
 }
 
 TEST(CoordinatorWorkers, HeartbeatThatIsBehindGetsWhatWasLost) {
-  Table table({kPs0});
+  Coordinator table({kPs0});
   const auto given = table.assignments(table.begin());
   const uint32_t number = given.at(kWorker0).number;
   table.now_ += 300;
@@ -65,7 +63,7 @@ TEST(CoordinatorWorkers, HeartbeatThatIsBehindGetsWhatWasLost) {
 }
 
 TEST(CoordinatorWorkers, LeavingOneFinishesItsStepAndGoes) {
-  Table table({kPs0});
+  Coordinator table({kPs0});
   const auto given = table.assignments(table.begin({kWorker0, kWorker1}));
   Effects effects = table.hear(kWorker1, heartbeat(table, given.at(kWorker1).number, true));
   EXPECT_TRUE(sent<Finish>(effects).empty());
@@ -79,7 +77,7 @@ TEST(CoordinatorWorkers, LeavingOneFinishesItsStepAndGoes) {
 
 // No step ends to let it go, and it would be given nothing more: alone it would hold up the job.
 TEST(CoordinatorWorkers, LeavingOneGoesAtOnceWhileTheJobBegins) {
-  Table table({kPs0});
+  Coordinator table({kPs0});
   table.seal_all();
   table.join(kWorker0);
   const auto given = table.assignments(table.join(kWorker1));
@@ -94,7 +92,7 @@ TEST(CoordinatorWorkers, LeavingOneGoesAtOnceWhileTheJobBegins) {
 }
 
 TEST(CoordinatorServers, RemovalIsAskedForUntilItIsWrittenAndWithdrawnByAWord) {
-  Table table({kPs0, kPs1}, training(2));
+  Coordinator table({kPs0, kPs1}, training(2));
   table.begin();
   EXPECT_EQ(only<AskRemove>(table.lose(kPs1)).member, kPs1);
   EXPECT_EQ(sent<AskRemove>(table.tick_after(300)).size(), 1u);
@@ -104,7 +102,7 @@ TEST(CoordinatorServers, RemovalIsAskedForUntilItIsWrittenAndWithdrawnByAWord) {
 }
 
 TEST(CoordinatorServers, NothingIsCommittedWithoutAMemberThatIsStillThere) {
-  Table table({kPs0, kPs1}, training(2));
+  Coordinator table({kPs0, kPs1}, training(2));
   table.begin();
   table.lose(kPs1);
   for (const SegmentId segment : {0u, 1u}) {
@@ -121,7 +119,7 @@ TEST(CoordinatorServers, NothingIsCommittedWithoutAMemberThatIsStillThere) {
 }
 
 TEST(CoordinatorServers, BackupThatHoldsTheRootIsPromoted) {
-  Table table({kPs0, kPs1, kPs2}, training(3));
+  Coordinator table({kPs0, kPs1, kPs2}, training(3));
   table.begin({kWorker0}, 3);
   ASSERT_EQ(table.state().map.segments[1], (Placement{1, {2, 0}, {}}));
   table.hear(kPs0, table.prepared(1));
@@ -131,7 +129,7 @@ TEST(CoordinatorServers, BackupThatHoldsTheRootIsPromoted) {
 }
 
 TEST(CoordinatorServers, RecordThatIsPendingIsCommittedByThoseWhoAreLeft) {
-  Table table({kPs0, kPs1}, training(2));
+  Coordinator table({kPs0, kPs1}, training(2));
   table.begin();
   table.prepare_all();
   table.hear(kPs0, RecordHeld{kTerm, 0});
@@ -141,7 +139,7 @@ TEST(CoordinatorServers, RecordThatIsPendingIsCommittedByThoseWhoAreLeft) {
 }
 
 TEST(CoordinatorServers, LastReplicaGoneEndsTheTerm) {
-  Table table({kPs0, kPs1}, training(1));
+  Coordinator table({kPs0, kPs1}, training(1));
   table.begin();
   const Effects effects = table.members_are(2, {kPs0});
   EXPECT_EQ(sent<Progress>(effects).back().failure,
@@ -149,7 +147,7 @@ TEST(CoordinatorServers, LastReplicaGoneEndsTheTerm) {
 }
 
 TEST(CoordinatorServers, OldAndForeignMemberListsAreRefused) {
-  Table table({kPs0, kPs1}, training(2));
+  Coordinator table({kPs0, kPs1}, training(2));
   table.begin();
   table.members_are(1, {kPs0});
   EXPECT_EQ(table.state().servers.size(), 2u);
@@ -158,12 +156,12 @@ TEST(CoordinatorServers, OldAndForeignMemberListsAreRefused) {
 }
 
 TEST(CoordinatorServers, NewMemberIsSealedCopiedToAndAdmittedBetweenTwoSteps) {
-  Table table({kPs0, kPs1}, training(2));
+  Coordinator table({kPs0, kPs1}, training(2));
   table.begin();
   table.members_are(2, {kPs0});
   const ProcessId again{"ps-1", 99};
   EXPECT_EQ(receivers<Seal>(table.members_are(3, {kPs0, again})), (std::vector<ProcessId>{again}));
-  const Effects taken = table.hear(again, Table::sealed());
+  const Effects taken = table.hear(again, Coordinator::sealed());
   EXPECT_EQ(sent<MapUpdate>(taken)[0].map.segments[0], (Placement{0, {}, {1}}));
   const MapVersion map = table.state().map.version;
   table.hear(again, CaughtUp{kTerm, map, 0, 0, false});  // without the root: not yet
@@ -184,7 +182,7 @@ TEST(CoordinatorServers, NewMemberIsSealedCopiedToAndAdmittedBetweenTwoSteps) {
 }
 
 TEST(CoordinatorServers, DegradedUntilEveryMemberKnowsTheMap) {
-  Table table({kPs0, kPs1}, training(2));
+  Coordinator table({kPs0, kPs1}, training(2));
   table.begin();
   EXPECT_TRUE(only<Progress>(table.tick_after(1000)).degraded);
   for (const ProcessId& id : {kPs0, kPs1}) {

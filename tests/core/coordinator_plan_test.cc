@@ -7,22 +7,20 @@ namespace ballast {
 namespace {
 
 using namespace core_test;
-using Table = Coordinator;
-constexpr Term kTerm = Coordinator::kTerm;
 
 PlanChanged plan(PlanNumber number, std::vector<ProcessId> leaving = {}, bool suspend = false,
                  TrainingSettings settings = training(2)) {
   return {kTerm, number, std::move(leaving), suspend, std::move(settings)};
 }
 
-void know_the_map(Table& table) {
+void know_the_map(Coordinator& table) {
   for (const auto& [id, server] : std::map(table.state().servers)) {
     table.hear(id, Applied{kTerm, table.state().map.version, table.state().step});
   }
 }
 
 // Everything that joins says that it holds the root of the step.
-void catch_up(Table& table) {
+void catch_up(Coordinator& table) {
   const SegmentMap map = table.state().map;
   for (SegmentId segment = 0; segment < map.segments.size(); ++segment) {
     for (const ServerIndex server : map.segments[segment].joining) {
@@ -35,7 +33,7 @@ void catch_up(Table& table) {
 // A session that broke may have missed a plan and a member; the next one begins with the
 // appointment.
 TEST(CoordinatorPlan, AnAppointmentThatIsSaidAgainTellsWhatHasChanged) {
-  Table table({kPs0}, training(2));
+  Coordinator table({kPs0}, training(2));
   table.begin();
   Appoint again = Coordinator::appoint({kPs0}, training(2), StartKind::kContinue, kTerm);
   again.plan = 4;
@@ -56,7 +54,7 @@ TEST(CoordinatorPlan, AnAppointmentThatIsSaidAgainTellsWhatHasChanged) {
 }
 
 TEST(CoordinatorPlan, IsTakenBetweenTwoStepsTheHighestNumberLast) {
-  Table table({kPs0}, training(2));
+  Coordinator table({kPs0}, training(2));
   table.begin();
   table.hear(kOperator, plan(3));
   table.hear(kOperator, plan(2));
@@ -71,7 +69,7 @@ TEST(CoordinatorPlan, IsTakenBetweenTwoStepsTheHighestNumberLast) {
 }
 
 TEST(CoordinatorPlan, StepsGrowAndNeverShrink) {
-  Table table({kPs0}, training(1));
+  Coordinator table({kPs0}, training(1));
   TrainingSettings more = training(1);
   more.steps += 5;
   more.checkpoint_every = 7;
@@ -92,7 +90,7 @@ TEST(CoordinatorPlan, StepsThatGrowAfterTheLastOneAreMade) {
   TrainingSettings settings = training(1);
   settings.steps = 1;
   settings.evaluation_batches = 2;
-  Table table({kPs0}, settings);
+  Coordinator table({kPs0}, settings);
   table.begin();
   table.commit();
   ASSERT_EQ(table.state().phase, JobPhase::kFinalEvaluation);
@@ -103,7 +101,7 @@ TEST(CoordinatorPlan, StepsThatGrowAfterTheLastOneAreMade) {
 }
 
 TEST(CoordinatorPlan, AServerThatLeavesGivesItsSegmentsAwayAndIsThenAskedToBeRemoved) {
-  Table table({kPs0, kPs1, kPs2}, training(2));
+  Coordinator table({kPs0, kPs1, kPs2}, training(2));
   table.begin({kWorker0}, 3);  // 0+1 1+2 2+0
   know_the_map(table);
   table.hear(kOperator, plan(2, {kPs2}));
@@ -134,7 +132,7 @@ TEST(CoordinatorPlan, AServerThatLeavesGivesItsSegmentsAwayAndIsThenAskedToBeRem
 }
 
 TEST(CoordinatorPlan, OneThatLeavesIsTheLastToHoldRecords) {
-  Table table({kPs0, kPs1, kPs2}, training(2));
+  Coordinator table({kPs0, kPs1, kPs2}, training(2));
   table.begin({kWorker0}, 3);
   know_the_map(table);
   table.hear(kOperator, plan(2, {kPs1}));
@@ -151,7 +149,7 @@ TEST(CoordinatorPlan, OneThatLeavesIsTheLastToHoldRecords) {
 TEST(CoordinatorPlan, SuspendedAfterACheckpointOfTheNextVersionAndGoesOnWhenWished) {
   TrainingSettings settings = training(1);
   settings.checkpoint_path = "/c";
-  Table table({kPs0}, settings);
+  Coordinator table({kPs0}, settings);
   table.begin();
   table.hear(kOperator, plan(2, {}, true, settings));
   EXPECT_EQ(table.state().phase, JobPhase::kTraining);
@@ -172,7 +170,7 @@ TEST(CoordinatorPlan, SuspendedAfterACheckpointOfTheNextVersionAndGoesOnWhenWish
 TEST(CoordinatorPlan, AServerThatIsLostWhileTheJobRestsLeavesTheMap) {
   TrainingSettings settings = training(2);
   settings.checkpoint_path = "/c";
-  Table table({kPs0, kPs1}, settings);
+  Coordinator table({kPs0, kPs1}, settings);
   table.begin();
   table.hear(kOperator, plan(2, {}, true, settings));
   const Effects effects = table.commit();
@@ -195,7 +193,7 @@ TEST(CoordinatorPlan, AServerThatIsLostWhileTheJobRestsLeavesTheMap) {
 TEST(CoordinatorPlan, ASuspensionThatCannotBeWrittenIsTriedAgainLater) {
   TrainingSettings settings = training(1);
   settings.checkpoint_path = "/c";
-  Table table({kPs0}, settings);
+  Coordinator table({kPs0}, settings);
   table.begin();
   table.hear(kOperator, plan(2, {}, true, settings));
   WriteCheckpoint order = only<WriteCheckpoint>(table.commit());
@@ -213,7 +211,7 @@ TEST(CoordinatorPlan, CheckpointsByTime) {
   TrainingSettings settings = training(1);
   settings.checkpoint_path = "/c";
   settings.checkpoint_every_ms = 10'000;
-  Table table({kPs0}, settings);
+  Coordinator table({kPs0}, settings);
   table.begin();
   EXPECT_TRUE(sent<WriteCheckpoint>(table.commit()).empty());
   table.now_ += 9'999;
@@ -224,7 +222,7 @@ TEST(CoordinatorPlan, CheckpointsByTime) {
 }
 
 TEST(CoordinatorPlan, ACoordinatorThatIsReplacedSendsItsWorkersOn) {
-  Table table({kPs0, kPs1}, training(2));
+  Coordinator table({kPs0, kPs1}, training(2));
   table.begin();
   const Redirect redirect = only<Redirect>(table.hear(kPs1, Seal{kTerm + 1, kPs1, 1}));
   EXPECT_EQ(redirect.term, kTerm + 1);
@@ -241,7 +239,7 @@ PlanChanged sharing(PlanNumber number, std::vector<Share> workers,
 
 TEST(CoordinatorPlan, GivesWorkersTheirSharesFromTheNextStepOn) {
   const TrainingSettings settings = training(1, 8);
-  Table table({kPs0}, settings);
+  Coordinator table({kPs0}, settings);
   const auto first = table.assignments(table.begin({kWorker0, kWorker1}));
   EXPECT_EQ(first.at(kWorker0).microbatches.size(), 4u);
   EXPECT_TRUE(
@@ -256,7 +254,7 @@ TEST(CoordinatorPlan, GivesWorkersTheirSharesFromTheNextStepOn) {
 
 TEST(CoordinatorPlan, ALaterAppointmentCarriesTheSharesToo) {
   const TrainingSettings settings = training(1, 8);
-  Appoint appoint = Table::appoint({kPs0}, settings, StartKind::kInitialise, 0);
+  Appoint appoint = Coordinator::appoint({kPs0}, settings, StartKind::kInitialise, 0);
   appoint.worker_shares = {{kWorker0.name, 1}, {kWorker1.name, 7}};
   appoint.server_shares = {{kPs0.name, 3}};
   const CoordinatorMachine machine(kPs0, kOperator, appoint);
@@ -265,7 +263,7 @@ TEST(CoordinatorPlan, ALaterAppointmentCarriesTheSharesToo) {
 }
 
 TEST(CoordinatorPlan, PromotesBackupsByTheSharesOfServers) {
-  Table table({kPs0, kPs1}, training(2));
+  Coordinator table({kPs0, kPs1}, training(2));
   table.begin({kWorker0}, 4);
   know_the_map(table);
   table.hear(kOperator, sharing(2, {}, {{kPs0.name, 1}, {kPs1.name, 3}}));

@@ -5,24 +5,22 @@ namespace ballast {
 namespace {
 
 using namespace core_test;
-using Table = Coordinator;
-constexpr Term kTerm = Coordinator::kTerm;
 
 TEST(CoordinatorSeal, ActsOnlyWhenEveryMemberIsSealed) {
-  Table table({kPs0, kPs1});
-  table.hear(kPs0, Table::sealed());
+  Coordinator table({kPs0, kPs1});
+  table.hear(kPs0, Coordinator::sealed());
   EXPECT_EQ(table.state().phase, JobPhase::kSealing);
   EXPECT_TRUE(table.join(kWorker0).empty());  // remembered
   EXPECT_EQ(receivers<Seal>(table.tick_after(300)), (std::vector<ProcessId>{kPs1}));
-  const Effects effects = table.hear(kPs1, Table::sealed());
+  const Effects effects = table.hear(kPs1, Coordinator::sealed());
   EXPECT_EQ(receivers<JoinAccepted>(effects), (std::vector<ProcessId>{kWorker0}));
   EXPECT_EQ(receivers<MapUpdate>(effects).size(), 3u);
   EXPECT_EQ(table.state().phase, JobPhase::kInitialising);
 }
 
 TEST(CoordinatorSeal, MemberThatIsRemovedNeedsNotSeal) {
-  Table table({kPs0, kPs1});
-  table.hear(kPs0, Table::sealed());
+  Coordinator table({kPs0, kPs1});
+  table.hear(kPs0, Coordinator::sealed());
   EXPECT_TRUE(sent<AskRemove>(table.tick_after(2000)).empty());
   EXPECT_EQ(only<AskRemove>(table.tick_after(1100)).member, kPs1);
   table.members_are(2, {kPs0});
@@ -33,13 +31,13 @@ TEST(CoordinatorSeal, HigherTermMakesItSilentForEver) {
   const Message rows[] = {SealRefused{kTerm + 1}, Seal{kTerm + 1, kPs1, 1},
                           MembersChanged{kTerm + 1, {5, members({kPs0})}}};
   for (const Message& row : rows) {
-    Table table({kPs0, kPs1});
+    Coordinator table({kPs0, kPs1});
     table.hear(kPs1, row);
     EXPECT_TRUE(table.state().retired);
     EXPECT_TRUE(table.tick_after(10000).empty());
     EXPECT_TRUE(table.join(kWorker0).empty());
   }
-  Table table({kPs0, kPs1});
+  Coordinator table({kPs0, kPs1});
   table.hear(kPs1, SealRefused{kTerm - 1});
   EXPECT_FALSE(table.state().retired);
   table.members_are(2, {kPs1});  // it is removed itself
@@ -65,7 +63,7 @@ Record record(Step step) {
 
 Sealed sealed_with(const std::vector<Held>& replicas, const SegmentMap& map,
                    std::vector<Record> records = {}, Origin origin = kOrigin) {
-  Sealed sealed = Table::sealed();
+  Sealed sealed = Coordinator::sealed();
   sealed.identity = identity(static_cast<uint32_t>(map.segments.size()));
   sealed.map = map;
   sealed.records = std::move(records);
@@ -77,7 +75,7 @@ Sealed sealed_with(const std::vector<Held>& replicas, const SegmentMap& map,
 
 class Continue : public testing::Test {
  protected:
-  Table table_{{kPs0, kPs1}, training(2), StartKind::kContinue, kOrigin};
+  Coordinator table_{{kPs0, kPs1}, training(2), StartKind::kContinue, kOrigin};
   SegmentMap map_ = map_of(kOld, {kPs0, kPs1}, {{0, {1}, {}}, {1, {0}, {}}});
 };
 
@@ -158,20 +156,22 @@ TEST_F(Continue, WhatCannotGoOnIsLostWithItsReason) {
     const char* reason;
   };
   const Row rows[] = {
-      {Table::sealed(), Table::sealed(), "no server holds parameters to continue from"},
-      {sealed_with({{0, 4, false}, {1, 4, false}}, map_, {record(3)}, 2), Table::sealed(),
+      {Coordinator::sealed(), Coordinator::sealed(), "no server holds parameters to continue from"},
+      {sealed_with({{0, 4, false}, {1, 4, false}}, map_, {record(3)}, 2), Coordinator::sealed(),
        "no server holds parameters to continue from"},
-      {sealed_with({{0, 4, false}}, map_, {record(3)}), Table::sealed(),
+      {sealed_with({{0, 4, false}}, map_, {record(3)}), Coordinator::sealed(),
        "all replicas of segment 1 are lost"},
-      {sealed_with({{0, 4, false}, {1, 4, false}}, map_), Table::sealed(),
+      {sealed_with({{0, 4, false}, {1, 4, false}}, map_), Coordinator::sealed(),
        "no server holds the record of step 3"},
-      {sealed_with({{0, 5, false}, {1, 4, false}}, map_, {record(3), record(4)}), Table::sealed(),
+      {sealed_with({{0, 5, false}, {1, 4, false}}, map_, {record(3), record(4)}),
+       Coordinator::sealed(),
        "segment 1 stands at version 4, others at 5: its replicas with the step between are lost"},
-      {sealed_with({{0, 6, false}, {1, 4, true}}, map_, {record(4), record(5)}), Table::sealed(),
+      {sealed_with({{0, 6, false}, {1, 4, true}}, map_, {record(4), record(5)}),
+       Coordinator::sealed(),
        "segment 1 stands at version 4, others at 6: its replicas with the step between are lost"},
   };
   for (const Row& row : rows) {
-    Table table({kPs0, kPs1}, training(2), StartKind::kContinue, kOrigin);
+    Coordinator table({kPs0, kPs1}, training(2), StartKind::kContinue, kOrigin);
     table.hear(kPs0, row.first);
     const Effects effects = table.hear(kPs1, row.second);
     EXPECT_EQ(table.state().phase, JobPhase::kLost) << row.reason;
@@ -180,7 +180,7 @@ TEST_F(Continue, WhatCannotGoOnIsLostWithItsReason) {
 }
 
 TEST(CoordinatorJoin, IsJudgedRowByRow) {
-  Table table({kPs0});
+  Coordinator table({kPs0});
   table.begin();
   const auto refusal = [&](const JobIdentity& other) {
     return only<JoinRefused>(table.hear(kWorker1, Join{other, "build"})).code;
@@ -203,13 +203,13 @@ TEST(CoordinatorJoin, IsJudgedRowByRow) {
 
   TrainingSettings loose = training();
   loose.reproducible = false;
-  Table tolerant({kPs0}, loose);
+  Coordinator tolerant({kPs0}, loose);
   tolerant.begin();
   EXPECT_EQ(sent<JoinAccepted>(tolerant.hear(kWorker1, Join{other, "build"})).size(), 1u);
 }
 
 TEST(CoordinatorJoin, LaterLifeReplacesTheEarlierOneAndNotTheOtherWayRound) {
-  Table table({kPs0});
+  Coordinator table({kPs0});
   table.begin();
   const ProcessId later{"worker-0", 200};
   const auto given = table.assignments(table.join(later));
@@ -221,7 +221,7 @@ TEST(CoordinatorJoin, LaterLifeReplacesTheEarlierOneAndNotTheOtherWayRound) {
 }
 
 TEST(CoordinatorStart, InitialValuesComeFromWorkersThenTheOriginIsAskedFor) {
-  Table table({kPs0, kPs1}, training(2));
+  Coordinator table({kPs0, kPs1}, training(2));
   table.seal_all();
   auto given = table.assignments(table.join(kWorker0, 4));
   EXPECT_EQ(given.at(kWorker0).initialise, (std::vector<SegmentId>{0, 1, 2, 3}));
@@ -245,7 +245,7 @@ TEST(CoordinatorStart, InitialValuesComeFromWorkersThenTheOriginIsAskedFor) {
 }
 
 TEST(CoordinatorStart, ServerLostBeforeTheOriginIsCompleteStartsTheValuesAnew) {
-  Table table({kPs0, kPs1}, training(1));
+  Coordinator table({kPs0, kPs1}, training(1));
   table.seal_all();
   table.join(kWorker0, 4);
   table.hear(kPs0, InitialisedReport{kTerm, kTerm, table.state().map.version, {0, 1}});

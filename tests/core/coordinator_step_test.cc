@@ -7,11 +7,9 @@ namespace ballast {
 namespace {
 
 using namespace core_test;
-using Table = Coordinator;
-constexpr Term kTerm = Coordinator::kTerm;
 
 TEST(CoordinatorStep, RecordComesWhenEveryReplicaOfEverySegmentIsPrepared) {
-  Table table({kPs0, kPs1}, training(2));
+  Coordinator table({kPs0, kPs1}, training(2));
   table.begin();
   EXPECT_TRUE(table.hear(kPs0, table.prepared(0)).empty());
   EXPECT_TRUE(table.hear(kPs0, table.prepared(0)).empty());  // doubled: counted once
@@ -35,7 +33,7 @@ TEST(CoordinatorStep, RecordComesWhenEveryReplicaOfEverySegmentIsPrepared) {
 }
 
 TEST(CoordinatorStep, PreparedCountsUnderTheMapInForceAlone) {
-  Table table({kPs0});
+  Coordinator table({kPs0});
   table.begin();
   Prepared message = table.prepared(0);
   const auto ignored = [&](auto change) {
@@ -56,7 +54,7 @@ TEST(CoordinatorStep, PreparedCountsUnderTheMapInForceAlone) {
 }
 
 TEST(CoordinatorStep, ReplicasThatDisagreeEndTheJob) {
-  Table table({kPs0, kPs1}, training(2));
+  Coordinator table({kPs0, kPs1}, training(2));
   table.begin();
   table.hear(kPs0, table.prepared(0));
   Prepared other = table.prepared(0);
@@ -68,7 +66,7 @@ TEST(CoordinatorStep, ReplicasThatDisagreeEndTheJob) {
 }
 
 TEST(CoordinatorStep, ReplicasWithOtherValuesEndTheJobAndAreNamed) {
-  Table table({kPs0, kPs1}, training(2));
+  Coordinator table({kPs0, kPs1}, training(2));
   table.begin();
   table.hear(kPs0, table.prepared(0));
   Prepared other = table.prepared(0);
@@ -79,7 +77,7 @@ TEST(CoordinatorStep, ReplicasWithOtherValuesEndTheJobAndAreNamed) {
 }
 
 TEST(CoordinatorStep, SegmentsThatCountedDifferentlyEndTheJob) {
-  Table table({kPs0});
+  Coordinator table({kPs0});
   table.begin();
   table.hear(kPs0, table.prepared(0));
   Prepared other = table.prepared(1);
@@ -89,7 +87,7 @@ TEST(CoordinatorStep, SegmentsThatCountedDifferentlyEndTheJob) {
 }
 
 TEST(CoordinatorStep, NoStepCommitsBeforeTheOriginIsComplete) {
-  Table table({kPs0});
+  Coordinator table({kPs0});
   table.seal_all();
   table.join(kWorker0);
   table.hear(kPs0, InitialisedReport{kTerm, kTerm, table.state().map.version, {0, 1}});
@@ -98,7 +96,7 @@ TEST(CoordinatorStep, NoStepCommitsBeforeTheOriginIsComplete) {
 }
 
 TEST(CoordinatorStep, RunOfSkippedStepsEndsTheJob) {
-  Table table({kPs0});
+  Coordinator table({kPs0});
   table.begin();
   table.commit(false);
   EXPECT_EQ(table.state().last->skipped_in_a_row, 1u);
@@ -113,7 +111,7 @@ TEST(CoordinatorStep, RunOfSkippedStepsEndsTheJob) {
 }
 
 TEST(CoordinatorStep, LostMessagesAreSentAgain) {
-  Table table({kPs0, kPs1}, training(2));
+  Coordinator table({kPs0, kPs1}, training(2));
   table.begin();
   table.prepare_all();
   table.hear(kPs0, RecordHeld{kTerm, 0});
@@ -130,7 +128,7 @@ TEST(CoordinatorStep, CommitWaitsForTheEvaluation) {
   TrainingSettings settings = training();
   settings.evaluation_every = 1;
   settings.evaluation_batches = 3;
-  Table table({kPs0}, settings);
+  Coordinator table({kPs0}, settings);
   table.begin();
   const auto given = table.assignments(table.commit());
   EXPECT_EQ(given.at(kWorker0).evaluations, (std::vector<uint32_t>{0, 1, 2}));
@@ -148,7 +146,7 @@ TEST(CoordinatorEnd, EvaluatesWritesACheckpointAndDismissesWorkers) {
   settings.steps = 1;
   settings.evaluation_batches = 1;
   settings.checkpoint_path = "/checkpoints";
-  Table table({kPs0, kPs1}, settings);
+  Coordinator table({kPs0, kPs1}, settings);
   table.begin();
   const auto given = table.assignments(table.commit());
   EXPECT_EQ(table.state().phase, JobPhase::kFinalEvaluation);
@@ -184,7 +182,7 @@ TEST(CoordinatorEnd, CheckpointThatFailsIsTriedThreeTimes) {
   TrainingSettings settings = training();
   settings.steps = 1;
   settings.checkpoint_path = "/checkpoints";
-  Table table({kPs0}, settings);
+  Coordinator table({kPs0}, settings);
   table.begin();
   table.commit();
   for (const uint32_t attempt : {1u, 2u, 3u}) {

@@ -19,6 +19,7 @@
 namespace ballast::core_test {
 
 inline constexpr uint32_t kSegmentElements = 16;
+inline constexpr Term kTerm = 7;
 
 inline const ProcessId kOperator{"operator", 0};
 inline const ProcessId kPs0{"ps-0", 10};

@@ -27,7 +27,6 @@ class Random {
 };
 
 constexpr uint32_t kSegments = 3;
-constexpr Term kTerm = Coordinator::kTerm;
 
 class Soup {
  public:

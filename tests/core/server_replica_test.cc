@@ -7,8 +7,6 @@ namespace {
 
 using namespace core_test;
 
-constexpr Term kTerm = 5;
-
 MapVersion version(uint64_t number) { return {kTerm, number}; }
 
 class Replicas : public testing::Test {

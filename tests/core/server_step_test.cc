@@ -7,7 +7,6 @@ namespace {
 
 using namespace core_test;
 
-constexpr Term kTerm = 5;
 constexpr MapVersion kMap{kTerm, 1};
 
 class Server {

@@ -7,7 +7,6 @@ namespace {
 
 using namespace core_test;
 
-constexpr Term kTerm = 7;
 constexpr uint32_t kSegments = 4;
 
 class WorkerData : public testing::Test {

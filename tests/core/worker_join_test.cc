@@ -6,8 +6,6 @@ namespace {
 
 using namespace core_test;
 
-constexpr Term kTerm = 7;
-
 class Worker : public testing::Test {
  protected:
   Worker()
