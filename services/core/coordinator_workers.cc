@@ -73,6 +73,17 @@ std::vector<WorkerInfo*> staying(CoordinatorState& state) {
   return workers;
 }
 
+// Who can end the step under way: where nobody stays, those that leave after it.
+std::vector<WorkerInfo*> able(CoordinatorState& state) {
+  std::vector<WorkerInfo*> workers = staying(state);
+  if (workers.empty()) {
+    for (auto& [id, worker] : state.workers) {
+      workers.push_back(&worker);
+    }
+  }
+  return workers;
+}
+
 // Contiguous parts whose sizes differ by at most one; part i of `parts`.
 template <typename T>
 std::vector<T> share(const std::vector<T>& all, size_t i, size_t parts) {
@@ -308,7 +319,7 @@ void assign_orphans(Run& run) {
                 [&](uint32_t index) { return state.evaluations[index].has_value(); });
   // Where every segment is prepared, nobody needs these microbatches any more.
   const bool needed = training && state.unprepared > 0 && !state.orphans.empty();
-  const auto workers = staying(state);
+  const auto workers = able(state);
   if ((!needed && state.orphan_evaluations.empty()) || workers.empty()) {
     return;
   }
@@ -325,7 +336,7 @@ void assign_orphans(Run& run) {
   }
   state.orphan_evaluations.clear();
   for (auto& [id, worker] : state.workers) {
-    if (!worker.leaving) {
+    if (std::find(workers.begin(), workers.end(), &worker) != workers.end()) {
       renew_assignment(run, id, worker);
     }
   }

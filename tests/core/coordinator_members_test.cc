@@ -75,6 +75,18 @@ TEST(CoordinatorWorkers, LeavingOneFinishesItsStepAndGoes) {
   EXPECT_FALSE(only<Finish>(table.hear(kWorker1, heartbeat(table, 0, true))).failed);
 }
 
+TEST(CoordinatorWorkers, LeavingOnesEndTheStepWhereNobodyStays) {
+  Coordinator table({kPs0});
+  const auto given = table.assignments(table.begin({kWorker0, kWorker1}));
+  for (const ProcessId& worker : {kWorker0, kWorker1}) {
+    table.hear(worker, heartbeat(table, given.at(worker).number, true));
+  }
+  const auto renewed = table.assignments(table.lose(kWorker1));
+  ASSERT_EQ(renewed.size(), 1u);
+  EXPECT_EQ(renewed.at(kWorker0).microbatches.size(), 4u);
+  EXPECT_EQ(receivers<Finish>(table.commit()), (std::vector<ProcessId>{kWorker0}));
+}
+
 // No step ends to let it go, and it would be given nothing more: alone it would hold up the job.
 TEST(CoordinatorWorkers, LeavingOneGoesAtOnceWhileTheJobBegins) {
   Coordinator table({kPs0});

@@ -200,21 +200,29 @@ void Checker::copied(const ProcessId& server, SegmentId segment, const Replica& 
 
 void Checker::went_back(Origin abandoned, Step version) {
   abandoned_.insert(abandoned);
-  committed_before_ = committed_;
-  holders_before_ = holders_;
+  for (Step step = 0; step < committed_.size(); ++step) {
+    if (step < ever_committed_.size()) {
+      ever_committed_[step] = committed_[step];
+    } else {
+      ever_committed_.push_back(committed_[step]);
+    }
+  }
+  for (const auto& [step, holders] : holders_) {
+    ever_held_[step] = holders;
+  }
   goes_back_instead(version);
 }
 
+// A checkpoint of an origin that was given up has the bits that any other would have.
 void Checker::goes_back_instead(Step version) {
-  committed_ = committed_before_;
-  holders_ = holders_before_;
-  if (version > committed_.size()) {
+  if (version > ever_committed_.size()) {
     fail(fmt::format("the job goes back to version {}, committed are {}", version,
-                     committed_.size()));
+                     ever_committed_.size()));
     return;
   }
-  committed_.resize(version);
-  holders_.erase(holders_.lower_bound(version), holders_.end());
+  committed_.assign(ever_committed_.begin(),
+                    ever_committed_.begin() + static_cast<std::ptrdiff_t>(version));
+  holders_ = {ever_held_.begin(), ever_held_.lower_bound(version)};
 }
 
 void Checker::progress(const Progress& progress) {

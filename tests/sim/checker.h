@@ -68,9 +68,9 @@ class Checker {
   std::map<Step, std::set<ProcessId>> holders_;
   std::set<std::tuple<MapVersion, Step, SegmentId, ProcessId>> prepared_;
   std::vector<Record> committed_;  // by step
-  // As they were when it last went back.
-  std::vector<Record> committed_before_;
-  std::map<Step, std::set<ProcessId>> holders_before_;
+  // The same over all that the job has gone back from.
+  std::vector<Record> ever_committed_;
+  std::map<Step, std::set<ProcessId>> ever_held_;
   std::set<Origin> abandoned_;
   std::optional<std::pair<ProcessId, SegmentId>> flipped_;
 };
