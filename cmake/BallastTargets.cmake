@@ -1,12 +1,13 @@
 # Functions that make our targets: one warning set, one sanitizer switch, one place for tests.
 #
-#   ballast_library(NAME SOURCES ... [LIBRARIES ...] [ALONE ...])      one library a folder
+#   ballast_library(NAME SOURCES ... [LIBRARIES ...] [ALONE ...] [HOT])      one library a folder
 #   ballast_program(NAME SOURCES ... [LIBRARIES ...])
 #   ballast_test(NAME LABEL unit|property|sim|threads|integration|oracle|cluster|bench SOURCES ... [LIBRARIES ...]
 #                [TIMEOUT seconds] [BITS] [ALONE ...])
 #
 # With BALLAST_UNITY, which the presets of `make test` set, sources of a target are compiled several at a time: most
 # of what a compiler reads are headers. ALONE are those that use a name of another's unnamed namespace.
+# HOT: optimized a little in the builds with sanitizers, whose tests would spend their time in it.
 #
 # `make test` compiles and runs a test once: what runs within one process in the build with sanitizers, everything
 # else in the build without. BITS: its numbers depend on how code is compiled; it runs in both.
@@ -94,11 +95,14 @@ function(ballast_united result name sources alone)
 endfunction()
 
 function(ballast_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES;ALONE" ${ARGN})
+  cmake_parse_arguments(ARG "HOT" "" "SOURCES;LIBRARIES;ALONE" ${ARGN})
   ballast_united(compiled ${name} "${ARG_SOURCES}" "${ARG_ALONE}")
   add_library(${name} STATIC ${compiled})
   target_link_libraries(${name} PUBLIC ${ARG_LIBRARIES} PRIVATE ballast_options)
   target_include_directories(${name} PUBLIC ${CMAKE_SOURCE_DIR})
+  if(ARG_HOT AND BALLAST_SANITIZER)
+    target_compile_options(${name} PRIVATE -O1)
+  endif()
 endfunction()
 
 function(ballast_program name)
@@ -131,6 +135,9 @@ function(ballast_add_test name labels timeout)
   add_test(NAME ${shown} COMMAND ${ARGN})
   set(environment "UBSAN_OPTIONS=print_stacktrace=1"
     "TSAN_OPTIONS=second_deadlock_stack=1:history_size=7:suppressions=${CMAKE_SOURCE_DIR}/cmake/thread_sanitizer.supp")
+  if(BALLAST_SANITIZER AND label STREQUAL "sim")   # the build without runs them all
+    list(APPEND environment "RC_PARAMS=max_success=8" "BALLAST_SEEDS=200")
+  endif()
   set_tests_properties(${shown} PROPERTIES
     LABELS "${labels}" TIMEOUT ${timeout} COST ${cost} ENVIRONMENT "${environment}")
 endfunction()
