@@ -4,8 +4,8 @@ shows that a fault or a checker is missing.
   python3 tests/mutations/mutations.py [--build build/release] [--jobs 2] [--seeds 5000] [NAME ...]
 
 A mutation replaces a few words of one source file (mutation_list.py). The changed file is compiled by the command
-of the build, together with those that the build compiles with it, and linked in front of the others into the program
-that must see it: the simulator, or a test of the core. Prints for each what was broken and what saw it; the exit status is 0 only when all were seen.
+of the build and linked in front of the others into the program that must see it: the simulator, or a test of the
+core. Prints for each what was broken and what saw it; the exit status is 0 only when all were seen.
 """
 
 import argparse
@@ -33,11 +33,6 @@ class Build:
         self.folder = Path(folder).resolve()
         entries = json.loads((self.folder / "compile_commands.json").read_text())
         self.commands = {entry["file"]: entry for entry in entries}
-        self.united = {}  # source -> the file that includes it, where it is not compiled by itself
-        for file in self.commands:
-            if Path(file).is_relative_to(self.folder):
-                for source in re.findall(r'^#include "(.*[.]cc)"$', Path(file).read_text(), re.MULTILINE):
-                    self.united[str(SOURCE / source)] = file
         self.links = {}
         self.cache = [shutil.which("ccache")] if shutil.which("ccache") else []
 
@@ -48,13 +43,7 @@ class Build:
         self.links[program] = shlex.split(last.removeprefix(": && ").removesuffix(" && :"))
 
     def compile(self, original, changed, output):
-        united = self.united.get(str(original))
-        entry = self.commands[united or str(original)]
-        if united:
-            text = Path(united).read_text()
-            all_of_it = changed.with_suffix(".all.cc")
-            all_of_it.write_text(text.replace(f'"{original.relative_to(SOURCE)}"', f'"{changed}"'))
-            changed = all_of_it
+        entry = self.commands[str(original)]
         words = [word for word in shlex.split(entry["command"]) if word != "-Werror"]
         words[words.index("-o") + 1] = str(output)
         words[words.index("-c") + 1] = str(changed)
