@@ -9,6 +9,7 @@
 #include <rapidcheck/gtest.h>
 
 #include "operator/policy/apportion.h"
+#include "tests/policy/scaling.h"
 #include "tests/policy/simulated_job.h"
 
 namespace ballast::policy {
@@ -26,27 +27,7 @@ SimulatedOptions balancing(uint64_t seed) {
   return options;
 }
 
-// Steps between half a second and a second, as scrapes every 5 s see them.
-SimulatedOptions scaling(uint64_t seed, size_t workers, double seconds_per_worker) {
-  SimulatedOptions options;
-  options.seed = seed;
-  options.speeds = std::vector<double>(workers, 50);
-  options.newcomer_speed = 50;
-  options.seconds_per_worker = seconds_per_worker;
-  options.settings.worker_count.mode = Mode::kAct;
-  options.settings.worker_count.most = 6;
-  return options;
-}
-
 rc::Gen<uint64_t> seeds() { return rc::gen::inRange<uint64_t>(1, uint64_t{1} << 40); }
-
-size_t best_count(const SimulatedJob& job, size_t most) {
-  size_t best = 1;
-  for (size_t k = 2; k <= most; ++k) {
-    if (job.throughput_of(k) > job.throughput_of(best)) best = k;
-  }
-  return best;
-}
 
 RC_GTEST_PROP(PolicySimulation, SharesComeWithinFivePercentOfTheBest, ()) {
   SimulatedJob job(balancing(*seeds()));
