@@ -280,7 +280,9 @@ def main():
     world = World()
     try:
         for name in wanted:
+            begin = time.monotonic()
             LINES[name](world)
+            print(f"  {name}: {time.monotonic() - begin:.0f} s", flush=True)
     finally:
         world.end()
 

@@ -53,15 +53,18 @@ class World:
                    if '"members":[{' in (one.get("status", {}).get("authority", {}).get("record") or ""))
 
     def delete_jobs(self, namespace):
-        self.api.must("DELETE", f"{JOBS}/namespaces/{namespace}/trainingjobs", {"gracePeriodSeconds": 0})
+        self.delete_all(f"{JOBS}/namespaces/{namespace}/trainingjobs")
         self.delete_pods(namespace)
 
     def delete_pods(self, namespace):
+        self.delete_all(f"/api/v1/namespaces/{namespace}/pods")
+
+    def delete_all(self, path):
         def gone():
             # As long as it takes: an answer of 504 is no failure.
-            self.api.ask("DELETE", f"/api/v1/namespaces/{namespace}/pods", {"gracePeriodSeconds": 0})
-            return self.pods(namespace) == 0
-        wait_until("no pods", gone, 1)
+            self.api.ask("DELETE", path, {"gracePeriodSeconds": 0})
+            return self.api.count(path) == 0
+        wait_until(f"nothing at {path}", gone, 1)
 
     def bare_pods(self, namespace, into):
         """The pods of a namespace as somebody else would create them."""

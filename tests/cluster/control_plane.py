@@ -75,7 +75,8 @@ class ControlPlane:
         pki = self.pki
         for name in ("kube-controller-manager", "kube-scheduler"):
             kubeconfig = self.user(f"system:{name}")
-            command = [path_of(name), "--leader-elect=false", "--bind-address=127.0.0.1", "--v=1"]
+            command = [path_of(name), "--leader-elect=false", "--bind-address=127.0.0.1", "--v=1",
+                       "--kube-api-qps=1000", "--kube-api-burst=2000"]  # thousands of pods are not held up by them
             command += [f"--{use}kubeconfig={kubeconfig}" for use in ("", "authentication-", "authorization-")]
             if name == "kube-controller-manager":
                 command += [
