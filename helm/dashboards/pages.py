@@ -181,6 +181,20 @@ def operator():
                query(f"leader_election_master_status{{{o}}}", "{{pod}}"), least=0)
     page.lines("Queue", "Jobs that wait for their turn.", "short",
                query(f"sum by (name) (workqueue_depth{{{o}}})", "{{name}}"), least=0)
+    page.row("Decisions of policies")
+    page.lines("Changes", "What policies changed, and why. A policy that changes again and again does not settle.",
+               "short",
+               query('sum by (policy, reason) (increase(ballast_policy_decisions_total'
+                     f'{{{o}, action="change"}}[$__rate_interval]))', "{{policy}} {{reason}}"), least=0)
+    page.lines("Told and recommended", "What policies would change if they were let, and what they tell of.", "short",
+               query('sum by (policy, reason) (rate(ballast_policy_decisions_total'
+                     f'{{{o}, action=~"tell|recommend"}}[$__rate_interval]))', "{{policy}} {{reason}}"), least=0)
+    page.lines("Holding still", "Why, as a share of the times that policies were asked. Samples that are partial, "
+               "stale or contradictory should be rare.", "percentunit",
+               query('sum by (reason) (rate(ballast_policy_decisions_total'
+                     f'{{{o}, action="hold"}}[$__rate_interval])) / on () group_left () '
+                     f'sum(rate(ballast_policy_decisions_total{{{o}}}[$__rate_interval]))', "{{reason}}"),
+               stack=True, least=0)
     return page
 
 

@@ -190,11 +190,29 @@ Policy read_policy(FieldReader reader) {
   policy.worker_balance = read_worker_balance(reader.map("workerBalance"));
   policy.server_balance_mode =
       read_mode(reader.map("serverBalance"), std::move(policy.server_balance_mode));
-  policy.straggler_mode = read_mode(reader.map("straggler"), std::move(policy.straggler_mode));
+  FieldReader straggler = reader.map("straggler");
+  straggler.text("mode", policy.straggler.mode);
+  straggler.integer("replaceAfterSeconds", policy.straggler.replace_after_seconds);
+  straggler.finish();
+  FieldReader servers = reader.map("servers");
+  servers.text("mode", policy.servers.mode);
+  servers.integer("minReplicas", policy.servers.min_replicas);
+  if (int64_t most = 0; servers.has("maxReplicas")) {
+    servers.integer("maxReplicas", most);
+    policy.servers.max_replicas = most;
+  } else {
+    servers.ignore("maxReplicas");
+  }
+  servers.finish();
   FieldReader workers = reader.map("workers");
   workers.text("mode", policy.workers.mode);
   workers.integer("leastMarginalPercent", policy.workers.least_marginal_percent);
   workers.finish();
+  FieldReader memory = reader.map("memory");
+  memory.text("mode", policy.memory.mode);
+  memory.integer("factorPercent", policy.memory.factor_percent);
+  memory.text("cap", policy.memory.cap);
+  memory.finish();
   reader.finish();
   return policy;
 }

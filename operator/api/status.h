@@ -24,14 +24,15 @@ struct MemberStatus {
 enum class StartMode { kInitialise, kContinue, kRestore };
 
 enum class ConditionType {
-  kCreated,     // every wanted process was started; not true: one cannot be
-  kRunning,     // every wanted process is ready and a coordinator is appointed
-  kRestarting,  // one that was lost is being replaced
-  kDegraded,    // some segment has fewer replicas than it should: the next loss may cost steps
-  kScaling,     // from one number of processes to another
-  kSuspended,   // stopped on request; nothing runs
-  kSucceeded,   // terminal
-  kFailed,      // terminal
+  kCreated,       // every wanted process was started; not true: one cannot be
+  kRunning,       // every wanted process is ready and a coordinator is appointed
+  kRestarting,    // one that was lost is being replaced
+  kDegraded,      // some segment has fewer replicas than it should: the next loss may cost steps
+  kScaling,       // from one number of processes to another
+  kPoliciesHeld,  // they hold still: what they measure cannot be trusted, or another decides
+  kSuspended,     // stopped on request; nothing runs
+  kSucceeded,     // terminal
+  kFailed,        // terminal
 };
 
 struct Condition {
@@ -84,6 +85,32 @@ struct ProgressStatus {
   bool operator==(const ProgressStatus&) const = default;
 };
 
+// A worker that is to make room for another life, on another node if there is one.
+struct ReplacementStatus {
+  uint64_t instance = 0;  // this life and those before it
+  std::string node;       // where it was slow; empty: unknown
+
+  bool operator==(const ReplacementStatus&) const = default;
+};
+
+// What a process got after it had been ended for want of memory.
+struct MemoryStatus {
+  uint64_t instance = 0;  // this life was ended for it
+  uint64_t bytes = 0;     // the limit of those after it
+
+  bool operator==(const MemoryStatus&) const = default;
+};
+
+// What a policy would do if it were let.
+struct RecommendationStatus {
+  std::string policy;   // "workerBalance"
+  std::string reason;   // one CamelCase word, for programs
+  std::string message;  // a sentence, for people
+  int64_t since_ms = 0;
+
+  bool operator==(const RecommendationStatus&) const = default;
+};
+
 struct TrainingJobStatus {
   uint64_t version = 0;  // of this value in the store; 0 = never written
   int64_t start_ms = 0;
@@ -109,11 +136,16 @@ struct TrainingJobStatus {
   // What policies gave to processes, by name; empty: to all alike.
   std::map<std::string, int64_t> planned_worker_shares;  // microbatches of each step
   std::map<std::string, int64_t> planned_server_shares;  // weights, for primaries of segments
-  int64_t desired_workers = 0;                    // a policy's wish; 0: none, the spec counts
-  int64_t specified_workers = 0;                  // spec.workers.replicas when that wish was made
-  std::map<std::string, RestartStatus> restarts;  // by process name
+  int64_t desired_workers = 0;    // a policy's wish; 0: none, the spec counts
+  int64_t specified_workers = 0;  // spec.workers.replicas when that wish was made
+  int64_t desired_servers = 0;    // as of workers
+  int64_t specified_servers = 0;  // likewise
+  std::map<std::string, ReplacementStatus> replacements;  // by name of the worker
+  std::map<std::string, MemoryStatus> memory;             // by process name
+  std::map<std::string, RestartStatus> restarts;          // by process name
   ProgressStatus progress;
-  std::vector<Condition> conditions;  // at most one of each type, ascending by type
+  std::vector<RecommendationStatus> recommendations;  // at most one of each policy
+  std::vector<Condition> conditions;                  // at most one of each type, ascending by type
 
   bool operator==(const TrainingJobStatus&) const = default;
 };

@@ -9,8 +9,9 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array kConditionNames = {"Created", "Running",   "Restarting", "Degraded",
-                                        "Scaling", "Suspended", "Succeeded",  "Failed"};
+constexpr std::array kConditionNames = {"Created",   "Running",   "Restarting",
+                                        "Degraded",  "Scaling",   "PoliciesHeld",
+                                        "Suspended", "Succeeded", "Failed"};
 constexpr std::array kStartNames = {"initialise", "continue", "restore"};
 
 // Index of a word in a fixed list; throws what json throws, so that one catch serves both.
@@ -64,6 +65,33 @@ json write_checkpoints(const TrainingJobStatus& status) {
   return list;
 }
 
+json write_replacements(const TrainingJobStatus& status) {
+  json map = json::object();
+  for (const auto& [name, replaced] : status.replacements) {
+    map[name] = {{"instance", replaced.instance}, {"node", replaced.node}};
+  }
+  return map;
+}
+
+json write_memory(const TrainingJobStatus& status) {
+  json map = json::object();
+  for (const auto& [name, memory] : status.memory) {
+    map[name] = {{"instance", memory.instance}, {"bytes", memory.bytes}};
+  }
+  return map;
+}
+
+json write_recommendations(const TrainingJobStatus& status) {
+  json list = json::array();
+  for (const RecommendationStatus& one : status.recommendations) {
+    list.push_back({{"policy", one.policy},
+                    {"reason", one.reason},
+                    {"message", one.message},
+                    {"sinceMs", one.since_ms}});
+  }
+  return list;
+}
+
 json write_restarts(const TrainingJobStatus& status) {
   json map = json::object();
   for (const auto& [name, restart] : status.restarts) {
@@ -103,13 +131,30 @@ void read_lists(const json& in, TrainingJobStatus& status) {
   }
 }
 
-// Records of before there were policies have none of them.
+// Records of before there were policies have neither of the next two.
+void read_recommendations(const json& in, TrainingJobStatus& status) {
+  for (const json& item : in.value("recommendations", json::array())) {
+    status.recommendations.push_back(
+        {item.at("policy"), item.at("reason"), item.at("message"), item.at("sinceMs")});
+  }
+}
+
 void read_wishes(const json& plan, TrainingJobStatus& status) {
   using Shares = std::map<std::string, int64_t>;
   status.planned_worker_shares = plan.value("workerShares", Shares());
   status.planned_server_shares = plan.value("serverShares", Shares());
   status.desired_workers = plan.value("desiredWorkers", int64_t{0});
   status.specified_workers = plan.value("specifiedWorkers", int64_t{0});
+  status.desired_servers = plan.value("desiredServers", int64_t{0});
+  status.specified_servers = plan.value("specifiedServers", int64_t{0});
+  const json replacements = plan.value("replacements", json::object());
+  for (const auto& [name, item] : replacements.items()) {
+    status.replacements[name] = {item.at("instance"), item.at("node")};
+  }
+  const json memory = plan.value("memory", json::object());
+  for (const auto& [name, item] : memory.items()) {
+    status.memory[name] = {item.at("instance"), item.at("bytes")};
+  }
 }
 
 }  // namespace
@@ -142,7 +187,11 @@ std::string status_to_json(const TrainingJobStatus& status) {
         {"workerShares", status.planned_worker_shares},
         {"serverShares", status.planned_server_shares},
         {"desiredWorkers", status.desired_workers},
-        {"specifiedWorkers", status.specified_workers}}},
+        {"specifiedWorkers", status.specified_workers},
+        {"desiredServers", status.desired_servers},
+        {"specifiedServers", status.specified_servers},
+        {"replacements", write_replacements(status)},
+        {"memory", write_memory(status)}}},
       {"restarts", write_restarts(status)},
       {"progress",
        {{"step", status.progress.step},
@@ -150,6 +199,7 @@ std::string status_to_json(const TrainingJobStatus& status) {
         {"lastCheckpoint", status.progress.last_checkpoint},
         {"tokensPerSecond", status.progress.tokens_per_second},
         {"atMs", status.progress.at_ms}}},
+      {"recommendations", write_recommendations(status)},
       {"conditions", write_conditions(status)}};
   // Paths and messages may hold bytes that are no UTF-8: replaced, never a reason to fail.
   return out.dump(2, ' ', false, json::error_handler_t::replace) + "\n";
@@ -181,6 +231,7 @@ Result<TrainingJobStatus> status_from_json(std::string_view text) {
         progress.at("step"), progress.at("loss").is_null() ? 0 : progress.at("loss").get<double>(),
         progress.at("lastCheckpoint"), progress.at("tokensPerSecond"), progress.at("atMs")};
     read_lists(in, status);
+    read_recommendations(in, status);
     return status;
   } catch (const json::exception& error) {
     return fail(ErrorCode::kCorrupt, std::string("the status is damaged: ") + error.what());

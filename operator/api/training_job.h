@@ -133,11 +133,39 @@ struct WorkerCount {
   bool operator==(const WorkerCount&) const = default;
 };
 
+// The number of servers, by their load.
+struct ServerCount {
+  std::string mode = "off";
+  int64_t min_replicas = 1;             // but never fewer than servers.replication
+  std::optional<int64_t> max_replicas;  // nothing: servers.replicas
+
+  bool operator==(const ServerCount&) const = default;
+};
+
+// Workers that are far slower than the others for long.
+struct Straggler {
+  std::string mode = "recommend";
+  int64_t replace_after_seconds = 300;  // of being so
+
+  bool operator==(const Straggler&) const = default;
+};
+
+// Of a cluster: what a process gets after it was ended for want of memory.
+struct Memory {
+  std::string mode = "act";
+  int64_t factor_percent = 150;  // of what it had
+  std::string cap;               // "8Gi"; empty: nothing is raised
+
+  bool operator==(const Memory&) const = default;
+};
+
 struct Policy {
   WorkerBalance worker_balance;
   std::string server_balance_mode = "recommend";
-  std::string straggler_mode = "recommend";
+  Straggler straggler;
+  ServerCount servers;
   WorkerCount workers;
+  Memory memory;
 
   bool operator==(const Policy&) const = default;
 };

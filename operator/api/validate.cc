@@ -7,6 +7,7 @@
 
 #include "operator/api/decimal.h"
 #include "operator/api/problem.h"
+#include "operator/api/quantity.h"
 #include "operator/api/training_choices.h"
 
 namespace ballast::api {
@@ -45,6 +46,8 @@ class Rules {
     schedule();
     roles();
     policy();
+    server_count();
+    memory();
     rest();
     return std::move(violations_);
   }
@@ -321,10 +324,35 @@ class Rules {
     by_worker(at + "weights", policy.worker_balance.weights, 0);
     by_worker(at + "priorities", policy.worker_balance.priorities, -1'000'000);
     choice("spec.policy.serverBalance.mode", policy.server_balance_mode, modes);
-    choice("spec.policy.straggler.mode", policy.straggler_mode, {"off", "recommend"}, {"act"});
+    choice("spec.policy.straggler.mode", policy.straggler.mode, modes);
+    range("spec.policy.straggler.replaceAfterSeconds", policy.straggler.replace_after_seconds, 10,
+          86'400);
     choice("spec.policy.workers.mode", policy.workers.mode, modes);
     range("spec.policy.workers.leastMarginalPercent", policy.workers.least_marginal_percent, 0,
           100);
+  }
+
+  void server_count() {
+    const ServerCount& servers = spec_.policy.servers;
+    const std::string at = "spec.policy.servers.";
+    choice(at + "mode", servers.mode, {"off", "recommend", "act"});
+    const bool low = range(at + "minReplicas", servers.min_replicas, 1, kMostServers);
+    if (!servers.max_replicas) return;
+    const bool high = range(at + "maxReplicas", *servers.max_replicas, 1, kMostServers);
+    if (low && high && *servers.max_replicas < servers.min_replicas)
+      violated({at + "maxReplicas", at + "minReplicas"},
+               "found " + std::to_string(*servers.max_replicas) +
+                   "; expected at least minReplicas, which is " +
+                   std::to_string(servers.min_replicas));
+  }
+
+  void memory() {
+    const Memory& memory = spec_.policy.memory;
+    const std::string at = "spec.policy.memory.";
+    choice(at + "mode", memory.mode, {"off", "recommend", "act"});
+    range(at + "factorPercent", memory.factor_percent, 101, 1'000);
+    if (memory.cap.empty()) return;
+    if (const auto cap = parse_bytes(memory.cap); !cap) violated({at + "cap"}, cap.error().message);
   }
 
   void by_worker(const std::string& path, const std::map<std::string, int64_t>& values,

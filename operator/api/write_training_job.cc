@@ -66,12 +66,20 @@ json write_policy(const Policy& policy) {
   if (!policy.worker_balance.priorities.empty()) {
     balance["priorities"] = policy.worker_balance.priorities;
   }
+  json memory = {{"mode", policy.memory.mode}, {"factorPercent", policy.memory.factor_percent}};
+  if (!policy.memory.cap.empty()) memory["cap"] = policy.memory.cap;
+  json servers = {{"mode", policy.servers.mode}, {"minReplicas", policy.servers.min_replicas}};
+  if (policy.servers.max_replicas) servers["maxReplicas"] = *policy.servers.max_replicas;
   return {{"workerBalance", balance},
           {"serverBalance", {{"mode", policy.server_balance_mode}}},
-          {"straggler", {{"mode", policy.straggler_mode}}},
+          {"straggler",
+           {{"mode", policy.straggler.mode},
+            {"replaceAfterSeconds", policy.straggler.replace_after_seconds}}},
+          {"servers", servers},
           {"workers",
            {{"mode", policy.workers.mode},
-            {"leastMarginalPercent", policy.workers.least_marginal_percent}}}};
+            {"leastMarginalPercent", policy.workers.least_marginal_percent}}},
+          {"memory", memory}};
 }
 
 json write_spec(const TrainingJobSpec& spec) {

@@ -7,6 +7,7 @@
 #include "operator/core/advance.h"
 #include "operator/core/cluster_status.h"
 #include "operator/core/events.h"
+#include "operator/policy/decision_json.h"
 
 namespace ballast::cluster {
 namespace {
@@ -71,6 +72,7 @@ Result<std::optional<decide::TimeMs>> JobBackend::turn(const Object& job, decide
     if (auto seen = observe(job, now_ms); !seen) return tl::unexpected(seen.error());
     if (!looked_around()) return now_ms + kUntilAskedMs;
     if (keep_certificates()) continue;
+    ask_policies();
     const auto more = act();
     if (!more) return tl::unexpected(more.error());
     if (finished_) return wake_at_ms_;
@@ -99,6 +101,29 @@ bool JobBackend::keep_certificates() {
   return true;
 }
 
+void JobBackend::ask_policies() {
+  for (const policy::ProcessAnswer& answer : pods_.answers()) policies_.take(answer);
+  const auto outcome = policies_.turn(observed_);
+  if (!outcome) return;
+  policy::adopt(*outcome, observed_);
+  if (options_.decisions != nullptr) options_.decisions->count(outcome->decisions);
+  for (const policy::Decision& decision : outcome->news) tell(decision);
+}
+
+// The audit: a line with the numbers it was made of. Holding still is no event: what lasts of it
+// becomes a condition.
+void JobBackend::tell(const policy::Decision& decision) {
+  options_.log.info("policy decided", {{"policy", to_string(decision.policy)},
+                                       {"step", observed_.status.progress.step},
+                                       {"plan", observed_.status.plan_number},
+                                       {"decision", policy::to_json(decision).dump()}});
+  if (options_.events == nullptr || decision.action == policy::Action::kHold) return;
+  const bool warning = decision.action == policy::Action::kTell;
+  options_.events->write(kube::event_object(observed_.job,
+                                            {warning, decision.reason, policy::told(decision)},
+                                            observed_.now_ms, options_.reporter));
+}
+
 bool JobBackend::works() const {
   return observed_.session.has_value() ||
          std::any_of(observed_.processes.begin(), observed_.processes.end(),
@@ -114,7 +139,9 @@ Result<void> JobBackend::observe(const Object& job, decide::TimeMs now_ms) {
     newest_ = job;
   }
   if (auto read = read_job(); !read) return read;
-  observed_.processes = pods_.observe(observed_.job, now_ms);
+  observed_.processes = pods_.observe(observed_.job, observed_.status, now_ms);
+  observed_.horizontal_autoscaler =
+      options_.autoscalers != nullptr && !options_.autoscalers->in_group(job.key()).empty();
   starter_.seen(observed_);
   session_.observe(observed_);
   return {};

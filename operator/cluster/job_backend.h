@@ -21,7 +21,9 @@
 #include "operator/core/pod_template.h"
 #include "operator/kube/client.h"
 #include "operator/kube/informer.h"
+#include "operator/local/decision_counters.h"
 #include "operator/local/session_keeper.h"
+#include "operator/policy/job_policies.h"
 
 namespace ballast::cluster {
 
@@ -38,6 +40,9 @@ struct JobBackendOptions {
   std::shared_ptr<EventWriter> events = nullptr;          // null: none are written
   std::string reporter = {};                              // of events: which operator this is
   std::shared_ptr<const kube::Informer> nodes = nullptr;  // null: nothing is known of nodes
+  // HorizontalPodAutoscalers, in groups by the key of the job that they scale; null: none is known.
+  std::shared_ptr<const kube::Informer> autoscalers = nullptr;
+  std::shared_ptr<local::DecisionCounters> decisions = nullptr;  // null: nobody counts
 };
 
 class JobBackend {
@@ -54,7 +59,9 @@ class JobBackend {
   bool works() const;  // it has processes that answer
   bool looked_around();
   bool keep_certificates();  // whether the status was written
-  Result<bool> act();        // whether the status was written, so that there may be more to do
+  void ask_policies();
+  void tell(const policy::Decision& decision);
+  Result<bool> act();  // whether the status was written, so that there may be more to do
 
   Result<void> perform(const decide::WriteStatus& write);
   Result<void> perform(const decide::VerifyCheckpoint& verify);
@@ -79,6 +86,7 @@ class JobBackend {
   Starter starter_;
   local::SessionKeeper session_;
   JobCertificates certificates_;
+  policy::JobPolicies policies_{policy::kInACluster};
   std::optional<Error> no_certificates_;
   std::optional<kube::Object> newest_;  // of the job: read, or written by us
   std::string read_version_;            // of newest_, as observed_ has it

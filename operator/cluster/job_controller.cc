@@ -81,6 +81,11 @@ JobController::JobController(ControllerOptions options)
   nodes.name_space.clear();  // they have none
   nodes.keep = kept_of_node;
   nodes_ = std::make_shared<kube::Informer>(client_, clock_, std::move(nodes));
+  auto autoscalers =
+      watch_of(kube::kHorizontalPodAutoscalers, "", options_, [](const std::string&) {});
+  autoscalers.keep = kept_of_autoscaler;
+  autoscalers.group_of = job_of_autoscaler;
+  autoscalers_ = std::make_shared<kube::Informer>(client_, clock_, std::move(autoscalers));
   auto jobs = watch_of(kube::kTrainingJobs, "", options_,
                        [this](const std::string& key) { job_changed(key); });
   jobs.keep = kept_of_job;
@@ -95,6 +100,7 @@ JobController::~JobController() {
   jobs_.reset();
   pods_.reset();
   nodes_.reset();
+  autoscalers_.reset();
 }
 
 void JobController::stop() {
@@ -190,7 +196,8 @@ JobBackend& JobController::backend_of(const kube::Object& job) {
     known.backend = std::make_unique<JobBackend>(JobBackendOptions{
         client_, pods_, scraper_, parallel_, options_.authority, options_.settings, unix_offset_ms_,
         [queue = queue_, key = job.key()] { queue->add(key); },
-        options_.log.child({{"job", job.key()}}), events_, reporter_, nodes_});
+        options_.log.child({{"job", job.key()}}), events_, reporter_, nodes_, autoscalers_,
+        options_.decisions});
   }
   return *known.backend;
 }

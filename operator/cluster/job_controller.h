@@ -27,6 +27,7 @@ struct ControllerOptions {
   int threads = 8;    // jobs that are looked after at once
   int requests = 32;  // pods that are made or removed at once, of all jobs together
   std::shared_ptr<OperatorMetrics> metrics;
+  std::shared_ptr<local::DecisionCounters> decisions;  // of policies
   Logger log;
 };
 
@@ -77,6 +78,7 @@ class JobController {
 
   std::shared_ptr<kube::Informer> pods_;
   std::shared_ptr<kube::Informer> nodes_;
+  std::shared_ptr<kube::Informer> autoscalers_;
   std::unique_ptr<kube::Informer> jobs_;
   std::vector<std::jthread> threads_;
 };

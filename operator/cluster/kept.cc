@@ -3,6 +3,7 @@
 #include <initializer_list>
 
 #include "operator/core/pod_template.h"
+#include "operator/kube/resource.h"
 
 namespace ballast::cluster {
 namespace {
@@ -49,6 +50,13 @@ json kept_of_node(const json& node) {
   return out;
 }
 
+json kept_of_autoscaler(const json& autoscaler) {
+  json out = picked(autoscaler, {"metadata", "spec"});
+  out["metadata"] = picked(out["metadata"], {"name", "namespace", "uid", "resourceVersion"});
+  out["spec"] = picked(out["spec"], {"scaleTargetRef"});
+  return out;
+}
+
 std::string job_of_pod(const kube::Object& pod) {
   const auto metadata = pod.body->find("metadata");
   if (metadata == pod.body->end() || !metadata->is_object()) return "";
@@ -57,6 +65,19 @@ std::string job_of_pod(const kube::Object& pod) {
   const auto job = labels->find(kube::kJobLabel);
   if (job == labels->end() || !job->is_string()) return "";
   return pod.name_space + "/" + job->get<std::string>();
+}
+
+std::string job_of_autoscaler(const kube::Object& autoscaler) {
+  const json target =
+      picked(picked(*autoscaler.body, {"spec"}).value("spec", json()), {"scaleTargetRef"})
+          .value("scaleTargetRef", json());
+  const auto word = [&](const char* name) {
+    const json field = picked(target, {name}).value(name, json());
+    return field.is_string() ? field.get<std::string>() : "";
+  };
+  const bool ours = word("kind") == kube::kTrainingJobs.kind &&
+                    word("apiVersion").starts_with(std::string(kube::kTrainingJobs.group) + "/");
+  return ours ? autoscaler.name_space + "/" + word("name") : "";
 }
 
 }  // namespace ballast::cluster

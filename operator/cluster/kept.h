@@ -18,7 +18,12 @@ nlohmann::json kept_of_pod(const nlohmann::json& pod);
 // Whether it is ready.
 nlohmann::json kept_of_node(const nlohmann::json& node);
 
+// What it scales.
+nlohmann::json kept_of_autoscaler(const nlohmann::json& autoscaler);
+
 // The group of a pod: the key of its job, "namespace/name"; empty: it is of none.
 std::string job_of_pod(const kube::Object& pod);
+// Likewise, of a HorizontalPodAutoscaler: the TrainingJob that it scales.
+std::string job_of_autoscaler(const kube::Object& autoscaler);
 
 }  // namespace ballast::cluster

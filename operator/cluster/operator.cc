@@ -86,6 +86,7 @@ void Operator::begin() {
                         static_cast<int>(options_.config.threads),
                         static_cast<int>(options_.config.requests),
                         metrics_,
+                        decisions_,
                         options_.log});
   metrics_->leads.Set(1);
   const MutexLock lock(mutex_);

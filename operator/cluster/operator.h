@@ -55,6 +55,8 @@ class Operator {
 
   const OperatorOptions options_;
   const std::shared_ptr<OperatorMetrics> metrics_;
+  const std::shared_ptr<local::DecisionCounters> decisions_ =
+      std::make_shared<local::DecisionCounters>(metrics_->registry());
   const std::shared_ptr<Leadership> leadership_ = std::make_shared<Leadership>();
   // The authority is kept from one leadership to the next.
   const std::shared_ptr<GuardedTransport> authority_transport_;

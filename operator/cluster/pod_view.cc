@@ -37,9 +37,11 @@ PodView::~PodView() {
   }
 }
 
-std::vector<Process> PodView::observe(const api::TrainingJob& job, TimeMs now_ms) {
+std::vector<Process> PodView::observe(const api::TrainingJob& job,
+                                      const api::TrainingJobStatus& status, TimeMs now_ms) {
   std::map<std::string, Known> before = std::exchange(known_, {});
   std::map<std::string, Process> seen;
+  answers_.clear();
   const api::Metadata& metadata = job.metadata;
   for (const Object& pod : options_.pods->in_group(metadata.name_space + "/" + metadata.name)) {
     if (!is_owned_by(pod, metadata.uid)) continue;
@@ -55,10 +57,12 @@ std::vector<Process> PodView::observe(const api::TrainingJob& job, TimeMs now_ms
     seen[name_of(*process)] = std::move(*process);
   }
   for (const auto& [uid, known] : before) vanish(uid, known, now_ms);
+  // A policy may want more than the spec says; a plan may lag behind it.
+  const int64_t servers = std::max(job.spec.servers.replicas, status.planned_servers);
+  const int64_t workers = std::max(job.spec.workers.replicas, status.planned_workers);
   std::erase_if(vanished_, [&](const auto& entry) {
     const bool server = entry.second.role == decide::Role::kServer;
-    return seen.contains(entry.first) ||
-           entry.second.index >= (server ? job.spec.servers.replicas : job.spec.workers.replicas);
+    return seen.contains(entry.first) || entry.second.index >= (server ? servers : workers);
   });
   std::vector<Process> processes;
   for (auto& [name, process] : seen) processes.push_back(std::move(process));
@@ -66,7 +70,7 @@ std::vector<Process> PodView::observe(const api::TrainingJob& job, TimeMs now_ms
   return processes;
 }
 
-void PodView::look_for_life(const std::string& uid, Known& known, Process& process) const {
+void PodView::look_for_life(const std::string& uid, Known& known, Process& process) {
   process.incarnation = known.last.incarnation;
   process.heard_ms = known.last.heard_ms;
   if (process.state == ProcessState::kExited || process.address.empty()) {
@@ -80,6 +84,9 @@ void PodView::look_for_life(const std::string& uid, Known& known, Process& proce
   process.incarnation = answer->incarnation;
   process.heard_ms = answer->answered_ms + options_.unix_offset_ms;
   process.state = ProcessState::kReady;
+  answers_.push_back({name_of(process), process.instance,
+                      answer->asked_ms + options_.unix_offset_ms,
+                      answer->answered_ms + options_.unix_offset_ms, answer->exposition});
   if (process.role == decide::Role::kWorker) process.address.clear();
 }
 

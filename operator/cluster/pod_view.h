@@ -13,6 +13,7 @@
 #include "operator/cluster/pod_scraper.h"
 #include "operator/core/observed.h"
 #include "operator/kube/informer.h"
+#include "operator/policy/job_policies.h"
 
 namespace ballast::cluster {
 
@@ -31,7 +32,12 @@ class PodView {
   PodView(const PodView&) = delete;
   PodView& operator=(const PodView&) = delete;
 
-  std::vector<decide::Process> observe(const api::TrainingJob& job, decide::TimeMs now_ms);
+  // `status`: how many there are to be.
+  std::vector<decide::Process> observe(const api::TrainingJob& job,
+                                       const api::TrainingJobStatus& status, decide::TimeMs now_ms);
+
+  // What those of the last look have answered last; times as observe() has them.
+  const std::vector<policy::ProcessAnswer>& answers() const { return answers_; }
 
   // Whether each process that could answer was asked once.
   bool asked_all() const;
@@ -58,7 +64,7 @@ class PodView {
     std::optional<decide::TimeMs> node_lost_since_ms;
   };
 
-  void look_for_life(const std::string& uid, Known& known, decide::Process& process) const;
+  void look_for_life(const std::string& uid, Known& known, decide::Process& process);
   void look_at_end(const Known& known, decide::Process& process) const;
   void look_at_node(Known& known, decide::Process& process, decide::TimeMs now_ms) const;
   std::optional<decide::Trouble> trouble_of_node(const std::string& name) const;
@@ -67,6 +73,7 @@ class PodView {
   const PodViewOptions options_;
   std::map<std::string, Known> known_;               // by uid of the pod
   std::map<std::string, decide::Process> vanished_;  // by name of the process
+  std::vector<policy::ProcessAnswer> answers_;
 };
 
 }  // namespace ballast::cluster

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "operator/cluster/refusal.h"
+#include "operator/core/pod_memory.h"
 #include "operator/local/job_config.h"
 
 namespace ballast::cluster {
@@ -39,6 +40,18 @@ void note_refusal(const StartProcess& start, const std::optional<decide::Trouble
     known->times += 1;
     known->at_ms = observed.now_ms;
   }
+}
+
+// 0: it was not raised.
+uint64_t raised_memory(const StartProcess& start, const decide::Observed& observed) {
+  if (!observed.status.memory.contains(decide::process_name(start.role, start.index))) return 0;
+  return kube::memory_limit(observed.job.spec, observed.status, start.role, start.index);
+}
+
+// Where a life before this one was far too slow.
+std::string shunned_node(const StartProcess& start, const api::TrainingJobStatus& status) {
+  const auto replaced = status.replacements.find(decide::process_name(start.role, start.index));
+  return replaced == status.replacements.end() ? "" : replaced->second.node;
 }
 
 }  // namespace
@@ -144,7 +157,9 @@ Starter::Made Starter::create_pod(const StartProcess& start, const decide::Obser
   if (!expected_.ask(creation, observed.now_ms)) return {};
   const auto made = options_.client->create(
       kube::kPods, job.metadata.name_space,
-      kube::pod_of(job, start, observed.status.members, options_.settings, avoided));
+      kube::pod_of(
+          job, start, observed.status.members, options_.settings,
+          {avoided, shunned_node(start, observed.status), raised_memory(start, observed)}));
   if (made) {
     options_.log.info("pod created", {{"pod", name}});
     return {};

@@ -44,6 +44,8 @@ void add_run(CLI::App& app, RunOptions& options) {
       ->check(CLI::Range(0, 1024));
   run->add_option("--programs", options.programs,
                   "Folder of ballast-ps and ballast-worker (default: beside this one)");
+  run->add_option("--metrics-listen", options.metrics_listen,
+                  "HOST:PORT of the run's own metrics (0: any port; default: none)");
   run->add_option("--sample-tokens", options.sample_tokens,
                   "Length of the sample at the end; 0: none")
       ->check(CLI::Range(0, 100'000));
@@ -149,6 +151,7 @@ int main_of(int argc, char** argv) {
   const BuildInfo build = build_info();
   app.set_version_flag("--version", build.version + " " + build.revision);
   RunOptions run;
+  run.build = build;
   ValidateOptions validate;
   GenerateCommandOptions generate;
   ExportCommandOptions exported;

@@ -15,6 +15,8 @@
 #include "common/clock.h"
 #include "common/exit_code.h"
 #include "common/file.h"
+#include "common/metrics/metrics_endpoint.h"
+#include "common/metrics/process_metrics.h"
 #include "common/random_id.h"
 #include "common/unix_time.h"
 #include "operator/cmd/find_record.h"
@@ -24,6 +26,7 @@
 #include "operator/cmd/run_view.h"
 #include "operator/cmd/sample_text.h"
 #include "operator/core/observed.h"
+#include "operator/local/decision_counters.h"
 #include "operator/local/local_job.h"
 #include "operator/local/process_log.h"
 #include "services/checkpoint/checkpoint.h"
@@ -217,6 +220,10 @@ class RunCommand {
     };
 
     RunView view(job_, console_, clock_);
+    if (auto served = serve_metrics(view); !served) {
+      folder.remove();
+      return refuse(served.error());
+    }
     auto job = local::LocalJob::create(std::move(local_options), folder, guard, signals, view);
     if (!job) {
       folder.remove();
@@ -237,6 +244,24 @@ class RunCommand {
       console_.line("run folder: " + folder.path().string());
     }
     return status;
+  }
+
+  // What the run itself counts; its processes have pages of their own.
+  Result<void> serve_metrics(RunView& view) {
+    if (options_.metrics_listen.empty()) return {};
+    const auto registry = std::make_shared<prometheus::Registry>();
+    const auto decisions = std::make_shared<local::DecisionCounters>(registry);
+    auto endpoint =
+        MetricsEndpoint::start({.listen = options_.metrics_listen,
+                                .collectables = {registry, process_metrics(options_.build)},
+                                .healthy = nullptr,
+                                .ready = nullptr});
+    if (!endpoint) return tl::unexpected(endpoint.error());
+    metrics_ = std::move(*endpoint);
+    view.count_decisions([decisions](const auto& said) { decisions->count(said); });
+    console_.line("metrics of the run at http://" + metrics_->address() + "/metrics");
+    console_.event({{"event", "metrics"}, {"address", metrics_->address()}});
+    return {};
   }
 
   fs::path cache_folder(const local::RunFolder& folder) const {
@@ -304,6 +329,7 @@ class RunCommand {
   api::TrainingJob as_read_;  // paths and all as in the file
   std::optional<local::ResumePoint> resume_;
   int worker_threads_ = 1;
+  std::unique_ptr<MetricsEndpoint> metrics_;
 };
 
 }  // namespace

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "common/build_info/build_info.h"
+
 namespace ballast::cmd {
 
 struct RunOptions {
@@ -19,6 +21,8 @@ struct RunOptions {
   std::string cache_folder;      // empty: the user's cache
   int threads = 0;               // of each worker; 0: the CPUs divided by the workers
   std::string programs;          // folder of ballast-ps and ballast-worker; empty: beside ours
+  std::string metrics_listen;    // HOST:PORT of the run's own metrics; empty: it has none
+  BuildInfo build;               // for those metrics
   uint32_t sample_tokens = 400;  // 0: no sample
   std::string prompt = "\n";
 };

@@ -174,11 +174,7 @@ void RunView::progress(const local::Progress& news_of_it) {
 
 // Holding still is for machines alone.
 void RunView::policy_decided(const policy::Decision& decision) {
-  if (decision.action != policy::Action::kHold) {
-    const bool recommends = decision.action == policy::Action::kChange && !decision.carried_out;
-    console_.line(fmt::format("{}{}: {}", policy::to_string(decision.policy),
-                              recommends ? " recommends" : "", decision.message));
-  }
+  if (decision.action != policy::Action::kHold) console_.line(policy::told(decision));
   nlohmann::json event = policy::to_json(decision);
   event["event"] = "policy";
   console_.event(event);

@@ -28,6 +28,11 @@ class RunView : public local::RunListener {
     answers_ = std::move(answers);
   }
 
+  // Who counts what policies say.
+  void count_decisions(std::function<void(const std::vector<policy::Decision>&)> count) {
+    count_decisions_ = std::move(count);
+  }
+
   void process_ready(const local::ReadyFile& ready) override;
   void process_ended(const std::string& name, const local::ChildExit& exit, bool wanted,
                      const std::filesystem::path& log) override;
@@ -41,6 +46,9 @@ class RunView : public local::RunListener {
   void checkpoint_complete(const std::string& directory) override;
   void checkpoint_damaged(const std::string& error) override;
   void progress(const local::Progress& progress) override;
+  void policies_asked(const std::vector<policy::Decision>& decisions) override {
+    if (count_decisions_) count_decisions_(decisions);
+  }
   void policy_decided(const policy::Decision& decision) override;
   void warning(const std::string& message) override;
   void stop_requested() override;
@@ -61,6 +69,7 @@ class RunView : public local::RunListener {
   const Clock& clock_;
   std::function<std::vector<scrape::Answer>()> answers_;
   ProcessShares shares_;
+  std::function<void(const std::vector<policy::Decision>&)> count_decisions_;
   ProgressLine line_;
   int64_t started_ms_;
   int64_t first_step_ms_ = 0;

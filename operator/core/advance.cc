@@ -28,6 +28,7 @@ api::TrainingJobStatus advance(const Observed& observed) {
     if (!has_outcome(draft.next)) step(draft);
   }
   tell_processes(draft);
+  tell_policies(draft);
   tell_progress(draft);
   return draft.next;
 }

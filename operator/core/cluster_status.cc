@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "operator/api/quantity.h"
 #include "operator/api/status_json.h"
 #include "operator/core/advance.h"
 #include "operator/core/pod_template.h"
@@ -28,6 +29,17 @@ json conditions_of(const api::TrainingJobStatus& status, int64_t generation) {
                     {"lastTransitionTime", format_time(condition.since_ms)},
                     {"reason", condition.reason.empty() ? "Unknown" : condition.reason},
                     {"message", condition.message}});
+  }
+  return list;
+}
+
+json recommendations_of(const api::TrainingJobStatus& status) {
+  json list = json::array();
+  for (const api::RecommendationStatus& one : status.recommendations) {
+    list.push_back({{"policy", one.policy},
+                    {"reason", one.reason},
+                    {"message", one.message},
+                    {"since", format_time(one.since_ms)}});
   }
   return list;
 }
@@ -63,19 +75,22 @@ json status_object(const decide::Observed& observed, const api::TrainingJobStatu
                    int64_t generation) {
   int64_t restarts = 0;
   for (const auto& [name, restart] : status.restarts) restarts += restart.total;
-  json out = {
-      {"observedGeneration", generation},
-      {"state", word_for(status)},
-      {"step", status.progress.step},
-      {"startTime", format_time(status.start_ms)},
-      {"restarts", restarts},
-      {"servers", counts_of(observed, status, Role::kServer, observed.job.spec.servers.replicas)},
-      {"workers", counts_of(observed, status, Role::kWorker,
-                            decide::wanted_workers(observed.job.spec, status))},
-      {"conditions", conditions_of(status, generation)},
-      {"authority", {{"record", api::status_to_json(status)}}}};
+  json out = {{"observedGeneration", generation},
+              {"state", word_for(status)},
+              {"step", status.progress.step},
+              {"startTime", format_time(status.start_ms)},
+              {"restarts", restarts},
+              {"servers", counts_of(observed, status, Role::kServer,
+                                    decide::wanted_servers(observed.job.spec, status))},
+              {"workers", counts_of(observed, status, Role::kWorker,
+                                    decide::wanted_workers(observed.job.spec, status))},
+              {"conditions", conditions_of(status, generation)},
+              {"authority", {{"record", api::status_to_json(status)}}}};
   out["workers"]["selector"] =
       fmt::format("{}={},{}=worker", kJobLabel, observed.job.metadata.name, kRoleLabel);
+  for (const auto& [name, memory] : status.memory)
+    out["memory"][name] = api::format_bytes(memory.bytes);
+  if (!status.recommendations.empty()) out["recommendations"] = recommendations_of(status);
   if (status.progress.tokens_per_second > 0)
     out["tokensPerSecond"] = status.progress.tokens_per_second;
   if (status.progress.loss > 0) out["loss"] = fmt::format("{:.4f}", status.progress.loss);

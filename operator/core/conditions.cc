@@ -23,8 +23,7 @@ struct Hindrance {
 
 template <typename Visit>  // visit(role, index)
 void each_wanted(const Draft& draft, Visit visit) {
-  const auto& spec = draft.observed.job.spec;
-  for (int64_t i = 0; i < spec.servers.replicas; ++i) visit(Role::kServer, i);
+  for (int64_t i = 0; i < draft.next.planned_servers; ++i) visit(Role::kServer, i);
   for (int64_t i = 0; i < draft.next.planned_workers; ++i) visit(Role::kWorker, i);
 }
 
@@ -59,12 +58,11 @@ void tell_created(Draft& draft) {
 }
 
 bool has_surplus(const Draft& draft) {
-  const auto& spec = draft.observed.job.spec;
   const auto& processes = draft.processes.all();
   return std::any_of(processes.begin(), processes.end(), [&](const Process* process) {
     const bool server = process->role == Role::kServer;
     return process->state != ProcessState::kExited &&
-           process->index >= (server ? spec.servers.replicas : draft.next.planned_workers);
+           process->index >= (server ? draft.next.planned_servers : draft.next.planned_workers);
   });
 }
 
@@ -130,8 +128,8 @@ int64_t tokens_per_second(const Draft& draft, const CoordinatorReport& report) {
 
 void tell_processes(Draft& draft) {
   if (has_outcome(draft.next)) {
-    for (const ConditionType type :
-         {ConditionType::kRunning, ConditionType::kRestarting, ConditionType::kScaling}) {
+    for (const ConditionType type : {ConditionType::kRunning, ConditionType::kRestarting,
+                                     ConditionType::kScaling, ConditionType::kPoliciesHeld}) {
       if (is_true(draft.next, type)) draft.set(type, false, "Ended", "the job has an outcome");
     }
     return;
@@ -139,6 +137,24 @@ void tell_processes(Draft& draft) {
   tell_created(draft);
   tell_running(draft);
   tell_settled(draft);
+}
+
+void tell_policies(Draft& draft) {
+  if (has_outcome(draft.next)) return draft.next.recommendations.clear();
+  if (!draft.observed.standing) return;
+  const PolicyStanding& standing = *draft.observed.standing;
+  draft.next.recommendations = standing.recommendations;
+  const api::Condition* told = find_condition(draft.next, ConditionType::kPoliciesHeld);
+  const bool was_held = told != nullptr && told->status;
+  if (standing.held) {
+    const bool news = !was_held || told->reason != standing.held->reason ||
+                      told->message != standing.held->message;
+    if (news)
+      draft.set(ConditionType::kPoliciesHeld, true, standing.held->reason, standing.held->message);
+  } else if (was_held) {
+    draft.set(ConditionType::kPoliciesHeld, false, "SoundSamples",
+              "policies trust what they measure, and nobody else decides for them");
+  }
 }
 
 void tell_progress(Draft& draft) {

@@ -8,6 +8,8 @@ namespace ballast::decide {
 
 // Whether the wanted processes exist, are ready, or are being replaced or scaled.
 void tell_processes(Draft& draft);
+// What policies recommend, and why they hold still.
+void tell_policies(Draft& draft);
 // Step, loss, checkpoint, and whether replicas are missing, as the coordinator reports them.
 void tell_progress(Draft& draft);
 

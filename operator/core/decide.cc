@@ -4,6 +4,7 @@
 
 #include "common/exit_code.h"
 #include "operator/core/advance.h"
+#include "operator/core/policy_wish.h"
 #include "operator/core/process_index.h"
 
 namespace ballast::decide {
@@ -86,7 +87,7 @@ class Decision {
 
   void start_and_stop_processes() {
     const auto& spec = observed_.job.spec;
-    start(Role::kServer, spec.servers.replicas);
+    start(Role::kServer, status_.planned_servers);
     // A worker is given the addresses of the members.
     if (!status_.members.empty()) start(Role::kWorker, status_.planned_workers);
     for (const Process* one : processes_.all()) {
@@ -94,10 +95,10 @@ class Decision {
       if (process.state == ProcessState::kExited) continue;
       const bool worker = process.role == Role::kWorker;
       const bool surplus =
-          process.index >= (worker ? status_.planned_workers : spec.servers.replicas);
+          process.index >= (worker ? status_.planned_workers : status_.planned_servers);
       // A server that is a member holds a part of the parameters: it leaves only after a move.
       const bool may_go = worker || !may_be_member(process);
-      if (process.stopping_since_ms || (surplus && may_go)) {
+      if (process.stopping_since_ms || (surplus && may_go) || is_replaced(status_, process)) {
         stop(process);
       } else if (const auto* removed = find_removed(status_, process)) {
         end_removed(process, removed->at_ms + kRemovedGraceMs);

@@ -36,6 +36,9 @@ std::optional<JobEvent> event_of(const Condition& now) {
       return now.status ? warning : normal("Recovered");
     case ConditionType::kScaling:
       return now.status ? std::optional(normal("Scaling")) : std::nullopt;
+    case ConditionType::kPoliciesHeld:
+      if (now.status) return warning;
+      return ends ? std::nullopt : std::optional(normal("PoliciesFree"));
     case ConditionType::kSuspended:
       return normal(now.status ? "Suspended" : "Resumed");
     case ConditionType::kSucceeded:

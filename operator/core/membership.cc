@@ -71,7 +71,7 @@ std::vector<MemberStatus> ready_servers(const Draft& draft) {
   std::vector<MemberStatus> ready;
   for (const Process* process : draft.processes.all()) {
     if (process->role != Role::kServer || process->state != ProcessState::kReady ||
-        process->index >= draft.observed.job.spec.servers.replicas || process->stopping_since_ms ||
+        process->index >= draft.next.planned_servers || process->stopping_since_ms ||
         find_removed(draft.next, *process)) {
       continue;
     }
@@ -164,7 +164,7 @@ void replace_silent_coordinator(Draft& draft) {
 void admit_members(Draft& draft) {
   auto& next = draft.next;
   std::vector<MemberStatus> ready = ready_servers(draft);
-  const auto wanted = static_cast<size_t>(draft.observed.job.spec.servers.replicas);
+  const auto wanted = static_cast<size_t>(draft.next.planned_servers);
   if (next.coordinator.empty() && ready.size() < wanted) return;
   bool changed = false;
   for (MemberStatus& server : ready) {

@@ -135,9 +135,20 @@ struct StartRefusal {
 struct PolicyWish {
   std::optional<std::map<std::string, int64_t>> worker_shares;  // as in the status
   std::optional<std::map<std::string, int64_t>> server_shares;
+  std::optional<int64_t> servers;
   std::optional<int64_t> workers;
+  std::map<std::string, api::ReplacementStatus> replacements;  // of workers, by name
+  std::map<std::string, api::MemoryStatus> memory;             // of processes, by name
 
   bool operator==(const PolicyWish&) const = default;
+};
+
+// What stands of what policies say, for the status.
+struct PolicyStanding {
+  std::optional<Trouble> held;  // why they hold still although they are asked to do something
+  std::vector<api::RecommendationStatus> recommendations;
+
+  bool operator==(const PolicyStanding&) const = default;
 };
 
 struct Observed {
@@ -163,7 +174,9 @@ struct Observed {
   std::vector<std::string> deleted;    // checkpoint folders that are there no more
   std::vector<std::string> in_hand;    // checkpoint folders being read back or deleted
   PolicyWish wish;
-  bool stop_requested = false;  // a person asked for the end
+  std::optional<PolicyStanding> standing;  // nothing: not known yet
+  bool horizontal_autoscaler = false;      // of a cluster: one decides on the number of workers
+  bool stop_requested = false;             // a person asked for the end
   TimeMs stop_requested_ms = 0;
   // Who observes has done so since then: what it has not heard yet may have been ready long before.
   TimeMs watching_since_ms = 0;

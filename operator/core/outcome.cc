@@ -67,8 +67,10 @@ void number_plan(Draft& draft) {
   const auto& spec = draft.observed.job.spec;
   api::TrainingJobStatus planned = draft.next;
   take_wish(draft.observed, planned);
-  planned.planned_servers = spec.servers.replicas;
+  planned.planned_servers = wanted_servers(spec, planned);
   planned.planned_workers = wanted_workers(spec, planned);
+  take_replacements(draft.observed, planned);
+  take_memory(draft.observed, planned);
   planned.planned_steps = spec.training.steps;
   planned.planned_checkpoint_steps = spec.checkpoint.every_steps;
   planned.planned_checkpoint_seconds = spec.checkpoint.every_seconds;

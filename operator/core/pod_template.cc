@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "operator/api/quantity.h"
 #include "operator/core/job_secrets.h"
 
 namespace ballast::kube {
@@ -135,6 +136,22 @@ json our_spec(const api::TrainingJob& job, const decide::StartProcess& start,
   return spec;
 }
 
+void limit_memory(json& spec, uint64_t bytes) {
+  for (json& container : spec["containers"]) {
+    if (name_of(container) == kMainContainer)
+      container["resources"]["limits"]["memory"] = api::format_bytes(bytes);
+  }
+}
+
+// Where there is another one that takes it.
+void prefer_others(json& spec, const std::string& node) {
+  spec["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"].push_back(
+      {{"weight", kSpreadWeight},
+       {"preference",
+        {{"matchFields",
+          {{{"key", "metadata.name"}, {"operator", "NotIn"}, {"values", {node}}}}}}}});
+}
+
 // Terms are alternatives: each of them has to say it.
 void avoid_nodes(json& spec, const std::vector<std::string>& avoided) {
   json& terms = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
@@ -178,7 +195,7 @@ json merged(json ours, const json& theirs) {
 
 json pod_of(const api::TrainingJob& job, const decide::StartProcess& start,
             const std::vector<api::MemberStatus>& members, const PodSettings& settings,
-            const std::vector<std::string>& avoided) {
+            const PodNeeds& needs) {
   const bool server = start.role == Role::kServer;
   const json ours = {{"metadata", json::object()},
                      {"spec", our_spec(job, start, members, settings)}};
@@ -186,7 +203,9 @@ json pod_of(const api::TrainingJob& job, const decide::StartProcess& start,
   pod["apiVersion"] = "v1";
   pod["kind"] = "Pod";
   pod["spec"]["restartPolicy"] = "Never";  // a process that ends is another life: ours to start
-  if (!avoided.empty()) avoid_nodes(pod["spec"], avoided);
+  if (!needs.avoided_nodes.empty()) avoid_nodes(pod["spec"], needs.avoided_nodes);
+  if (!needs.shunned_node.empty()) prefer_others(pod["spec"], needs.shunned_node);
+  if (needs.memory_bytes > 0) limit_memory(pod["spec"], needs.memory_bytes);
   json& metadata = pod["metadata"];
   metadata["name"] = pod_name(job, start.role, start.index);
   metadata["namespace"] = job.metadata.name_space;

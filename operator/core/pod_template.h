@@ -32,10 +32,17 @@ std::string pod_name(const api::TrainingJob& job, decide::Role role, int64_t ind
 // Holds what workers read of the job.
 std::string config_name(const api::TrainingJob& job);
 
-// `members`: whom a worker asks first. `avoided`: nodes that it must not come to.
+// Beside what the spec says.
+struct PodNeeds {
+  std::vector<std::string> avoided_nodes;  // it must not come to them
+  std::string shunned_node;                // nor to this one, if there is another
+  uint64_t memory_bytes = 0;               // its limit; 0: as the template has it
+};
+
+// `members`: whom a worker asks first.
 nlohmann::json pod_of(const api::TrainingJob& job, const decide::StartProcess& start,
                       const std::vector<api::MemberStatus>& members, const PodSettings& settings,
-                      const std::vector<std::string>& avoided = {});
+                      const PodNeeds& needs = {});
 // Gives each pod the name <pod>.<job>.<namespace>.svc.
 nlohmann::json service_of(const api::TrainingJob& job);
 nlohmann::json config_of(const api::TrainingJob& job, const std::string& job_json);

@@ -25,6 +25,8 @@ inline constexpr Resource kConfigMaps = {"", "v1", "configmaps", "ConfigMap"};
 inline constexpr Resource kNodes = {"", "v1", "nodes", "Node"};
 inline constexpr Resource kNamespaces = {"", "v1", "namespaces", "Namespace"};
 inline constexpr Resource kLeases = {"coordination.k8s.io", "v1", "leases", "Lease"};
+inline constexpr Resource kHorizontalPodAutoscalers = {
+    "autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPodAutoscaler"};
 inline constexpr Resource kEvents = {"events.k8s.io", "v1", "events", "Event"};
 
 // "/apis/ballast.dev/v1alpha1/namespaces/n/trainingjobs/x/status". Without a namespace: of all

@@ -34,9 +34,6 @@ constexpr decide::TimeMs kTickMs = 200;
 constexpr decide::TimeMs kSilenceToTellMs = 10'000;
 constexpr int kScrapeEveryMs = 500;
 constexpr int kMaxRoundsAtOnce = 100;
-// On this machine an answer costs next to nothing, and comes twice a second.
-constexpr policy::JobPoliciesOptions kPolicies = {.windows = {.recent_ms = 5'000},
-                                                  .every_ms = 1'000};
 
 std::string lines_of(const api::Problems& problems, const std::string& file) {
   std::string text;
@@ -69,7 +66,7 @@ class LocalJobImpl final : public LocalJob {
         keeper_(options_.verify_checkpoint, options_.remove_checkpoint,
                 [fd = notified_.get()] { ::eventfd_write(fd, 1); }),
         scraper_(kScrapeEveryMs),
-        policies_(kPolicies),
+        policies_(policy::kOnOneMachine),
         audit_(folder_.logs() / "policies.jsonl"),
         processes_(options_, certificates_, folder_, guard, listener_, scraper_),
         session_(session_options()) {
@@ -224,7 +221,8 @@ class LocalJobImpl final : public LocalJob {
     }
     auto outcome = policies_.turn(observed_);
     if (!outcome) return;
-    observed_.wish = std::move(outcome->wish);
+    policy::adopt(*outcome, observed_);
+    listener_.policies_asked(outcome->decisions);
     for (const policy::Decision& decision : outcome->news) {
       audit_.write(decision, observed_.status);
       listener_.policy_decided(decision);

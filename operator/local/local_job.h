@@ -78,6 +78,8 @@ class RunListener {
   virtual void checkpoint_complete(const std::string& /*directory*/) {}
   virtual void checkpoint_damaged(const std::string& /*error*/) {}
   virtual void progress(const Progress& /*progress*/) {}
+  // What all policies said, also where it is nothing new; to be counted.
+  virtual void policies_asked(const std::vector<policy::Decision>& /*decisions*/) {}
   // A policy says something that it has not said before.
   virtual void policy_decided(const policy::Decision& /*decision*/) {}
   virtual void warning(const std::string& /*message*/) {}

@@ -32,4 +32,17 @@ std::string_view to_string(Action action) {
   return "";
 }
 
+bool recommends(const Decision& decision) {
+  return decision.action == Action::kChange && !decision.carried_out;
+}
+
+std::string_view done_by(const Decision& decision) {
+  return recommends(decision) ? "recommend" : to_string(decision.action);
+}
+
+std::string told(const Decision& decision) {
+  return std::string(to_string(decision.policy)) + (recommends(decision) ? " recommends" : "") +
+         ": " + decision.message;
+}
+
 }  // namespace ballast::policy

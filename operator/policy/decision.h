@@ -21,6 +21,9 @@ enum class Policy {
   kServerBalance,
   kWorkerBalance,
 };
+inline constexpr Policy kPolicies[] = {Policy::kMemory,        Policy::kStraggler,
+                                       Policy::kServerCount,   Policy::kWorkerCount,
+                                       Policy::kServerBalance, Policy::kWorkerBalance};
 std::string_view to_string(Policy policy);
 
 enum class Mode {
@@ -49,5 +52,12 @@ struct Decision {
 
   bool operator==(const Decision&) const = default;
 };
+
+// A change that is only recommended.
+bool recommends(const Decision& decision);
+// For the counter's label: "hold", "tell", "recommend", "change".
+std::string_view done_by(const Decision& decision);
+// For people: "workerBalance recommends: 3 microbatches move".
+std::string told(const Decision& decision);
 
 }  // namespace ballast::policy

@@ -3,6 +3,11 @@
 #include <algorithm>
 #include <utility>
 
+#include "operator/api/quantity.h"
+#include "operator/core/advance.h"
+#include "operator/core/pod_memory.h"
+#include "operator/core/policy_wish.h"
+
 namespace ballast::policy {
 namespace {
 
@@ -72,7 +77,8 @@ std::map<std::string, int64_t> shares_after(const JobView& view, const std::vect
   return shares;
 }
 
-decide::PolicyWish wish_of(const JobView& view, const Wish& wish) {
+decide::PolicyWish wish_of(const decide::Observed& observed, const JobView& view,
+                           const Wish& wish) {
   decide::PolicyWish result;
   if (wish.shares) {
     result.worker_shares.emplace();
@@ -80,16 +86,52 @@ decide::PolicyWish wish_of(const JobView& view, const Wish& wish) {
       result.worker_shares->emplace(wish.shares->workers[i], wish.shares->counts[i]);
   }
   if (!wish.moves.empty()) result.server_shares = shares_after(view, wish.moves);
+  result.servers = wish.servers;
   result.workers = wish.workers;
+  if (wish.replacement) {
+    const Process* process = decide::find_process(observed, wish.replacement->worker);
+    if (process != nullptr)
+      result.replacements[wish.replacement->worker] = {process->instance, process->node};
+  }
+  for (const MemoryWish& raised : wish.memory) {
+    for (const OutOfMemory& kill : view.out_of_memory) {
+      if (kill.process == raised.process)
+        result.memory[raised.process] = {kill.instance, raised.limit_bytes};
+    }
+  }
   return result;
+}
+
+// Those that the status has not answered yet.
+std::vector<OutOfMemory> kills_in(const decide::Observed& observed) {
+  std::vector<OutOfMemory> kills;
+  for (const Process& process : observed.processes) {
+    if (process.state != ProcessState::kExited || process.trouble.reason != "OOMKilled") continue;
+    const std::string name = decide::process_name(process.role, process.index);
+    const auto raised = observed.status.memory.find(name);
+    if (raised != observed.status.memory.end() && raised->second.instance >= process.instance)
+      continue;
+    kills.push_back(
+        {name, process.instance,
+         kube::memory_limit(observed.job.spec, observed.status, process.role, process.index)});
+  }
+  return kills;
 }
 
 }  // namespace
 
 Settings settings_of(const api::TrainingJobSpec& spec) {
   Settings settings;
-  settings.memory.mode = Mode::kOff;  // nobody raises a limit yet
-  settings.straggler.mode = mode_of(spec.policy.straggler_mode);
+  settings.memory.mode = mode_of(spec.policy.memory.mode);
+  settings.memory.factor = static_cast<double>(spec.policy.memory.factor_percent) / 100;
+  settings.memory.cap_bytes = api::parse_bytes(spec.policy.memory.cap).value_or(0);
+  settings.straggler.mode = mode_of(spec.policy.straggler.mode);
+  settings.straggler.replace_after_ms = spec.policy.straggler.replace_after_seconds * 1'000;
+  settings.straggler.tell_after_ms =
+      std::min(settings.straggler.tell_after_ms, settings.straggler.replace_after_ms);
+  settings.server_count.mode = mode_of(spec.policy.servers.mode);
+  settings.server_count.least = decide::fewest_servers(spec);
+  settings.server_count.most = decide::most_servers(spec);
   settings.server_balance.mode = mode_of(spec.policy.server_balance_mode);
   settings.worker_balance.mode = mode_of(spec.policy.worker_balance.mode);
   settings.worker_balance.method = method_of(spec.policy.worker_balance.method);
@@ -114,12 +156,19 @@ std::string unsettled_by(const decide::Observed& observed) {
   return "";
 }
 
+void adopt(const Outcome& outcome, decide::Observed& observed) {
+  observed.wish = outcome.wish;
+  observed.standing = outcome.standing;
+}
+
 JobPolicies::JobPolicies(JobPoliciesOptions options)
     : options_(options), history_(wanted_series()) {}
 
 void JobPolicies::take(const ProcessAnswer& answer) {
   Life& life = lives_[answer.process];
-  if (life.instance == answer.instance && life.asked_ms >= answer.asked_ms) return;
+  // Also one that was seen before.
+  const TimeMs apart_ms = std::max<TimeMs>(1, options_.least_apart_ms);
+  if (life.instance == answer.instance && answer.asked_ms < life.asked_ms + apart_ms) return;
   // Policies know processes by name: of each there is one life at a time.
   if (life.instance != answer.instance) history_.forget(answer.process);
   life = {answer.instance, answer.asked_ms};
@@ -149,8 +198,10 @@ JobView JobPolicies::view_of(const decide::Observed& observed) {
   view.unsettled = unsettled_by(observed);
   view.microbatches = spec.training.microbatches;
   view.wanted_workers = observed.status.planned_workers;
-  view.wanted_servers = spec.servers.replicas;
+  view.wanted_servers = observed.status.planned_servers;
+  view.out_of_memory = kills_in(observed);
   view.replication = spec.servers.replication;
+  view.horizontal_autoscaler = observed.horizontal_autoscaler;
   for (const Process* process : ready_ones(observed, Role::kWorker)) {
     WorkerView worker;
     worker.name = decide::process_name(Role::kWorker, process->index);
@@ -177,9 +228,23 @@ JobView JobPolicies::view_of(const decide::Observed& observed) {
   return view;
 }
 
+bool JobPolicies::has_new_kill(const decide::Observed& observed) {
+  bool is_new = false;
+  for (const OutOfMemory& kill : kills_in(observed)) {
+    uint64_t& seen = seen_kills_[kill.process];
+    is_new = is_new || kill.instance > seen;
+    seen = std::max(seen, kill.instance);
+  }
+  return is_new;
+}
+
 std::optional<Outcome> JobPolicies::turn(const decide::Observed& observed) {
   const TimeMs now = observed.now_ms;
-  if (turned_ms_ && now - *turned_ms_ < options_.every_ms) return std::nullopt;
+  const TimeMs wait_ms = observed.wish == decide::PolicyWish{}
+                             ? options_.every_ms
+                             : std::max(options_.every_ms, options_.wish_patience_ms);
+  // Its next life is started soon: what it gets is decided before.
+  if (turned_ms_ && now - *turned_ms_ < wait_ms && !has_new_kill(observed)) return std::nullopt;
   for (const auto type : {api::ConditionType::kSucceeded, api::ConditionType::kFailed,
                           api::ConditionType::kSuspended}) {
     if (holds(observed.status, type)) return std::nullopt;
@@ -194,16 +259,19 @@ std::optional<Outcome> JobPolicies::turn(const decide::Observed& observed) {
     return sample.at_ms < now - options_.keep_throughput_ms;
   });
   view.throughput = throughput_;
+  state_.memory = {};  // the status is what remembers
   Evaluation evaluation = evaluate(settings_of(observed.job.spec), view, state_, now);
   state_ = std::move(evaluation.next);
   Outcome outcome;
-  outcome.wish = wish_of(view, evaluation.wish);
+  outcome.wish = wish_of(observed, view, evaluation.wish);
   for (const Decision& decision : evaluation.decisions) {
     Decision& said = said_[decision.policy];
     const bool same = said.action == decision.action && said.reason == decision.reason;
     if (decision.carried_out || !same) outcome.news.push_back(decision);
     said = decision;
   }
+  standing_.take(evaluation.decisions, now);
+  outcome.standing = standing_.told();
   outcome.decisions = std::move(evaluation.decisions);
   return outcome;
 }

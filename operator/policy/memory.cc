@@ -29,27 +29,35 @@ MemoryOutcome raise_memory(const MemoryOptions& options, const JobView& view,
   decision.message =
       options.mode == Mode::kOff ? "the policy is off" : "nothing was ended for want of memory";
   if (options.mode == Mode::kOff) return outcome;
+  std::string needy;  // those that nobody can help
   for (const OutOfMemory& kill : view.out_of_memory) {
     const auto known = state.answered.find(kill.process);
     if (known != state.answered.end() && known->second >= kill.instance) continue;
     const uint64_t wish = raised(kill.limit_bytes, options.factor, options.cap_bytes);
-    decision.inputs = {{"limit_bytes", static_cast<double>(kill.limit_bytes)},
-                       {"cap_bytes", static_cast<double>(options.cap_bytes)}};
+    decision.inputs.push_back(
+        {"limit_bytes." + kill.process, static_cast<double>(kill.limit_bytes)});
     if (wish <= kill.limit_bytes) {
-      decision.action = Action::kTell;
-      decision.reason = kill.limit_bytes == 0 ? "NoLimit" : "AtCap";
-      decision.message = kill.process + " needs more memory than it may be given";
-      continue;  // another one may still be helped
+      if (needy.empty()) decision.reason = kill.limit_bytes == 0 ? "NoLimit" : "AtCap";
+      needy += (needy.empty() ? "" : ", ") + kill.process;
+      continue;
     }
-    decision.action = Action::kChange;
-    decision.reason = "OutOfMemory";
-    decision.message = fmt::format("{} gets {} MiB instead of {} MiB", kill.process,
-                                   wish / kMebibyte, kill.limit_bytes / kMebibyte);
-    decision.carried_out = options.mode == Mode::kAct;
-    outcome.wish = MemoryWish{kill.process, wish};
+    if (outcome.wish.empty()) decision.message.clear();
+    decision.message +=
+        fmt::format("{}{} gets {} MiB instead of {} MiB", decision.message.empty() ? "" : ", ",
+                    kill.process, wish / kMebibyte, kill.limit_bytes / kMebibyte);
+    outcome.wish.push_back({kill.process, wish});
     outcome.next.answered[kill.process] = kill.instance;
+  }
+  if (decision.inputs.empty()) return outcome;
+  decision.inputs.push_back({"cap_bytes", static_cast<double>(options.cap_bytes)});
+  if (outcome.wish.empty()) {
+    decision.action = Action::kTell;
+    decision.message = needy + " needs more memory than it may be given";
     return outcome;
   }
+  decision.action = Action::kChange;
+  decision.reason = "OutOfMemory";
+  decision.carried_out = options.mode == Mode::kAct;
   return outcome;
 }
 

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <map>
-#include <optional>
 #include <string>
+#include <vector>
 
 #include "operator/policy/view.h"
 
@@ -31,8 +31,8 @@ struct MemoryWish {
 
 struct MemoryOutcome {
   Decision decision;
-  std::optional<MemoryWish> wish;
-  MemoryState next;  // once the wish is carried out
+  std::vector<MemoryWish> wish;  // of all that were killed and can be helped
+  MemoryState next;              // once the wish is carried out
 };
 
 MemoryOutcome raise_memory(const MemoryOptions& options, const JobView& view,

@@ -43,7 +43,7 @@ struct State {
 
 // At most one of these is there.
 struct Wish {
-  std::optional<MemoryWish> memory;
+  std::vector<MemoryWish> memory;
   std::optional<Replacement> replacement;
   std::optional<int64_t> servers;
   std::optional<int64_t> workers;
@@ -51,7 +51,7 @@ struct Wish {
   std::optional<Shares> shares;
 
   bool empty() const {
-    return !memory && !replacement && !servers && !workers && moves.empty() && !shares;
+    return memory.empty() && !replacement && !servers && !workers && moves.empty() && !shares;
   }
 };
 

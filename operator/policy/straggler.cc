@@ -67,6 +67,7 @@ StragglerOutcome find_straggler(const StragglerOptions& options, const JobView& 
   if (slow_for_ms < options.replace_after_ms || cooling) return outcome;
   decision.action = Action::kChange;
   decision.reason = "StragglerForLong";
+  decision.message += ": another life takes its place, elsewhere if there is room";
   decision.carried_out = options.mode == Mode::kAct;
   outcome.wish = Replacement{slowest->name, slowest->node};
   outcome.next.slow_since_ms.erase(slowest->name);

@@ -45,6 +45,8 @@ std::optional<std::string> History::observe(const std::string& target, TimeMs as
   // Between question and answer nobody knows when the target looked: the middle.
   Point point{asked_ms + (answered_ms - asked_ms) / 2, {}, {}};
   if (before != nullptr && point.at_ms <= before->at_ms) return "overtaken by a later answer";
+  point.values.reserve(series_.size());
+  point.timestamp_ms.reserve(series_.size());
   bool anything = false;
   bool anew = before != nullptr && point.at_ms - before->at_ms > options_.gap_after_ms;
   for (size_t i = 0; i < series_.size(); ++i) {
@@ -64,6 +66,8 @@ std::optional<std::string> History::observe(const std::string& target, TimeMs as
   if (!anything) return "none of the series";
   std::deque<Point>& points = points_[target];
   if (anew) points.clear();
+  // Only the newest ones are compared with: there may be thousands of targets.
+  if (!points.empty()) points.back().timestamp_ms = std::vector<std::optional<int64_t>>();
   points.push_back(std::move(point));
   while (points.front().at_ms < points.back().at_ms - options_.keep_ms) points.pop_front();
   return std::nullopt;

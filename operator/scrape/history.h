@@ -79,7 +79,7 @@ class History {
   struct Point {
     TimeMs at_ms = 0;
     std::vector<std::optional<double>> values;         // by series
-    std::vector<std::optional<int64_t>> timestamp_ms;  // by series, on the target's clock
+    std::vector<std::optional<int64_t>> timestamp_ms;  // likewise, on the target's clock; newest
   };
   struct Ends {
     const Point* first = nullptr;

@@ -77,6 +77,8 @@ std::set<std::string> fields_of_jobs() {
   job.spec.checkpoint.path = "/c";
   job.spec.ttl_seconds_after_finished = 0;
   job.spec.priority_class_name = "high";
+  job.spec.policy.servers.max_replicas = 1;
+  job.spec.policy.memory.cap = "1Gi";
   job.spec.policy.worker_balance.weights = {{"worker-0", 1}};
   job.spec.policy.worker_balance.priorities = {{"worker-0", 1}};
   std::set<std::string> paths;

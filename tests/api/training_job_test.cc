@@ -243,7 +243,7 @@ TEST(TrainingJob, NamesTheBrokenRule) {
         "spec.policy.workerBalance.weights.worker-0=fast"},
        "spec.policy.workerBalance.weights.worker-0: found the string \"fast\"; expected a whole "
        "number"},
-      {{"spec.policy.straggler.mode=act"}, "act is not available in this version"},
+      {{"spec.policy.straggler.replaceAfterSeconds=9"}, "found 9"},
       {{"spec.policy.workers.leastMarginalPercent=101"}, "found 101; expected 0 to 100"},
       {{"spec.suspend=1"}, "spec.suspend: found the number 1; expected true or false"},
       {{"spec.worker.replicas=3"}, "spec.worker: unknown field; did you mean workers?"},

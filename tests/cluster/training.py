@@ -156,6 +156,27 @@ class TrainingCase(unittest.TestCase):
         self.wait_for_pods(name, 0)
         return self.status(name)["step"]
 
+    def condition(self, name, kind):
+        for condition in self.status(name).get("conditions", []):
+            if condition["type"] == kind:
+                return condition
+        return {}
+
+    def wait_for_reason(self, name, kind, status, reason):
+        deadline = time.monotonic() + LIMIT_SECONDS
+        while time.monotonic() < deadline:
+            condition = self.condition(name, kind)
+            if (condition.get("status"), condition.get("reason")) == (status, reason):
+                return condition
+            time.sleep(0.1)
+        self.fail(f"{kind} is not {status} for {reason}:\n{self.told()}")
+
+    def events(self, name):
+        """Their reasons."""
+        found = run("kubectl", "get", "events.events.k8s.io", "--output=json")
+        self.assertEqual(found.returncode, 0, found.stderr)
+        return {event["reason"] for event in json.loads(found.stdout)["items"] if event["regarding"]["name"] == name}
+
     def uid(self, kind, name):
         return run("kubectl", "get", kind, name, "--output=jsonpath={.metadata.uid}").stdout
 
@@ -174,11 +195,11 @@ class TrainingCase(unittest.TestCase):
             time.sleep(0.1)
         self.fail(f"not at step {step}:\n{self.told()}")
 
-    def assert_same_bits_as_a_local_run(self, name, steps, schedule=None):
+    def assert_same_bits_as_a_local_run(self, name, steps, schedule=None, spec=None):
         path = self.folder / "local.json"
-        path.write_text(json.dumps(job(name, self.folder / "data" / "text.txt", self.folder / "local", steps,
-                                       schedule)),
-                        encoding="ascii")
+        made = job(name, self.folder / "data" / "text.txt", self.folder / "local", steps, schedule)
+        made["spec"].update(spec or {})
+        path.write_text(json.dumps(made), encoding="ascii")
         done = run(PROGRAMS / "ballast", "run", path)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertEqual(self.checksum(self.folder / "checkpoints", "cluster"),

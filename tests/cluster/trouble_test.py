@@ -5,11 +5,10 @@ trouble_test.py, within a test cluster of two nodes that have the image localhos
 
 import json
 import os
-import time
 import unittest
 
 from ask import ask
-from training import IMAGE, LIMIT, LIMIT_SECONDS, OPERATOR, TrainingCase, host_volume, merged, run
+from training import IMAGE, LIMIT, OPERATOR, TrainingCase, host_volume, merged, run
 
 FOR_EVER = 10**6  # steps: a test ends it by suspending the job
 LENGTH = {"lengthSteps": 4000}
@@ -17,26 +16,6 @@ CHANGING = ("create", "update", "patch", "delete")
 
 
 class Trouble(TrainingCase):
-    def condition(self, name, kind):
-        for condition in self.status(name).get("conditions", []):
-            if condition["type"] == kind:
-                return condition
-        return {}
-
-    def wait_for_reason(self, name, kind, status, reason):
-        deadline = time.monotonic() + LIMIT_SECONDS
-        while time.monotonic() < deadline:
-            condition = self.condition(name, kind)
-            if (condition.get("status"), condition.get("reason")) == (status, reason):
-                return condition
-            time.sleep(0.1)
-        self.fail(f"{kind} is not {status} for {reason}:\n{self.told()}")
-
-    def events(self, name):
-        found = run("kubectl", "get", "events.events.k8s.io", "--output=json")
-        self.assertEqual(found.returncode, 0, found.stderr)
-        return {event["reason"] for event in json.loads(found.stdout)["items"] if event["regarding"]["name"] == name}
-
     def test_an_image_that_is_missing_is_told_and_can_be_mended(self):
         broken = {"spec": {"containers": [{"name": "main", "image": "localhost/none:1", "imagePullPolicy": "Never"}]}}
         self.begin("pull", 20, servers=broken)

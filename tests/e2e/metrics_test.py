@@ -3,6 +3,7 @@
 Shares of time, health and readiness of every process while it trains, too."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -17,7 +18,9 @@ ROOT = Path(__file__).parents[2]
 
 class Metrics(EndToEnd):
     def test_the_page_tells_what_is_there(self):
-        run = self.run_job(*self.set(training__steps=1_000_000, training__schedule__name="constant"))
+        run = self.run_job(*self.set(training__steps=1_000_000, training__schedule__name="constant"),
+                           "--metrics-listen", "127.0.0.1:0")
+        own = run.wait_for("where the run's own metrics are", lambda event: event["event"] == "metrics")["address"]
         run.wait_for_step(30)  # an evaluation was among them
         for name in ["worker-0", "worker-1"]:
             run.ready(name)
@@ -28,9 +31,17 @@ class Metrics(EndToEnd):
                     self.assertEqual(answer.status, 200, f"{name} {page}")
         checked = subprocess.run(
             [sys.executable, "-B", ROOT / "tests/metrics/metrics_documentation.py", ROOT / "docs/metrics.md",
-             f"ballast-ps=http://{address['ps-0']}/metrics", f"ballast-worker=http://{address['worker-0']}/metrics"],
+             f"ballast-ps=http://{address['ps-0']}/metrics", f"ballast-worker=http://{address['worker-0']}/metrics",
+             f"ballast run=http://{own}/metrics"],
             capture_output=True, text=True, timeout=120)
         self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+
+        def counted():
+            with urllib.request.urlopen(f"http://{own}/metrics", timeout=60) as answer:
+                text = answer.read().decode()
+            return re.search(r'^ballast_policy_decisions_total\{.*"workerBalance".*\} [1-9]', text, re.M)
+
+        wait_until("policies are asked, and counted", counted)
         run.process.send_signal(signal.SIGINT)
         self.assertEqual(run.end(), 130, run.describe())
 

@@ -75,6 +75,23 @@ class WorkerBalance(EndToEnd):
         self.assertEqual(digest, self.sha256(other))
         self.assertFalse([e for e in other.events if e["event"] == "policy" and e["carriedOut"]])
 
+    def test_a_straggler_is_replaced_and_no_bit_changes(self):
+        run = self.run_job(*self.job("--set", "spec.policy.straggler.mode=act",
+                                     "--set", "spec.policy.straggler.replaceAfterSeconds=10"))
+        run.wait_for_step(10)
+        first = run.ready("worker-1")
+        slow = HeldBack(first["pid"], 0.01, 0.05)
+        slow.start()
+        self.addCleanup(slow.release)
+        decision = run.wait_for("a replacement", lambda e: e["event"] == "policy" and e["carriedOut"]
+                                and e["policy"] == "straggler")
+        self.assertEqual(decision["reason"], "StragglerForLong", decision)
+        run.wait_for("another life of it", lambda e: e["event"] == "ready" and e["process"] == "worker-1"
+                     and e["pid"] != first["pid"])
+        digest = self.sha256(run)
+        other = self.run_job(*self.job("--set", "spec.policy.workerBalance.mode=off"))
+        self.assertEqual(digest, self.sha256(other))
+
     def test_recommending_changes_nothing(self):
         run = self.run_job(*self.job("--set", "spec.policy.workerBalance.mode=recommend"))
         run.wait_for_step(10)

@@ -20,6 +20,9 @@ api::TrainingJobStatus some_status() {
   status.progress = {40, 2.5, "/c/step-40", 1234, 7};
   status.restarts["ps-0"] = {1, 2, 0, 3, 0};
   status.restarts["worker-0"] = {1, 3, 1, 3, 0};
+  status.replacements["worker-1"] = {4, "node2"};
+  status.memory["worker-0"] = {2, 768u << 20};
+  status.recommendations = {{"serverBalance", "LoadsDiffer", "ps-0 is hot", 1'769'860'803'000}};
   status.conditions = {
       {ConditionType::kRunning, true, "AllReady", "all is well", 1'769'860'801'000}};
   return status;
@@ -76,6 +79,11 @@ TEST(ClusterStatus, ShowsFiguresAndConditionsForPeople) {
                                                {"lastTransitionTime", "2026-01-31T12:00:01Z"},
                                                {"reason", "AllReady"},
                                                {"message", "all is well"}}}));
+  EXPECT_EQ(shown["memory"], json({{"worker-0", "768Mi"}}));
+  EXPECT_EQ(shown["recommendations"], json::array({{{"policy", "serverBalance"},
+                                                    {"reason", "LoadsDiffer"},
+                                                    {"message", "ps-0 is hot"},
+                                                    {"since", "2026-01-31T12:00:03Z"}}}));
   EXPECT_FALSE(shown.contains("completionTime"));
 }
 

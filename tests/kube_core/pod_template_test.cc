@@ -146,7 +146,7 @@ TEST(PodTemplate, MergesItemByItem) {
 TEST(PodTemplate, KeepsAwayFromNodesWhateverTheTemplateWants) {
   api::TrainingJob job = some_job();
   const auto terms = [&](const std::vector<std::string>& avoided) {
-    const json made = pod_of(job, {Role::kWorker, 0, 1}, {}, {"image"}, avoided);
+    const json made = pod_of(job, {Role::kWorker, 0, 1}, {}, {"image"}, {avoided, "", 0});
     const json::json_pointer path(
         "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution"
         "/nodeSelectorTerms");
@@ -163,6 +163,37 @@ TEST(PodTemplate, KeepsAwayFromNodesWhateverTheTemplateWants) {
   EXPECT_EQ(terms({"n1"}), json({{{"matchExpressions", {1}}, {"matchFields", {not_in("n1")}}},
                                  {{"matchExpressions", {2}}, {"matchFields", {not_in("n1")}}}}))
       << "alternatives: each has to say it";
+}
+
+TEST(PodTemplate, ANodeThatWasTooSlowIsTakenOnlyWhereThereIsNoOther) {
+  api::TrainingJob job = some_job();
+  job.spec.workers.pod_template = json::parse(R"({"spec":{"affinity":{"nodeAffinity":{
+      "preferredDuringSchedulingIgnoredDuringExecution":[{"theirs":1}]}}}})");
+  const json made = pod_of(job, {Role::kWorker, 0, 1}, {}, {"image"}, {{}, "n1", 0});
+  const json& affinity = made["spec"]["affinity"]["nodeAffinity"];
+  EXPECT_EQ(affinity["preferredDuringSchedulingIgnoredDuringExecution"], json::parse(R"([
+      {"theirs":1},
+      {"weight":100,"preference":{"matchFields":[
+        {"key":"metadata.name","operator":"NotIn","values":["n1"]}]}}])"));
+  EXPECT_FALSE(affinity.contains("requiredDuringSchedulingIgnoredDuringExecution"));
+}
+
+TEST(PodTemplate, RaisedMemoryGoesOverTheTemplatesLimitAndNothingElse) {
+  api::TrainingJob job = some_job();
+  job.spec.workers.pod_template = json::parse(R"({"spec":{"containers":[
+      {"name":"side","resources":{"limits":{"memory":"1Gi"}}},
+      {"name":"main","resources":{"limits":{"memory":"512Mi","cpu":"2"},
+                                  "requests":{"memory":"256Mi"}}}]}})");
+  const auto resources = [&](uint64_t bytes) {
+    std::map<std::string, json> found;
+    const json made = pod_of(job, {Role::kWorker, 0, 1}, {}, {"image"}, {{}, "", bytes});
+    for (const json& one : made["spec"]["containers"]) found[one["name"]] = one["resources"];
+    return found;
+  };
+  EXPECT_EQ(resources(0)["main"]["limits"]["memory"], "512Mi");
+  EXPECT_EQ(resources(768u << 20)["main"], json::parse(R"({
+      "limits":{"memory":"768Mi","cpu":"2"},"requests":{"memory":"256Mi"}})"));
+  EXPECT_EQ(resources(768u << 20)["side"]["limits"]["memory"], "1Gi");
 }
 
 TEST(PodTemplate, ServersKeepApartWhereTheyCan) {

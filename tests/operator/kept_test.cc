@@ -53,14 +53,37 @@ TEST(Kept, OfANodeItsConditions) {
   EXPECT_EQ(kept_of_node(node), expected);
 }
 
+TEST(Kept, OfAnAutoscalerWhatItScales) {
+  const json target = {
+      {"apiVersion", "ballast.dev/v1alpha1"}, {"kind", "TrainingJob"}, {"name", "j"}};
+  const json autoscaler = {{"metadata", {{"name", "a"}, {"labels", json::object()}}},
+                           {"spec", {{"scaleTargetRef", target}, {"maxReplicas", 4}}},
+                           {"status", json::object()}};
+  const json expected = {{"metadata", {{"name", "a"}}}, {"spec", {{"scaleTargetRef", target}}}};
+  EXPECT_EQ(kept_of_autoscaler(autoscaler), expected);
+  const auto job_of = [](const json& body) {
+    return job_of_autoscaler({"n", "a", "u", "1", std::make_shared<const json>(body)});
+  };
+  EXPECT_EQ(job_of(expected), "n/j");
+  json of_others = expected;
+  of_others["spec"]["scaleTargetRef"]["kind"] = "Deployment";
+  EXPECT_EQ(job_of(of_others), "");
+  of_others = expected;
+  of_others["spec"]["scaleTargetRef"]["apiVersion"] = "example.dev/v1";
+  EXPECT_EQ(job_of(of_others), "");
+}
+
 // Whatever an API server sends.
 TEST(Kept, OddObjectsAreNoCrash) {
   for (const json& odd : {json::object(), json({{"metadata", 1}, {"spec", "x"}}),
-                          json({{"metadata", {{"labels", 3}, {"annotations", json::array()}}}})}) {
+                          json({{"metadata", {{"labels", 3}, {"annotations", json::array()}}},
+                                {"spec", {{"scaleTargetRef", {{"kind", 3}}}}}})}) {
     kept_of_pod(odd);
     kept_of_node(odd);
     kube::Object object{"n", "a", "u", "1", std::make_shared<const json>(odd)};
     EXPECT_EQ(job_of_pod(object), "");
+    kept_of_autoscaler(odd);
+    EXPECT_EQ(job_of_autoscaler(object), "");
   }
   kept_of_job({{"metadata", {{"annotations", json::array()}}}});
 }

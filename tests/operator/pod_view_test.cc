@@ -49,7 +49,7 @@ class View : public ::testing::Test {
 
   // Once the watch has told of a change; at that time.
   Process look(int64_t index, TimeMs now_ms) {
-    for (const Process& process : view_.observe(job_, now_ms)) {
+    for (const Process& process : view_.observe(job_, status_, now_ms)) {
       if (process.index == index) return process;
     }
     return {};
@@ -66,6 +66,7 @@ class View : public ::testing::Test {
   const std::shared_ptr<kube::KubeClient> client_ =
       std::make_shared<kube::KubeClient>(server_, "tester");
   api::TrainingJob job_;
+  api::TrainingJobStatus status_;
   std::shared_ptr<kube::Informer> pods_ = informer(kube::kPods);
   std::shared_ptr<kube::Informer> nodes_ = informer(kube::kNodes);
   PodView view_{{pods_, nodes_, std::make_shared<PodScraper>(), 0, [] {}}};
@@ -112,7 +113,10 @@ TEST_F(View, AServerThatIsNotWantedAnyMoreIsForgotten) {
   server_->erase(path(1));
   ASSERT_TRUE(eventually([&] { return pods_->all().size() == 1; }));
   job_.spec.servers.replicas = 1;
-  EXPECT_EQ(view_.observe(job_, 6).size(), 1U);
+  status_.planned_servers = 2;
+  EXPECT_EQ(view_.observe(job_, status_, 6).size(), 2U) << "the plan has it yet";
+  status_.planned_servers = 1;
+  EXPECT_EQ(view_.observe(job_, status_, 7).size(), 1U);
 }
 
 TEST_F(View, ANodeThatIsNotReadyLosesItsSilentProcessesAfterAWhile) {

@@ -187,6 +187,115 @@ TEST(JobPolicies, HoldsOnSilenceAndTellsOnceWhoIsMissing) {
   EXPECT_EQ(told, 1);
 }
 
+TEST(JobPolicies, WishesAnotherLifeForAStragglerAwayFromItsNode) {
+  Job job;
+  auto& straggler = job.observed_.job.spec.policy.straggler;
+  straggler.mode = "act";
+  straggler.replace_after_seconds = 20;
+  job.observed_.job.spec.policy.worker_balance.mode = "off";
+  for (decide::Process& process : job.observed_.processes) process.node = "node-a";
+  job.seconds(15);
+  EXPECT_EQ(job.wish_, decide::PolicyWish{});
+  job.seconds(20);
+  ASSERT_EQ(job.wish_.replacements.size(), 1u);
+  EXPECT_EQ(job.wish_.replacements.at("worker-1"), (api::ReplacementStatus{1, "node-a"}));
+}
+
+// A worker is ended for want of memory between two turns.
+void is_killed(decide::Observed& observed, uint64_t instance) {
+  decide::Process& worker = observed.processes[2];
+  ASSERT_EQ(worker.role, decide::Role::kWorker);
+  worker.instance = instance;
+  worker.state = decide::ProcessState::kExited;
+  worker.trouble = {"OOMKilled", ""};
+}
+
+TEST(JobPolicies, MemoryIsRaisedAtOnceAndOncePerLife) {
+  Job job;
+  auto& spec = job.observed_.job.spec;
+  spec.policy.memory.cap = "1Gi";
+  spec.workers.pod_template = nlohmann::json::parse(R"({"spec":{"containers":[
+      {"name":"side"},{"name":"main","resources":{"limits":{"memory":"512Mi"}}}]}})");
+  job.seconds(12);
+  is_killed(job.observed_, 1);
+  const auto outcome = job.policies_.turn(job.observed_);
+  ASSERT_TRUE(outcome) << "its next life is started soon";
+  ASSERT_EQ(outcome->wish.memory.size(), 1u);
+  EXPECT_EQ(outcome->wish.memory.at("worker-0"), (api::MemoryStatus{1, 768u << 20}));
+  EXPECT_FALSE(job.policies_.turn(job.observed_)) << "once";
+  // Written, and seen until the next life is there; then that one needs more, too.
+  job.observed_.status.memory = outcome->wish.memory;
+  job.wish_ = {};
+  job.seconds(3);
+  EXPECT_TRUE(job.wish_.memory.empty());
+  is_killed(job.observed_, 2);
+  const auto again = job.policies_.turn(job.observed_);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->wish.memory.at("worker-0"), (api::MemoryStatus{2, 1024u << 20})) << "the cap";
+  job.observed_.status.memory = again->wish.memory;
+  is_killed(job.observed_, 3);
+  const auto last = job.policies_.turn(job.observed_);
+  ASSERT_TRUE(last);
+  EXPECT_NE(find(last->news, Policy::kMemory, "AtCap"), nullptr);
+  EXPECT_TRUE(last->wish.memory.empty());
+}
+
+TEST(JobPolicies, WithoutACapNothingIsRaised) {
+  Job job;
+  job.observed_.job.spec.workers.pod_template = nlohmann::json::parse(
+      R"({"spec":{"containers":[{"name":"main","resources":{"limits":{"memory":"512Mi"}}}]}})");
+  is_killed(job.observed_, 1);
+  const auto news = job.seconds(3);
+  EXPECT_TRUE(job.wish_.memory.empty());
+  EXPECT_NE(find(news, Policy::kMemory, "AtCap"), nullptr);
+}
+
+TEST(JobPolicies, AWishThatIsNotTakenYetIsKeptForAWhileAndThenGivenUp) {
+  Job job;
+  job.seconds(12);
+  ASSERT_TRUE(job.wish_.worker_shares);
+  // The status could not be written: nobody has cleared the wish.
+  job.observed_.wish = job.wish_;
+  const auto asked = job.second();
+  for (int second = 0; second < 3; ++second) EXPECT_FALSE(job.second()) << second;
+  ASSERT_FALSE(asked);
+  std::optional<Outcome> outcome;
+  for (int second = 0; second < 10 && !outcome; ++second) outcome = job.second();
+  ASSERT_TRUE(outcome);
+  EXPECT_EQ(outcome->wish, decide::PolicyWish{}) << "it was made of what was then";
+}
+
+TEST(JobPolicies, SilenceThatLastsStandsInTheStatus) {
+  Job job;
+  job.observed_.now_ms += 120'000;
+  job.speeds_ = {10, 10};
+  job.seconds(12);
+  job.silent_ = true;
+  std::optional<decide::PolicyStanding> standing;
+  for (int second = 0; second < 90; ++second) {
+    if (auto outcome = job.second()) standing = outcome->standing;
+  }
+  ASSERT_TRUE(standing && standing->held);
+  EXPECT_EQ(standing->held->reason, "PartialSamples");
+  EXPECT_NE(standing->held->message.find("worker-0"), std::string::npos);
+}
+
+TEST(JobPolicies, AnAutoscalerOfOthersIsToldAndLeftAlone) {
+  Job job;
+  job.observed_.job.spec.policy.workers.mode = "act";
+  job.observed_.job.spec.workers.max_replicas = 8;
+  job.observed_.horizontal_autoscaler = true;
+  std::optional<decide::PolicyStanding> standing;
+  for (int second = 0; second < 60; ++second) {
+    const auto outcome = job.second();
+    ASSERT_TRUE(outcome);
+    EXPECT_FALSE(outcome->wish.workers);
+    standing = outcome->standing;
+  }
+  ASSERT_TRUE(standing && standing->held);
+  EXPECT_EQ(standing->held->reason, "HorizontalAutoscaler");
+}
+
 TEST(JobPolicies, AnotherLifeIsMeasuredAnew) {
   Job job;
   job.observed_.now_ms += 120'000;

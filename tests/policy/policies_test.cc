@@ -85,13 +85,13 @@ TEST(Policies, OnlyMemoryActsOnAJobThatIsNotAtRest) {
   JobView view = everything();
   view.unsettled = "FailingOver";
   const Evaluation evaluation = evaluate(all_act(), view, long_ago(), 600'000);
-  EXPECT_TRUE(evaluation.wish.memory);
+  EXPECT_FALSE(evaluation.wish.memory.empty());
   for (size_t i = 1; i < 6; ++i) EXPECT_EQ(evaluation.decisions[i].reason, "FailingOver");
 }
 
 TEST(Policies, WhatWaitsIsNotTakenForDone) {
   const Evaluation evaluation = evaluate(all_act(), everything(), long_ago(), 600'000);
-  EXPECT_TRUE(evaluation.wish.memory);
+  EXPECT_FALSE(evaluation.wish.memory.empty());
   EXPECT_FALSE(evaluation.next.worker_balance.changed_ms);
   EXPECT_FALSE(evaluation.next.server_balance.changed_ms);
   EXPECT_FALSE(evaluation.next.straggler.replaced_ms);

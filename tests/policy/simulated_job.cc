@@ -159,6 +159,14 @@ void SimulatedJob::carry_out(const Evaluation& evaluation, const JobView& view) 
       start(options_.newcomer_speed, options_.start_takes_ms);
     while (static_cast<int64_t>(workers_.size()) > *wish) workers_.pop_back();
   }
+  if (const auto& replaced = evaluation.wish.replacement) {
+    const auto at = std::find_if(workers_.begin(), workers_.end(), [&](const Worker& worker) {
+      return worker.name == replaced->worker;
+    });
+    CHECK(at != workers_.end());
+    at->speed = options_.newcomer_speed;
+    kill(static_cast<size_t>(at - workers_.begin()));
+  }
   changes_.push_back(std::move(change));
 }
 
@@ -209,9 +217,9 @@ int64_t SimulatedJob::changes_since(TimeMs at_ms) const {
                        [&](const Change& change) { return change.at_ms >= at_ms; });
 }
 
-int64_t SimulatedJob::counts_changed_since(TimeMs at_ms) const {
+int64_t SimulatedJob::changes_since(TimeMs at_ms, Policy policy) const {
   return std::count_if(changes_.begin(), changes_.end(), [&](const Change& change) {
-    return change.at_ms >= at_ms && change.decision.policy == Policy::kWorkerCount;
+    return change.at_ms >= at_ms && change.decision.policy == policy;
   });
 }
 

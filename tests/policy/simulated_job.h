@@ -67,7 +67,7 @@ class SimulatedJob {
   };
   const std::vector<Change>& changes() const { return changes_; }
   int64_t changes_since(TimeMs at_ms) const;
-  int64_t counts_changed_since(TimeMs at_ms) const;  // of those, changes of the number of workers
+  int64_t changes_since(TimeMs at_ms, Policy policy) const;
   const std::vector<Decision>& decisions() const { return decisions_; }  // of the last evaluation
   TimeMs now() const { return static_cast<TimeMs>(now_seconds_ * 1000); }
   std::vector<int64_t> counts() const;

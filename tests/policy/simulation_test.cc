@@ -134,6 +134,62 @@ RC_GTEST_PROP(PolicySimulation, AThrottledWorkerIsRelievedOnceAndForGood, ()) {
   RC_ASSERT(job.changes_since(throttled) <= 8);
 }
 
+// A machine falls ill at some moment; its worker's next life is on another one.
+RC_GTEST_PROP(PolicySimulation, AStragglerIsReplacedOnceAndNotBeforeItsTime, ()) {
+  const uint64_t seed = *seeds();
+  Random random(seed);
+  SimulatedOptions options;
+  options.seed = seed;
+  options.speeds = std::vector<double>(static_cast<size_t>(2 + random.below(5)), 50);
+  options.newcomer_speed = 50;
+  options.settings.straggler.mode = Mode::kAct;
+  SimulatedJob job(options);
+  job.run_for(3 * kMinute);
+  const TimeMs ill = job.now();
+  job.set_speed(0, 50 * random.within(0.05, 0.4));
+  job.run_for(15 * kMinute);
+  RC_ASSERT(job.changes_since(0, Policy::kStraggler) == 1);
+  for (const auto& change : job.changes()) {
+    if (change.decision.policy != Policy::kStraggler) continue;
+    RC_ASSERT(change.at_ms - ill >= options.settings.straggler.replace_after_ms);
+    RC_ASSERT(change.at_ms - ill <= options.settings.straggler.replace_after_ms + 2 * kMinute);
+    RC_ASSERT(change.samples_sound);
+  }
+  RC_ASSERT(job.throughput() >= 0.92 * job.best_throughput());
+  RC_ASSERT(job.workers() == options.speeds.size());
+}
+
+// Two that are ill: one after the other, ten minutes apart.
+RC_GTEST_PROP(PolicySimulation, StragglersAreReplacedOneAtATime, ()) {
+  SimulatedOptions options;
+  options.seed = *seeds();
+  options.speeds = {50, 50, 50, 50, 50, 10, 10};
+  options.newcomer_speed = 50;
+  options.settings.straggler.mode = Mode::kAct;
+  SimulatedJob job(options);
+  job.run_for(25 * kMinute);
+  std::vector<TimeMs> at;
+  for (const auto& change : job.changes()) {
+    if (change.decision.policy == Policy::kStraggler) at.push_back(change.at_ms);
+  }
+  RC_ASSERT(at.size() == 2u);
+  RC_ASSERT(at[1] - at[0] >= options.settings.straggler.cool_down_ms);
+}
+
+RC_GTEST_PROP(PolicySimulation, NobodyIsReplacedForBeingSomewhatSlower, ()) {
+  const uint64_t seed = *seeds();
+  Random random(seed);
+  SimulatedOptions options;
+  options.seed = seed;
+  options.speeds.clear();
+  for (int64_t i = 2 + random.below(5); i > 0; --i) options.speeds.push_back(random.within(32, 55));
+  options.lost = random.within(0, 0.2);
+  options.settings.straggler.mode = Mode::kAct;
+  SimulatedJob job(options);
+  job.run_for(30 * kMinute);
+  RC_ASSERT(job.changes_since(0, Policy::kStraggler) == 0);
+}
+
 RC_GTEST_PROP(PolicySimulation, TheNumberOfWorkersComesNearTheBest, ()) {
   // Contention such that 2 to 6 workers are best.
   const uint64_t seed = *seeds();
@@ -161,7 +217,61 @@ RC_GTEST_PROP(PolicySimulation, UnderNoiseTheNumberOfWorkersRests, ()) {
   job.run_for(20 * kMinute);
   const TimeMs settled = job.now();
   job.run_for(30 * kMinute);
-  RC_ASSERT(job.counts_changed_since(settled) <= 2);
+  RC_ASSERT(job.changes_since(settled, Policy::kWorkerCount) <= 2);
+}
+
+// Servers that share a load evenly, with noise, and are asked every five seconds.
+struct ServerLoad {
+  ServerLoad(uint64_t seed, double servers_worth) : random(seed), load(servers_worth) {}
+
+  void run_for(TimeMs duration_ms) {
+    for (const TimeMs end = now + duration_ms; now < end; now += 5'000) {
+      JobView view;
+      view.replication = 2;
+      view.wanted_servers = servers;
+      for (int64_t i = 0; i < servers; ++i) {
+        const double busy = load / static_cast<double>(servers) * random.within(0.8, 1.2);
+        view.servers.push_back({"ps-" + std::to_string(i), "", std::min(1.0, busy), false});
+        if (random.unit() < lost) view.servers.back().busy.reset();
+      }
+      const bool whole = std::all_of(view.servers.begin(), view.servers.end(),
+                                     [](const ServerView& server) { return server.busy; });
+      auto outcome = count_servers(options, view, state, now);
+      state = outcome.wish ? outcome.next : outcome.seen;
+      if (!outcome.wish) continue;
+      RC_ASSERT(whole);
+      RC_ASSERT(std::abs(*outcome.wish - servers) == 1);
+      servers = *outcome.wish;
+      changed_ms.push_back(now);
+    }
+  }
+
+  Random random;
+  double load;
+  double lost = 0;
+  ServerCountOptions options = {.mode = Mode::kAct, .least = 1, .most = 8};
+  ServerCountState state;
+  int64_t servers = 2;
+  TimeMs now = 0;
+  std::vector<TimeMs> changed_ms;
+};
+
+RC_GTEST_PROP(PolicySimulation, TheNumberOfServersFollowsTheLoadAndRests, ()) {
+  const uint64_t seed = *seeds();
+  ServerLoad job(seed, Random(seed).within(0.2, 5));
+  job.lost = Random(seed + 1).within(0, 0.002);
+  job.run_for(120 * kMinute);
+  const auto busy = [&] { return job.load / static_cast<double>(job.servers); };
+  RC_ASSERT(busy() <= 0.75 * 1.25);
+  RC_ASSERT(job.servers == 2 ||
+            busy() * static_cast<double>(job.servers) / static_cast<double>(job.servers - 1) >=
+                0.45 * 0.8);
+  RC_ASSERT(job.servers >= 2);
+  const size_t settled = job.changed_ms.size();
+  job.run_for(30 * kMinute);
+  RC_ASSERT(job.changed_ms.size() - settled <= 2u);
+  for (size_t i = 1; i < job.changed_ms.size(); ++i)
+    RC_ASSERT(job.changed_ms[i] - job.changed_ms[i - 1] >= job.options.cool_down_ms);
 }
 
 TEST(PolicySimulation, TheSameSeedIsTheSameRun) {

@@ -27,7 +27,7 @@ Seen play(uint64_t seed) {
   const TimeMs settled = job.now();
   job.run_for(30 * kMinute);
   const auto chosen = static_cast<size_t>(job.chosen_workers());
-  return {job.counts_changed_since(settled),
+  return {job.changes_since(settled, Policy::kWorkerCount),
           job.throughput_of(chosen) / job.throughput_of(best_count(job, 6))};
 }
 
