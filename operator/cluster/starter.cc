@@ -158,7 +158,7 @@ Starter::Made Starter::create_pod(const StartProcess& start, const decide::Obser
   const auto made = options_.client->create(
       kube::kPods, job.metadata.name_space,
       kube::pod_of(
-          job, start, observed.status.members, options_.settings,
+          job, start, options_.settings,
           {avoided, shunned_node(start, observed.status), raised_memory(start, observed)}));
   if (made) {
     options_.log.info("pod created", {{"pod", name}});

@@ -88,8 +88,8 @@ class Decision {
   void start_and_stop_processes() {
     const auto& spec = observed_.job.spec;
     start(Role::kServer, status_.planned_servers);
-    // A worker is given the addresses of the members.
-    if (!status_.members.empty()) start(Role::kWorker, status_.planned_workers);
+    // A worker is given the addresses of the members; pods have names, before anybody lives there.
+    if (observed_.pods || !status_.members.empty()) start(Role::kWorker, status_.planned_workers);
     for (const Process* one : processes_.all()) {
       const Process& process = *one;
       if (process.state == ProcessState::kExited) continue;

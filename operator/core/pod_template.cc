@@ -19,8 +19,18 @@ constexpr int kSpreadWeight = 100;  // of 100
 // that mount the volume see them.
 constexpr int kReadableByAll = 0444;
 
-json arguments_of(const api::TrainingJob& job, const decide::StartProcess& start,
-                  const std::vector<api::MemberStatus>& members) {
+// Whom a worker asks: names that lead to whichever life has them, known before any does.
+std::string servers_of(const api::TrainingJob& job) {
+  std::string servers;
+  for (int64_t index = 0; index < job.spec.servers.replicas; ++index) {
+    servers +=
+        fmt::format("{}{}.{}.{}.svc:{}", index == 0 ? "" : ",", pod_name(job, Role::kServer, index),
+                    job.metadata.name, job.metadata.name_space, kServerPort);
+  }
+  return servers;
+}
+
+json arguments_of(const api::TrainingJob& job, const decide::StartProcess& start) {
   json arguments = {"--name", decide::process_name(start.role, start.index), "--metrics-listen",
                     fmt::format("$(POD_IP):{}", kMetricsPort)};
   const auto add = [&](const char* flag, const std::string& value) {
@@ -39,11 +49,7 @@ json arguments_of(const api::TrainingJob& job, const decide::StartProcess& start
     add("--listen", fmt::format("$(POD_IP):{}", kServerPort));
     return arguments;
   }
-  std::string servers;
-  for (const api::MemberStatus& member : members) {
-    servers += (servers.empty() ? "" : ",") + member.address;
-  }
-  add("--servers", servers);
+  add("--servers", servers_of(job));
   add("--job", "/etc/ballast/job.json");
   add("--cache-dir", "/var/cache/ballast");
   add("--threads", "0");
@@ -75,13 +81,13 @@ json merged_lists(json ours, const json& theirs) {
 }
 
 json container_of(const api::TrainingJob& job, const decide::StartProcess& start,
-                  const std::vector<api::MemberStatus>& members, const PodSettings& settings) {
+                  const PodSettings& settings) {
   const bool server = start.role == Role::kServer;
   json container = {
       {"name", kMainContainer},
       {"image", settings.image},
       {"command", {server ? "/usr/bin/ballast-ps" : "/usr/bin/ballast-worker"}},
-      {"args", arguments_of(job, start, members)},
+      {"args", arguments_of(job, start)},
       {"env",
        {{{"name", "POD_IP"}, {"valueFrom", {{"fieldRef", {{"fieldPath", "status.podIP"}}}}}}}},
       {"ports", {{{"name", "metrics"}, {"containerPort", kMetricsPort}}}},
@@ -111,7 +117,7 @@ json apart_from_servers(const api::TrainingJob& job) {
 }
 
 json our_spec(const api::TrainingJob& job, const decide::StartProcess& start,
-              const std::vector<api::MemberStatus>& members, const PodSettings& settings) {
+              const PodSettings& settings) {
   const bool server = start.role == Role::kServer;
   json volumes = {{{"name", "cache"}, {"emptyDir", json::object()}}};
   if (!server) volumes.push_back({{"name", "config"}, {"configMap", {{"name", config_name(job)}}}});
@@ -128,7 +134,7 @@ json our_spec(const api::TrainingJob& job, const decide::StartProcess& start,
                {"terminationGracePeriodSeconds", decide::kStopGraceMs / 1000},
                {"securityContext",
                 {{"runAsNonRoot", true}, {"seccompProfile", {{"type", "RuntimeDefault"}}}}},
-               {"containers", {container_of(job, start, members, settings)}},
+               {"containers", {container_of(job, start, settings)}},
                {"volumes", volumes}};
   if (server) spec["affinity"] = apart_from_servers(job);
   if (!job.spec.priority_class_name.empty())
@@ -194,11 +200,9 @@ json merged(json ours, const json& theirs) {
 }
 
 json pod_of(const api::TrainingJob& job, const decide::StartProcess& start,
-            const std::vector<api::MemberStatus>& members, const PodSettings& settings,
-            const PodNeeds& needs) {
+            const PodSettings& settings, const PodNeeds& needs) {
   const bool server = start.role == Role::kServer;
-  const json ours = {{"metadata", json::object()},
-                     {"spec", our_spec(job, start, members, settings)}};
+  const json ours = {{"metadata", json::object()}, {"spec", our_spec(job, start, settings)}};
   json pod = merged(ours, server ? job.spec.servers.pod_template : job.spec.workers.pod_template);
   pod["apiVersion"] = "v1";
   pod["kind"] = "Pod";

@@ -39,10 +39,8 @@ struct PodNeeds {
   uint64_t memory_bytes = 0;               // its limit; 0: as the template has it
 };
 
-// `members`: whom a worker asks first.
 nlohmann::json pod_of(const api::TrainingJob& job, const decide::StartProcess& start,
-                      const std::vector<api::MemberStatus>& members, const PodSettings& settings,
-                      const PodNeeds& needs = {});
+                      const PodSettings& settings, const PodNeeds& needs = {});
 // Gives each pod the name <pod>.<job>.<namespace>.svc.
 nlohmann::json service_of(const api::TrainingJob& job);
 nlohmann::json config_of(const api::TrainingJob& job, const std::string& job_json);

@@ -26,6 +26,12 @@ void count_disruption(const Process& process, api::RestartStatus& restart) {
   restart.disruptions += 1;
 }
 
+// It ended for want of anybody to join: servers that wait for a node are no fault of its own.
+bool had_nobody_to_join(const Draft& draft, const Process& process) {
+  return process.role == Role::kWorker && draft.next.members.empty() &&
+         ended_with(process, ExitCode::kFailed);
+}
+
 void judge(Draft& draft, const Process& process, const api::RestartStatus& restart) {
   if (ended_with(process, ExitCode::kUsage)) {
     return draft.fail(
@@ -63,7 +69,7 @@ void count_ends(Draft& draft) {
     api::RestartStatus restart =
         known == draft.next.restarts.end() ? api::RestartStatus{} : known->second;
     restart.last_instance = process->instance;
-    if (process->taken) {
+    if (process->taken || had_nobody_to_join(draft, *process)) {
       restart.total += 1;
       count_disruption(*process, restart);
       tell_restart(draft, *process);

@@ -18,6 +18,7 @@
 
 #include "common/check.h"
 #include "common/random_id.h"
+#include "services/client/find_servers.h"
 #include "services/client/partial_sums.h"
 #include "services/core/tree.h"
 #include "services/core/worker_state.h"
@@ -620,6 +621,7 @@ Result<std::unique_ptr<Client>> Client::join(ClientOptions options, JobIdentity 
                                              InitialValues initial_values) {
   if (auto sound = check_options(options, identity); !sound) return tl::unexpected(sound.error());
   if (options.incarnation == 0) options.incarnation = random_id();
+  options.servers = find_servers(options.servers, system_name_service());
   TransportOptions transport_options{
       .self = {.from = {.name = options.name, .incarnation = options.incarnation},
                .protocol = kProtocolVersion,

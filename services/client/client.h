@@ -53,7 +53,9 @@ struct ClientOptions {
   std::string name;          // "worker-0"
   uint64_t incarnation = 0;  // 0: drawn
   std::string job_uid;
-  std::vector<std::string> servers;  // addresses of servers to ask for the coordinator
+  // Of servers to ask for the coordinator: unix:/PATH or HOST:PORT. Names lead to who has them when
+  // this joins, and one that does is waited for.
+  std::vector<std::string> servers;
   std::string build;
   uint32_t microbatches = 1;  // V, of TrainingConfig
   uint32_t segment_elements = kDefaultSegmentElements;
@@ -103,8 +105,9 @@ struct ClientStatistics {
 
 class Client {
  public:
-  // Connects, joins, and returns when accepted. kDenied: refused for good (other job, build, data,
-  // numerics, certificate); kUnavailable: nobody answered for give_up_after_ms; kInvalid: options.
+  // Waits until a server's name leads somewhere, connects, joins, and returns when accepted.
+  // kDenied: refused for good (other job, build, data, numerics, certificate); kUnavailable: nobody
+  // answered for give_up_after_ms; kInvalid: options.
   static Result<std::unique_ptr<Client>> join(ClientOptions options, JobIdentity identity,
                                               InitialValues initial_values);
   virtual ~Client() = default;  // drops all connections

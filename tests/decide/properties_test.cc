@@ -169,6 +169,8 @@ void check_actions(const Observed& observed, const Actions& actions) {
       const auto& spec = observed.job.spec;
       RC_ASSERT(start->index <
                 (start->role == Role::kServer ? spec.servers.replicas : spec.workers.replicas));
+      // Who is told addresses is told those of members.
+      RC_ASSERT((start->role == Role::kServer || observed.pods || !status.members.empty()));
     } else if (const auto* stop = std::get_if<StopProcess>(&action)) {
       const Process* process = find_process(observed, stop->name);
       RC_ASSERT(process != nullptr);
@@ -212,6 +214,19 @@ RC_GTEST_PROP(DecideProperties, KeepsItsPromisesInAnyHistory, ()) {
     check_actions(world.observed, decide(world.observed));
     if (*rc::gen::arbitrary<bool>()) world.round();
   }
+}
+
+// Nothing of what a cluster is asked for waits for anything else of it.
+RC_GTEST_PROP(DecideProperties, AllPodsOfANewJobAreAskedForAtOnce, ()) {
+  World world(*rc::gen::inRange(1, 4), *rc::gen::inRange(1, 9), 2);
+  world.observed.pods = true;
+  const auto& spec = world.observed.job.spec;
+  const Actions actions = decide(world.observed);
+  check_actions(world.observed, actions);
+  const auto starts = std::count_if(
+      actions.list.begin(), actions.list.end(),
+      [](const Action& action) { return std::holds_alternative<StartProcess>(action); });
+  RC_ASSERT(starts == spec.servers.replicas + spec.workers.replicas);
 }
 
 RC_GTEST_PROP(DecideProperties, TheOrderOfWhatIsSeenMeansNothing, (uint32_t seed)) {

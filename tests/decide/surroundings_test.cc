@@ -98,6 +98,26 @@ TEST(Hindered, IsToldAndLeftAlone) {
   EXPECT_EQ(told(world, ConditionType::kRunning), "no Waiting: not every process is ready");
 }
 
+// Their servers wait for a node, say, for longer than a worker looks for them.
+TEST(Workers, ThatFindNobodyToJoinAreNoFailures) {
+  World world(1, 1);
+  world.observed.pods = true;
+  world.observed.job.spec.backoff_limit = 0;
+  EXPECT_THAT(world.settle(), ElementsAre("write plan 1", "start ps-0 #1", "start worker-0 #1",
+                                          "write Created AllCreated"));
+  world.exits("worker-0", 1);
+  EXPECT_THAT(world.settle(), ElementsAre("write worker-0 failures 0 Restarting ProcessEnded",
+                                          "start worker-0 #2"));
+  world.exits("worker-0", 1);
+  world.settle();
+  EXPECT_GT(world.observed.status.restarts["worker-0"].not_before_ms, world.observed.now_ms);
+  world.observed.now_ms += kLongestBackoffMs;
+  world.settle();
+  world.exits("worker-0", 2);
+  world.settle();
+  EXPECT_THAT(told(world, ConditionType::kFailed), HasSubstr("BadConfiguration"));
+}
+
 TEST(Refused, IsToldAndTriedAgainSlowerAndSlower) {
   World world(1, 2);
   world.run_to_training();
@@ -219,7 +239,7 @@ TEST(Ttl, CountsForAFailedJobAndNotForASuspendedOne) {
   world.settle();
   world.exits("ps-0", 2);
   world.settle();
-  world.exits("ps-1", 0);
+  for (const char* name : {"worker-0", "worker-1", "ps-1"}) world.exits(name, 0);
   EXPECT_THAT(world.settle(), Contains("delete the job"));
 }
 

@@ -24,8 +24,7 @@ api::TrainingJob some_job() {
 }
 
 json pod(const api::TrainingJob& job, Role role) {
-  return pod_of(job, {role, 1, 4, 9},
-                {{"ps-0", 7, "10.0.0.1:7600", ""}, {"ps-1", 8, "10.0.0.2:7600", ""}}, {"image:1"});
+  return pod_of(job, {role, 1, 4, 9}, {"image:1"});
 }
 
 // The value after a flag.
@@ -53,9 +52,11 @@ TEST(PodTemplate, TellsEachProcessWhatItNeeds) {
   EXPECT_EQ(argument(server, "--name"), "ps-1");
   EXPECT_EQ(argument(server, "--job-uid"), "the-uid");
   EXPECT_EQ(argument(server, "--listen"), "$(POD_IP):7600");
-  const json worker = pod(some_job(), Role::kWorker);
+  api::TrainingJob job = some_job();
+  job.spec.servers.replicas = 2;
+  const json worker = pod(job, Role::kWorker);
   EXPECT_EQ(argument(worker, "--name"), "worker-1");
-  EXPECT_EQ(argument(worker, "--servers"), "10.0.0.1:7600,10.0.0.2:7600");
+  EXPECT_EQ(argument(worker, "--servers"), "j-ps-0.j.n.svc:7600,j-ps-1.j.n.svc:7600");
 }
 
 TEST(PodTemplate, TrustsTheNetworkOnlyWhereTheJobSaysSo) {
@@ -146,7 +147,7 @@ TEST(PodTemplate, MergesItemByItem) {
 TEST(PodTemplate, KeepsAwayFromNodesWhateverTheTemplateWants) {
   api::TrainingJob job = some_job();
   const auto terms = [&](const std::vector<std::string>& avoided) {
-    const json made = pod_of(job, {Role::kWorker, 0, 1}, {}, {"image"}, {avoided, "", 0});
+    const json made = pod_of(job, {Role::kWorker, 0, 1}, {"image"}, {avoided, "", 0});
     const json::json_pointer path(
         "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution"
         "/nodeSelectorTerms");

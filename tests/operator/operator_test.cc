@@ -72,6 +72,7 @@ class Operators : public ::testing::Test {
     return one;
   }
 
+  // With one worker.
   void apply(const std::string& name, int servers = 2) {
     server_->put("trainingjobs",
                  {{"apiVersion", "ballast.dev/v1alpha1"},
@@ -99,25 +100,25 @@ class Operators : public ::testing::Test {
 TEST_F(Operators, MakeThePodsOfAJobOnce) {
   const One one = start("a");
   apply("j", 3);
-  ASSERT_TRUE(eventually([&] { return pods().size() == 3; }));
-  EXPECT_THAT(pods(), ElementsAre("j-ps-0", "j-ps-1", "j-ps-2"));
+  ASSERT_TRUE(eventually([&] { return pods().size() == 4; }));
+  EXPECT_THAT(pods(), ElementsAre("j-ps-0", "j-ps-1", "j-ps-2", "j-worker-0"));
   EXPECT_TRUE(one.running->ready());
   // Whatever else changes, it asks for none twice.
   for (const std::string& name : pods()) {
     server_->set_status("/api/v1/namespaces/n/pods/" + name, {{"phase", "Pending"}});
   }
   apply("k", 1);
-  ASSERT_TRUE(eventually([&] { return pods().size() == 4; }));
+  ASSERT_TRUE(eventually([&] { return pods().size() == 6; }));
   for (const std::string& name : pods()) EXPECT_EQ(creates_of(name), 1) << name;
 }
 
 TEST_F(Operators, ReplaceAPodThatIsLost) {
   const One one = start("a");
   apply("j");
-  ASSERT_TRUE(eventually([&] { return pods().size() == 2; }));
+  ASSERT_TRUE(eventually([&] { return pods().size() == 3; }));
   const auto before = server_->find("/api/v1/namespaces/n/pods/j-ps-1");
   server_->erase("/api/v1/namespaces/n/pods/j-ps-1");
-  ASSERT_TRUE(eventually([&] { return pods().size() == 2; }));
+  ASSERT_TRUE(eventually([&] { return pods().size() == 3; }));
   EXPECT_NE((*server_->find("/api/v1/namespaces/n/pods/j-ps-1"))["metadata"]["uid"],
             (*before)["metadata"]["uid"]);
 }
@@ -133,7 +134,7 @@ TEST_F(Operators, WhoeverIsKilledBetweenTwoWritesIsFollowedByAnother) {
     ASSERT_TRUE(eventually([&] { return first.link->is_cut(); })) << writes;
     first.running.reset();
     const One second = start("second-" + name);
-    ASSERT_TRUE(eventually([&] { return pods().size() == static_cast<size_t>(4 * writes); }))
+    ASSERT_TRUE(eventually([&] { return pods().size() == static_cast<size_t>(5 * writes); }))
         << writes << ": " << ::testing::PrintToString(pods());
   }
   for (const std::string& name : pods()) EXPECT_EQ(creates_of(name), 1) << name;
@@ -142,7 +143,7 @@ TEST_F(Operators, WhoeverIsKilledBetweenTwoWritesIsFollowedByAnother) {
 TEST_F(Operators, TwoAtOnceMakeEachPodOnce) {
   const One first = start("a"), second = start("b");
   for (int i = 0; i < 8; ++i) apply("j" + std::to_string(i), 3);
-  ASSERT_TRUE(eventually([&] { return pods().size() == 24; }));
+  ASSERT_TRUE(eventually([&] { return pods().size() == 32; }));
   std::set<std::string> names;
   for (const std::string& name : pods()) EXPECT_TRUE(names.insert(name).second) << name;
   const auto writes = server_->writes();
@@ -169,7 +170,7 @@ TEST_F(Operators, WaitWhileTheServerFailsAndConverge) {
   EXPECT_FALSE(one.running->ready());
   EXPECT_THAT(pods(), IsEmpty());
   server_->set_fault(nullptr);
-  EXPECT_TRUE(eventually([&] { return pods().size() == 2; }));
+  EXPECT_TRUE(eventually([&] { return pods().size() == 3; }));
   EXPECT_TRUE(one.running->ready());
 }
 
@@ -204,7 +205,7 @@ TEST_F(Operators, ANewOneEndsNoProcessThatItHasNotAskedForLong) {
   };
   ASSERT_TRUE(eventually([&] { return written("PUT"); })) << "it has decided";
   apply("k");
-  ASSERT_TRUE(eventually([&] { return pods().size() == 3; }));
+  ASSERT_TRUE(eventually([&] { return pods().size() == 5; }));
   EXPECT_FALSE(written("DELETE"));
 }
 
@@ -216,7 +217,7 @@ TEST_F(Operators, AConflictIsDecidedAnew) {
   });
   const One one = start("a");
   apply("j");
-  ASSERT_TRUE(eventually([&] { return pods().size() == 2; }));
+  ASSERT_TRUE(eventually([&] { return pods().size() == 3; }));
   EXPECT_LT(conflicts, 0);
 }
 
@@ -224,11 +225,11 @@ TEST_F(Operators, AConflictIsDecidedAnew) {
 TEST_F(Operators, FindWhatHappenedWhileNobodyWatched) {
   const One one = start("a");
   apply("j");
-  ASSERT_TRUE(eventually([&] { return pods().size() == 2; }));
+  ASSERT_TRUE(eventually([&] { return pods().size() == 3; }));
   server_->erase("/api/v1/namespaces/n/pods/j-ps-0");
   server_->forget_history();
   apply("k");
-  EXPECT_TRUE(eventually([&] { return pods().size() == 4; }));
+  EXPECT_TRUE(eventually([&] { return pods().size() == 6; }));
 }
 
 TEST_F(Operators, OneLeadsAndTheOtherFollowsWhenItGoes) {
@@ -237,7 +238,7 @@ TEST_F(Operators, OneLeadsAndTheOtherFollowsWhenItGoes) {
   const One second = start("b", true);
   ASSERT_TRUE(eventually([&] { return bool(second.running->ready()); })) << "it stands by";
   apply("j");
-  ASSERT_TRUE(eventually([&] { return pods().size() == 2; }));
+  ASSERT_TRUE(eventually([&] { return pods().size() == 3; }));
   const std::string lease =
       "/apis/coordination.k8s.io/v1/namespaces/system/leases/ballast-operator";
   EXPECT_EQ((*server_->find(lease))["spec"]["holderIdentity"], "a");
@@ -245,7 +246,7 @@ TEST_F(Operators, OneLeadsAndTheOtherFollowsWhenItGoes) {
   first.running.reset();
   EXPECT_EQ((*server_->find(lease))["spec"]["holderIdentity"], "") << "it was given up";
   apply("k");
-  ASSERT_TRUE(eventually([&] { return pods().size() == 4; }));
+  ASSERT_TRUE(eventually([&] { return pods().size() == 6; }));
   EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(14))
       << "it waited until the Lease was over";
   EXPECT_EQ((*server_->find(lease))["spec"]["holderIdentity"], "b");
@@ -255,7 +256,7 @@ TEST_F(Operators, OneLeadsAndTheOtherFollowsWhenItGoes) {
 TEST_F(Operators, ALeaderThatCannotRenewWritesNothingMore) {
   const One one = start("a", true);
   apply("j");
-  ASSERT_TRUE(eventually([&] { return pods().size() == 2; }));
+  ASSERT_TRUE(eventually([&] { return pods().size() == 3; }));
   one.lease_link->cut();
   ASSERT_TRUE(eventually([&] {
     const auto families = one.running->collectables().front()->Collect();
@@ -265,7 +266,7 @@ TEST_F(Operators, ALeaderThatCannotRenewWritesNothingMore) {
     });
   }));
   apply("k");
-  EXPECT_EQ(pods().size(), 2U);
+  EXPECT_EQ(pods().size(), 3U);
 }
 
 }  // namespace

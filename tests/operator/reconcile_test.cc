@@ -98,7 +98,7 @@ TEST_F(Reconcile, AQuotaIsToldAndTriedAgainInItsOwnTime) {
   ASSERT_TRUE(eventually([&] { return has_event("QuotaExceeded"); }));
   EXPECT_LE(tries_, 4) << "what holds for one pod holds for all";
   server_->set_fault(nullptr);
-  ASSERT_TRUE(eventually([&] { return server_->names("pods").size() == 2; }));
+  ASSERT_TRUE(eventually([&] { return server_->names("pods").size() == 3; }));
 }
 
 TEST_F(Reconcile, EveryRefusalHasItsReason) {
@@ -134,7 +134,7 @@ TEST_F(Reconcile, APodOfSomebodyElseIsLeftAloneAndKeepsNobodyElseFromRunning) {
   start();
   apply();
   ASSERT_TRUE(eventually([&] { return condition("Created") == "False NameTaken"; }));
-  ASSERT_TRUE(eventually([&] { return server_->names("pods").size() == 2; }));
+  ASSERT_TRUE(eventually([&] { return server_->names("pods").size() == 3; }));
   EXPECT_EQ((*server_->find(std::string(kPodPath) + "/j-ps-0"))["spec"], "theirs");
   EXPECT_THAT(server_->writes(), Not(Contains("DELETE " + std::string(kPodPath) + "/j-ps-0")));
 }
@@ -162,7 +162,7 @@ TEST_F(Reconcile, APodThatIsDeletedByHandIsToldAndNoFailure) {
   wait_until_seen("j-ps-1");
   server_->erase(std::string(kPodPath) + "/j-ps-1");
   ASSERT_TRUE(eventually([&] { return condition("Restarting") == "True PodDeleted"; }));
-  ASSERT_TRUE(eventually([&] { return server_->names("pods").size() == 2; }));
+  ASSERT_TRUE(eventually([&] { return server_->names("pods").size() == 3; }));
   EXPECT_EQ(condition("Failed"), "");
   EXPECT_EQ((*server_->find(kJobPath))["status"]["restarts"], 1);
 }
@@ -193,8 +193,8 @@ TEST_F(Reconcile, AJobThatIsBeingDeletedGetsNothing) {
   server_->put("trainingjobs", job);
   start();
   apply();
-  ASSERT_TRUE(eventually([&] { return server_->names("pods").size() == 2; }));
-  EXPECT_THAT(server_->names("pods"), ElementsAre("j-ps-0", "j-ps-1"));
+  ASSERT_TRUE(eventually([&] { return server_->names("pods").size() == 3; }));
+  EXPECT_THAT(server_->names("pods"), ElementsAre("j-ps-0", "j-ps-1", "j-worker-0"));
 }
 
 }  // namespace
