@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <grpc/grpc_security_constants.h>
+#include <grpcpp/alarm.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/security/tls_credentials_options.h>
 #include <unistd.h>
@@ -10,7 +11,7 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
-#include <thread>
+#include <utility>
 
 #include "ballast/v1/control.grpc.pb.h"
 #include "operator/local/job_config.h"
@@ -140,68 +141,105 @@ bool refused_for_good(grpc::StatusCode code) {
 
 }  // namespace
 
-// Two threads: one opens sessions and reads, one writes what waits.
+// Who is called, one time after the other, on threads that gRPC shares among all calls of this
+// process: a thousand jobs need no thousand threads. Those threads never wait for anything of ours;
+// what may (an identity asks the API server) is done on the owner's.
 class ControlClient::Session {
  public:
-  explicit Session(ControlClientOptions options) : options_(std::move(options)) {
-    reader_ = std::jthread([this](std::stop_token stop) { keep_open(stop); });
-    writer_ = std::jthread([this](std::stop_token stop) { write_all(stop); });
-  }
+  explicit Session(ControlClientOptions options) : options_(std::move(options)) { call(); }
 
   ~Session() {
-    reader_.request_stop();
-    writer_.request_stop();
-    const std::lock_guard lock(mutex_);
-    if (context_ != nullptr) context_->TryCancel();
-    changed_.notify_all();
+    std::unique_lock lock(mutex_);
+    ended_ = true;
+    if (calling_) call_->cancel();
+    if (alarm_ != nullptr) alarm_->Cancel();
+    quiet_.wait(lock, [this] { return busy_ == 0; });
   }
 
   const ControlClientOptions& options() const { return options_; }
 
   std::vector<ControlEvent> take() {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    const bool due = std::exchange(due_, false);
+    lock.unlock();
+    if (due) call();
+    lock.lock();
     return std::exchange(events_, {});
   }
 
   void send(v1::Frame frame) {
-    frame.mutable_from()->set_name("operator");
-    frame.mutable_to()->set_name(options_.name);
-    frame.mutable_to()->set_incarnation(options_.incarnation);
+    address(frame);
     const std::lock_guard lock(mutex_);
     if (!open_) return;
     outgoing_.push_back(std::move(frame));
-    changed_.notify_all();
+    if (!writing_) write_next();
   }
 
  private:
-  using Stream = grpc::ClientReaderWriter<v1::Frame, v1::Frame>;
+  // From one Hello to the end of the stream. Deleted by the owner: gRPC's threads must not let go
+  // of the last channel, whose end is theirs.
+  class Call final : public grpc::ClientBidiReactor<v1::Frame, v1::Frame> {
+   public:
+    Call(Session& session, const std::shared_ptr<grpc::Channel>& channel, v1::Frame hello)
+        : session_(session), stub_(v1::Control::NewStub(channel)), written_(std::move(hello)) {}
 
-  void add(ControlEvent event) {
-    {
-      const std::lock_guard lock(mutex_);
-      // Only the latest progress counts; a flood from a broken peer must not fill the memory.
-      if (std::holds_alternative<Progress>(event) && !events_.empty() &&
-          std::holds_alternative<Progress>(events_.back())) {
-        events_.back() = std::move(event);
-      } else if (events_.size() < kMaxWaitingEvents) {
-        events_.push_back(std::move(event));
+    void begin() {
+      stub_->async()->Session(&context_, this);
+      AddHold();  // as long as others may write
+      StartWrite(&written_);
+      StartRead(&read_);
+      StartCall();
+    }
+    void cancel() { context_.TryCancel(); }
+    const grpc::ClientContext& context() const { return context_; }
+    // None is under way.
+    void write(v1::Frame frame) {
+      written_ = std::move(frame);
+      StartWrite(&written_);
+    }
+
+   private:
+    void OnWriteDone(bool ok) override {
+      if (ok) session_.wrote();  // a broken stream shows in reading
+    }
+    void OnReadDone(bool ok) override {
+      if (!ok) {
+        session_.closing();
+        return RemoveHold();
       }
+      if (greeted_) {
+        if (auto event = event_of(read_)) session_.add(std::move(*event));
+      } else if (read_.has_hello() && session_.known(context_)) {
+        greeted_ = true;
+        session_.opened(read_.from());
+      } else {
+        cancel();  // it would go on talking
+      }
+      StartRead(&read_);
     }
-    options_.notify();
-  }
+    void OnDone(const grpc::Status& status) override {
+      session_.closed(session_.explained(status, context_));
+    }
 
-  void keep_open(const std::stop_token& stop) {
-    milliseconds backoff = kFirstBackoff;
-    while (!stop.stop_requested()) {
-      const grpc::Status status = one_session(stop, &backoff);
-      if (stop.stop_requested()) return;
-      const bool refused = refused_for_good(status.error_code());
-      add(SessionClosed{status.error_message(), refused});
-      if (refused) return;
-      std::unique_lock lock(mutex_);
-      changed_.wait_for(lock, stop, backoff, [] { return false; });
-      backoff = std::min(backoff * 2, kLongestBackoff);
-    }
+    Session& session_;  // outlives OnDone
+    grpc::ClientContext context_;
+    const std::unique_ptr<v1::Control::Stub> stub_;
+    v1::Frame written_;
+    v1::Frame read_;
+    bool greeted_ = false;
+  };
+
+  // On the owner's thread.
+  void call() {
+    call_.reset();  // the one before has ended: nobody uses it
+    const auto channel = make_channel();
+    const std::lock_guard lock(mutex_);
+    if (!channel) return begin_again_later({channel.error().message, false});
+    ++busy_;
+    call_ = std::make_unique<Call>(*this, *channel, hello());
+    calling_ = true;
+    writing_ = true;
+    call_->begin();
   }
 
   Result<std::shared_ptr<grpc::Channel>> make_channel() const {
@@ -218,54 +256,15 @@ class ControlClient::Session {
     return grpc::CreateCustomChannel(options_.address, credentials, arguments);
   }
 
-  grpc::Status one_session(const std::stop_token& stop, milliseconds* backoff) {
-    const auto channel = make_channel();
-    if (!channel) return {grpc::StatusCode::UNAVAILABLE, channel.error().message};
-    const auto stub = v1::Control::NewStub(*channel);
-    grpc::ClientContext context;
-    {
-      // The destructor asks to stop before it looks for a context to cancel.
-      const std::lock_guard lock(mutex_);
-      if (stop.stop_requested()) return grpc::Status::CANCELLED;
-      context_ = &context;
-    }
-    const std::unique_ptr<Stream> stream = stub->Session(&context);
-    v1::Frame first;
-    if (stream->Write(hello()) && stream->Read(&first)) {
-      if (first.has_hello() && known(context)) {
-        *backoff = kFirstBackoff;
-        read_all(*stream, first.from());
-      } else {
-        context.TryCancel();  // it would go on talking
-      }
-    }
-    {
-      // The writer uses the stream: it must let go first.
-      std::unique_lock lock(mutex_);
-      open_ = false;
-      changed_.wait(lock, [this] { return !writing_; });
-      stream_ = nullptr;
-      outgoing_.clear();
-    }
-    grpc::Status status = stream->Finish();
-    const std::lock_guard lock(mutex_);
-    context_ = nullptr;
-    if (!options_.tls || uri_of(context).empty() || known(context)) return status;
-    // Not for good, whatever it said: who we look for may have the address again.
-    return {grpc::StatusCode::UNAVAILABLE,
-            fmt::format("at {} answers one whose certificate says '{}', expected '{}'",
-                        options_.address, uri_of(context), options_.tls->server_uri)};
-  }
-
-  bool known(const grpc::ClientContext& context) const {
-    return !options_.tls || uri_of(context) == options_.tls->server_uri;
+  void address(v1::Frame& frame) const {
+    frame.mutable_from()->set_name("operator");
+    frame.mutable_to()->set_name(options_.name);
+    frame.mutable_to()->set_incarnation(options_.incarnation);
   }
 
   v1::Frame hello() const {
     v1::Frame frame;
-    frame.mutable_from()->set_name("operator");
-    frame.mutable_to()->set_name(options_.name);
-    frame.mutable_to()->set_incarnation(options_.incarnation);
+    address(frame);
     frame.mutable_hello()->set_protocol(kProtocolVersion);
     frame.mutable_hello()->set_job_uid(options_.job_uid);
     frame.mutable_hello()->set_role(v1::ROLE_OPERATOR);
@@ -273,47 +272,114 @@ class ControlClient::Session {
     return frame;
   }
 
-  void read_all(Stream& stream, const v1::ProcessId& peer) {
-    {
-      const std::lock_guard lock(mutex_);
-      stream_ = &stream;
-      open_ = true;
-    }
-    add(SessionOpened{peer.name(), peer.incarnation()});
-    v1::Frame frame;
-    while (stream.Read(&frame)) {
-      if (auto event = event_of(frame)) add(std::move(*event));
-    }
+  bool known(const grpc::ClientContext& context) const {
+    return !options_.tls || uri_of(context) == options_.tls->server_uri;
   }
 
-  void write_all(const std::stop_token& stop) {
-    std::unique_lock lock(mutex_);
-    while (!stop.stop_requested()) {
-      changed_.wait(lock, stop, [this] { return open_ && !outgoing_.empty(); });
-      if (stop.stop_requested()) return;
-      const v1::Frame frame = std::move(outgoing_.front());
-      outgoing_.pop_front();
-      Stream* stream = stream_;
-      writing_ = true;
-      lock.unlock();
-      stream->Write(frame);  // a broken stream shows in Read
-      lock.lock();
-      writing_ = false;
-      changed_.notify_all();
+  grpc::Status explained(const grpc::Status& status, const grpc::ClientContext& context) const {
+    if (!options_.tls || uri_of(context).empty() || known(context)) return status;
+    // Not for good, whatever it said: who we look for may have the address again.
+    return {grpc::StatusCode::UNAVAILABLE,
+            fmt::format("at {} answers one whose certificate says '{}', expected '{}'",
+                        options_.address, uri_of(context), options_.tls->server_uri)};
+  }
+
+  // What follows is called on gRPC's threads.
+
+  void opened(const v1::ProcessId& peer) {
+    {
+      const std::lock_guard lock(mutex_);
+      open_ = true;
+      backoff_ = kFirstBackoff;
     }
+    add(SessionOpened{peer.name(), peer.incarnation()});
+  }
+
+  void add(ControlEvent event) {
+    {
+      const std::lock_guard lock(mutex_);
+      // Only the latest progress counts; a flood from a broken peer must not fill the memory.
+      if (std::holds_alternative<Progress>(event) && !events_.empty() &&
+          std::holds_alternative<Progress>(events_.back())) {
+        events_.back() = std::move(event);
+      } else if (events_.size() < kMaxWaitingEvents) {
+        events_.push_back(std::move(event));
+      }
+    }
+    options_.notify();
+  }
+
+  void wrote() {
+    const std::lock_guard lock(mutex_);
+    writing_ = false;
+    if (open_ && !outgoing_.empty()) write_next();
+  }
+
+  // Nobody writes any more.
+  void closing() {
+    const std::lock_guard lock(mutex_);
+    open_ = false;
+    outgoing_.clear();
+  }
+
+  void closed(const grpc::Status& status) {
+    {
+      const std::lock_guard lock(mutex_);
+      calling_ = false;
+      begin_again_later({status.error_message(), refused_for_good(status.error_code())});
+    }
+    end_of_turn();
+  }
+
+  void is_due() {
+    {
+      const std::lock_guard lock(mutex_);
+      due_ = true;
+    }
+    end_of_turn();
+  }
+
+  // The owner comes, and calls again where that is due.
+  void end_of_turn() {
+    options_.notify();
+    const std::lock_guard lock(mutex_);
+    --busy_;
+    quiet_.notify_all();
+  }
+
+  // With mutex_ held, as what follows.
+  void begin_again_later(SessionClosed why) {
+    const bool again = !why.refused && !ended_;
+    events_.emplace_back(std::move(why));
+    if (!again) return;
+    ++busy_;
+    // A new one each time: the last word of the one before may be under way.
+    alarm_ = std::make_unique<grpc::Alarm>();
+    alarm_->Set(std::chrono::system_clock::now() + backoff_, [this](bool) { is_due(); });
+    backoff_ = std::min(backoff_ * 2, kLongestBackoff);
+  }
+
+  void write_next() {
+    writing_ = true;
+    v1::Frame frame = std::move(outgoing_.front());
+    outgoing_.pop_front();
+    call_->write(std::move(frame));
   }
 
   const ControlClientOptions options_;
   std::mutex mutex_;
-  std::condition_variable_any changed_;
+  std::condition_variable quiet_;
   std::vector<ControlEvent> events_;  // guarded by mutex_, as all below
   std::deque<v1::Frame> outgoing_;
-  grpc::ClientContext* context_ = nullptr;  // of the session in progress
-  Stream* stream_ = nullptr;
+  std::unique_ptr<Call> call_;  // under way while calling_
+  bool calling_ = false;
   bool open_ = false;
   bool writing_ = false;
-  std::jthread reader_;
-  std::jthread writer_;
+  milliseconds backoff_ = kFirstBackoff;
+  std::unique_ptr<grpc::Alarm> alarm_;  // for the next call
+  bool due_ = false;                    // the next call
+  bool ended_ = false;                  // there is no next call
+  int busy_ = 0;                        // calls and alarms whose last word is not said
 };
 
 ControlClient::ControlClient(ControlClientOptions options)
