@@ -58,7 +58,7 @@ class PodScraper::Fetch {
     if (!read) return std::nullopt;
     const uint64_t incarnation = incarnation_of(*read, process_);
     if (incarnation == 0) return std::nullopt;
-    return PodAnswer{incarnation, asked_ms_, now_ms,
+    return PodAnswer{incarnation, asked_ms_, now_ms, 0,
                      std::make_shared<const scrape::Exposition>(std::move(*read))};
   }
 
@@ -109,6 +109,11 @@ bool PodScraper::tried(const std::string& pod) const {
   const MutexLock lock(mutex_);
   const auto found = pods_.find(pod);
   return found != pods_.end() && found->second.tried;
+}
+
+int64_t PodScraper::period_ms() const {
+  const auto pods = static_cast<int64_t>(pods_.size());
+  return std::max(options_.every_ms, pods * 1'000 / options_.most_per_second);
 }
 
 void PodScraper::plan(const std::string& pod, Followed& followed, int64_t due_ms) {
@@ -181,9 +186,11 @@ void PodScraper::take(const Fetch& fetch) {
     if (answer) {
       const uint64_t before = followed.answer ? followed.answer->incarnation : 0;
       if (before != answer->incarnation) changed = followed.target.changed;
+      const int64_t due_ms = fetch.asked_ms() + period_ms();
+      answer->spared_until_ms = due_ms - options_.every_ms;
       followed.answer = std::move(answer);
       followed.retry_ms = options_.first_retry_ms;
-      plan(fetch.pod(), followed, fetch.asked_ms() + options_.every_ms);
+      plan(fetch.pod(), followed, due_ms);
     } else {
       plan(fetch.pod(), followed, now_ms + followed.retry_ms);
       followed.retry_ms = std::min(followed.retry_ms * 2, options_.longest_retry_ms);

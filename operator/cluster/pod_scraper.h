@@ -26,6 +26,8 @@ struct PodScraperOptions {
   int64_t first_retry_ms = 100;  // of one that has not answered yet; doubles
   int64_t longest_retry_ms = 8'000;
   size_t at_once = 256;
+  // In all: of more pods than that each is asked less often than every_ms.
+  int64_t most_per_second = 2'000;
 };
 
 struct ScrapeTarget {
@@ -39,6 +41,9 @@ struct PodAnswer {
   uint64_t incarnation = 0;
   int64_t asked_ms = 0;
   int64_t answered_ms = 0;
+  // Until then it is not asked again only because there are so many, and counts as one that
+  // answers.
+  int64_t spared_until_ms = 0;
   std::shared_ptr<const scrape::Exposition> exposition;
 };
 
@@ -74,6 +79,7 @@ class PodScraper {
   void wait(const Fetches& open, const std::stop_token& stop);
   void take_ended(Fetches& open);
   void take(const Fetch& fetch);
+  int64_t period_ms() const BALLAST_REQUIRES(mutex_);
   void plan(const std::string& pod, Followed& followed, int64_t due_ms) BALLAST_REQUIRES(mutex_);
 
   const PodScraperOptions options_;

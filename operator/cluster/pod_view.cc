@@ -49,7 +49,7 @@ std::vector<Process> PodView::observe(const api::TrainingJob& job,
     if (!process) continue;
     Known known = std::move(before[pod.uid]);
     before.erase(pod.uid);
-    look_for_life(pod.uid, known, *process);
+    look_for_life(pod.uid, known, *process, now_ms);
     look_at_end(known, *process);
     look_at_node(known, *process, now_ms);
     known.last = *process;
@@ -70,7 +70,8 @@ std::vector<Process> PodView::observe(const api::TrainingJob& job,
   return processes;
 }
 
-void PodView::look_for_life(const std::string& uid, Known& known, Process& process) {
+void PodView::look_for_life(const std::string& uid, Known& known, Process& process,
+                            TimeMs now_ms) {
   process.incarnation = known.last.incarnation;
   process.heard_ms = known.last.heard_ms;
   if (process.state == ProcessState::kExited || process.address.empty()) {
@@ -82,7 +83,8 @@ void PodView::look_for_life(const std::string& uid, Known& known, Process& proce
   const auto answer = options_.scraper->latest(uid);
   if (!answer) return;
   process.incarnation = answer->incarnation;
-  process.heard_ms = answer->answered_ms + options_.unix_offset_ms;
+  const TimeMs spared_ms = std::min(answer->spared_until_ms + options_.unix_offset_ms, now_ms);
+  process.heard_ms = std::max(answer->answered_ms + options_.unix_offset_ms, spared_ms);
   process.state = ProcessState::kReady;
   answers_.push_back({name_of(process), process.instance,
                       answer->asked_ms + options_.unix_offset_ms,

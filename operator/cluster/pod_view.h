@@ -64,7 +64,8 @@ class PodView {
     std::optional<decide::TimeMs> node_lost_since_ms;
   };
 
-  void look_for_life(const std::string& uid, Known& known, decide::Process& process);
+  void look_for_life(const std::string& uid, Known& known, decide::Process& process,
+                     decide::TimeMs now_ms);
   void look_at_end(const Known& known, decide::Process& process) const;
   void look_at_node(Known& known, decide::Process& process, decide::TimeMs now_ms) const;
   std::optional<decide::Trouble> trouble_of_node(const std::string& name) const;

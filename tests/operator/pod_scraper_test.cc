@@ -64,6 +64,21 @@ TEST(PodScraper, ThousandsThatAreSilentHoldUpNobody) {
   EXPECT_TRUE(eventually([&] { return scraper.latest("meant").has_value(); }));
 }
 
+// Each is asked less often, and counts as one that answers until it is asked again.
+TEST(PodScraper, ManyAreSpared) {
+  PodScraperOptions options = quick();
+  options.most_per_second = 10;
+  PodScraper scraper(options);
+  const auto meant = process("ps-0", 7);
+  constexpr int kPods = 20;
+  for (int i = 0; i < kPods; ++i) {
+    scraper.follow("uid-" + std::to_string(i), {meant->address(), "ps-0", nullptr});
+  }
+  ASSERT_TRUE(eventually([&] { return scraper.latest("uid-19").has_value(); }));
+  const PodAnswer answer = *scraper.latest("uid-19");
+  EXPECT_EQ(answer.spared_until_ms - answer.asked_ms, kPods * 1'000 / 10 - options.every_ms);
+}
+
 TEST(PodScraper, WhatIsForgottenIsNotKnown) {
   PodScraper scraper(quick());
   const auto meant = process("ps-0", 7);
