@@ -70,8 +70,7 @@ std::vector<Process> PodView::observe(const api::TrainingJob& job,
   return processes;
 }
 
-void PodView::look_for_life(const std::string& uid, Known& known, Process& process,
-                            TimeMs now_ms) {
+void PodView::look_for_life(const std::string& uid, Known& known, Process& process, TimeMs now_ms) {
   process.incarnation = known.last.incarnation;
   process.heard_ms = known.last.heard_ms;
   if (process.state == ProcessState::kExited || process.address.empty()) {

@@ -159,10 +159,8 @@ std::optional<Process> process_of(const json& pod, decide::TimeMs now_ms) {
   process.role = role == "ps" ? Role::kServer : Role::kWorker;
   process.index = *index;
   process.instance = static_cast<uint64_t>(*instance);
-  if (const json* notes = map_at(*metadata, "annotations")) {
-    const auto version = number_of(text_at(*notes, kStatusVersion));
-    process.status_version = static_cast<uint64_t>(version.value_or(0));
-  }
+  process.status_version =
+      static_cast<uint64_t>(number_of(text_at(*labels, kStatusVersionLabel)).value_or(0));
   process.started_ms = parse_time(text_at(*metadata, "creationTimestamp")).value_or(now_ms);
   if (const json* spec = map_at(pod, "spec")) process.node = text_at(*spec, "nodeName");
   read_deletion(*metadata, now_ms, process);

@@ -218,7 +218,7 @@ json pod_of(const api::TrainingJob& job, const decide::StartProcess& start,
   metadata["labels"][kRoleLabel] = server ? "ps" : "worker";
   metadata["labels"][kIndexLabel] = std::to_string(start.index);
   metadata["labels"][kInstanceLabel] = std::to_string(start.instance);
-  metadata["annotations"][kStatusVersion] = std::to_string(start.status_version);
+  metadata["labels"][kStatusVersionLabel] = std::to_string(start.status_version);
   return pod;
 }
 

@@ -18,8 +18,7 @@ inline constexpr const char* kJobLabel = "ballast.dev/job";
 inline constexpr const char* kRoleLabel = "ballast.dev/role";    // ps | worker
 inline constexpr const char* kIndexLabel = "ballast.dev/index";  // 0, 1, ...
 inline constexpr const char* kInstanceLabel = "ballast.dev/instance";
-// An annotation: the version of the status that wanted the pod.
-inline constexpr const char* kStatusVersion = "ballast.dev/status-version";
+inline constexpr const char* kStatusVersionLabel = "ballast.dev/status-version";  // that wanted it
 
 inline constexpr const char* kMainContainer = "main";  // the one that is ours
 

@@ -41,10 +41,11 @@ TEST(PodTemplate, NamesAndOwnsItsPods) {
   EXPECT_EQ(made["metadata"]["name"], "j-worker-1");
   EXPECT_EQ(made["metadata"]["namespace"], "n");
   EXPECT_EQ(made["metadata"]["ownerReferences"][0]["uid"], "the-uid");
-  EXPECT_EQ(
-      made["metadata"]["labels"],
-      json({{kJobLabel, "j"}, {kRoleLabel, "worker"}, {kIndexLabel, "1"}, {kInstanceLabel, "4"}}));
-  EXPECT_EQ(made["metadata"]["annotations"][kStatusVersion], "9");
+  EXPECT_EQ(made["metadata"]["labels"], json({{kJobLabel, "j"},
+                                              {kRoleLabel, "worker"},
+                                              {kIndexLabel, "1"},
+                                              {kInstanceLabel, "4"},
+                                              {kStatusVersionLabel, "9"}}));
 }
 
 TEST(PodTemplate, TellsEachProcessWhatItNeeds) {
@@ -170,7 +171,7 @@ TEST(PodTemplate, ANodeThatWasTooSlowIsTakenOnlyWhereThereIsNoOther) {
   api::TrainingJob job = some_job();
   job.spec.workers.pod_template = json::parse(R"({"spec":{"affinity":{"nodeAffinity":{
       "preferredDuringSchedulingIgnoredDuringExecution":[{"theirs":1}]}}}})");
-  const json made = pod_of(job, {Role::kWorker, 0, 1}, {}, {"image"}, {{}, "n1", 0});
+  const json made = pod_of(job, {Role::kWorker, 0, 1}, {"image"}, {{}, "n1", 0});
   const json& affinity = made["spec"]["affinity"]["nodeAffinity"];
   EXPECT_EQ(affinity["preferredDuringSchedulingIgnoredDuringExecution"], json::parse(R"([
       {"theirs":1},
@@ -187,7 +188,7 @@ TEST(PodTemplate, RaisedMemoryGoesOverTheTemplatesLimitAndNothingElse) {
                                   "requests":{"memory":"256Mi"}}}]}})");
   const auto resources = [&](uint64_t bytes) {
     std::map<std::string, json> found;
-    const json made = pod_of(job, {Role::kWorker, 0, 1}, {}, {"image"}, {{}, "", bytes});
+    const json made = pod_of(job, {Role::kWorker, 0, 1}, {"image"}, {{}, "", bytes});
     for (const json& one : made["spec"]["containers"]) found[one["name"]] = one["resources"];
     return found;
   };
