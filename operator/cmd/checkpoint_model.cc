@@ -117,7 +117,9 @@ Result<fs::path> find_checkpoint(const fs::path& path, std::vector<std::string>&
   std::vector<fs::path> folders = folders_of_runs(path);
   folders.insert(folders.begin(), path);
   for (const fs::path& folder : folders) {
-    const auto found = newest_whole_checkpoint(folder, &passed_over);
+    std::vector<DamagedCheckpoint> damaged;
+    const auto found = newest_whole_checkpoint(folder, &damaged);
+    for (const DamagedCheckpoint& one : damaged) passed_over.push_back(one.error);
     if (found) return found->directory;
     if (found.error().code != ErrorCode::kNotFound) return tl::unexpected(found.error());
   }

@@ -11,13 +11,9 @@
 #include <thread>
 #include <utility>
 
-#include <fmt/format.h>
-#include <google/protobuf/util/json_util.h>
-
-#include "ballast/v1/job.pb.h"
 #include "common/file.h"
 #include "operator/local/job_config.h"
-#include "services/checkpoint/checkpoint.h"
+#include "services/checkpoint/history.h"
 
 namespace ballast::cmd {
 namespace {
@@ -30,7 +26,6 @@ constexpr std::chrono::milliseconds kLookAgain{20};
 
 struct RunFolderFound {
   fs::path folder;
-  std::vector<CheckpointEntry> entries;
   fs::file_time_type latest;  // manifest
 };
 
@@ -42,7 +37,7 @@ std::optional<RunFolderFound> look_at(const fs::path& folder) {
     std::error_code error;
     const auto written = fs::last_write_time(entry.directory / kManifestName, error);
     if (!entry.complete || error) continue;
-    if (!found) found = RunFolderFound{folder, *entries, written};
+    if (!found) found = RunFolderFound{folder, written};
     found->latest = std::max(found->latest, written);
   }
   return found;
@@ -61,32 +56,6 @@ std::optional<RunFolderFound> latest_run(const fs::path& base) {
   return latest;
 }
 
-template <typename Value>
-Result<void> same(const char* field, const Value& found, const Value& expected) {
-  if (found == expected) return {};
-  return fail(ErrorCode::kInvalid,
-              fmt::format("--resume: spec.model.{} is {}, but the checkpoint is of a model with {}",
-                          field, found, expected));
-}
-
-Result<void> check_model(const Manifest& manifest, const api::TrainingJob& job) {
-  v1::JobConfig config;
-  google::protobuf::util::JsonParseOptions options;
-  options.ignore_unknown_fields = true;  // a later version may say more
-  if (!google::protobuf::util::JsonStringToMessage(manifest.job_config, &config, options).ok()) {
-    return {};  // an early checkpoint, which does not say: the layout alone is compared
-  }
-  const v1::ModelConfig ours = local::job_config(job).model();
-  const v1::ModelConfig& theirs = config.model();
-  const std::string activation = theirs.activation().empty() ? "geluTanh" : theirs.activation();
-  return same("family", ours.family(), theirs.family())
-      .and_then([&] { return same("layers", ours.layers(), theirs.layers()); })
-      .and_then([&] { return same("heads", ours.heads(), theirs.heads()); })
-      .and_then([&] { return same("embedding", ours.embedding(), theirs.embedding()); })
-      .and_then([&] { return same("context", ours.context(), theirs.context()); })
-      .and_then([&] { return same("activation", ours.activation(), activation); });
-}
-
 }  // namespace
 
 Result<Resume> find_resume(const fs::path& base, const api::TrainingJob& job) {
@@ -97,22 +66,21 @@ Result<Resume> find_resume(const fs::path& base, const api::TrainingJob& job) {
   }
   Resume resume;
   resume.folder = run->folder;
-  const auto whole = newest_whole_checkpoint(run->folder, &resume.passed_over);
-  if (!whole) {
+  auto history = read_history(run->folder, local::job_config_json(job));
+  if (!history) {
+    return fail(history.error().code, "--resume: " + history.error().message);
+  }
+  for (const DamagedCheckpoint& one : history->damaged) resume.passed_over.push_back(one.error);
+  if (history->newest.empty()) {
     std::string message = "--resume: no checkpoint in " + run->folder.string() + " is whole";
     for (const std::string& line : resume.passed_over) message += "\n  " + line;
     return fail(ErrorCode::kCorrupt, message);
   }
-  const auto manifest = read_manifest(whole->directory);
+  const auto manifest = read_manifest(history->newest);
   if (!manifest) return tl::unexpected(manifest.error());
-  if (auto done = check_model(*manifest, job); !done) return tl::unexpected(done.error());
   resume.job_uid = manifest->job_uid;
-  resume.point.checkpoint = whole->directory.string();
-  for (const CheckpointEntry& entry : run->entries) {
-    resume.point.term = std::max(resume.point.term, entry.id.term);
-    auto& list = entry.complete ? resume.point.checkpoints : resume.point.deletable;
-    list.push_back(entry.directory.string());
-  }
+  resume.point = {std::move(history->newest), std::move(history->complete),
+                  std::move(history->incomplete), history->highest_term};
   return resume;
 }
 

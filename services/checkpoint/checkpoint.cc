@@ -98,14 +98,16 @@ Result<void> verify_checkpoint(const path& directory) {
 }
 
 Result<CheckpointEntry> newest_whole_checkpoint(const path& folder,
-                                                std::vector<std::string>* passed_over) {
+                                                std::vector<DamagedCheckpoint>* passed_over) {
   const auto entries = list_checkpoints(folder);
   if (!entries) return tl::unexpected<Error>(entries.error());
   for (auto entry = entries->rbegin(); entry != entries->rend(); ++entry) {
     if (!entry->complete) continue;
     const auto whole = verify_checkpoint(entry->directory);
     if (whole) return *entry;
-    if (passed_over != nullptr) passed_over->push_back(whole.error().message);
+    if (passed_over != nullptr) {
+      passed_over->push_back({entry->directory.string(), whole.error().message});
+    }
   }
   return fail(ErrorCode::kNotFound, fmt::format("no complete checkpoint in {}", folder.string()));
 }

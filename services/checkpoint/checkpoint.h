@@ -16,6 +16,7 @@
 #include "services/checkpoint/manifest.h"
 #include "services/checkpoint/part.h"
 #include "services/checkpoint/safetensors.h"
+#include "services/core/messages.h"
 #include "services/storage/file_system.h"
 
 namespace ballast {
@@ -58,10 +59,10 @@ class Checkpoint {
 // Reads all of a checkpoint and compares every checksum.
 Result<void> verify_checkpoint(const std::filesystem::path& directory);
 
-// The newest checkpoint that is complete and whole. `passed_over` gets a line for each newer
-// complete one that is damaged. kNotFound where there is none.
-Result<CheckpointEntry> newest_whole_checkpoint(const std::filesystem::path& folder,
-                                                std::vector<std::string>* passed_over = nullptr);
+// The newest checkpoint that is complete and whole. `passed_over` gets each newer complete one that
+// is damaged. kNotFound where there is none.
+Result<CheckpointEntry> newest_whole_checkpoint(
+    const std::filesystem::path& folder, std::vector<DamagedCheckpoint>* passed_over = nullptr);
 
 // The arena's parameters, layout().elements values.
 Result<std::vector<float>> read_parameters(const std::filesystem::path& directory);
@@ -71,7 +72,8 @@ Result<std::vector<float>> read_parameters(const std::filesystem::path& director
 Result<std::string> parameters_sha256(const std::filesystem::path& directory);
 
 // The manifest first, so that what is half deleted is no checkpoint. kInvalid where the directory's
-// name is not a checkpoint's or a folder lies in it; then nothing is removed.
+// name is not a checkpoint's or a folder lies in it; then nothing is removed. kNotFound: it is not
+// there.
 Result<void> remove_checkpoint(FileSystem& files, const std::filesystem::path& directory);
 
 }  // namespace ballast

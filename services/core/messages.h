@@ -135,6 +135,52 @@ struct Progress {
   PlanNumber plan = 0;             // that the step under way began with
 };
 
+// ---- operator <-> any server
+// ---------------------------------------------------------------------
+// The volume of checkpoints is seen by servers alone. Whoever is asked again does it again, to the
+// same end; a term below the one that the server has promised is not answered.
+
+// Read all of it, and compare every checksum.
+struct VerifyCheckpoint {
+  Term term = 0;
+  std::string path;       // of the job's checkpoints
+  std::string directory;  // directly in it; any other is refused
+};
+struct DeleteCheckpoint {
+  Term term = 0;
+  std::string path;
+  std::string directory;
+};
+// Where may a job go on that finds these checkpoints?
+struct FindCheckpoint {
+  Term term = 0;
+  std::string path;
+  std::string job_config;  // as TrainingSettings has it
+};
+struct CheckpointVerified {
+  std::string directory;
+  std::string error;                   // empty: it is whole
+  std::vector<std::string> abandoned;  // begun before it, and never to be complete
+};
+struct CheckpointDeleted {
+  std::string directory;
+  std::string error;  // empty: it is there no more
+};
+struct DamagedCheckpoint {
+  std::string directory;
+  std::string error;
+  bool operator==(const DamagedCheckpoint&) const = default;
+};
+struct CheckpointsFound {
+  std::string path;
+  std::string error;                       // the job cannot go on there; empty: it can, or anew
+  std::string newest;                      // that is whole; empty: none
+  std::vector<std::string> complete;       // ascending
+  std::vector<DamagedCheckpoint> damaged;  // newer than `newest`
+  std::vector<std::string> incomplete;
+  Term highest_term = 0;  // of all of them
+};
+
 // ---- coordinator <-> server
 // ----------------------------------------------------------------------
 
@@ -419,11 +465,12 @@ struct CopyAck {
 
 using Message =
     std::variant<Appoint, MembersChanged, OriginComplete, PlanChanged, AskRemove, AskOrigin,
-                 Progress, Seal, SealRefused, Sealed, MapUpdate, MapAck, InitialisedReport,
-                 Prepared, OfferRecord, RecordHeld, Commit, Applied, CaughtUp, WriteCheckpoint,
-                 CheckpointWritten, Join, JoinAccepted, JoinRefused, Redirect, Assignment,
-                 EvaluationDone, WorkerHeartbeat, Finish, Push, PushAck, Pull, PullReply,
-                 PushInitial, PushInitialAck, Root, RootAck, Copy, CopyAck>;
+                 Progress, VerifyCheckpoint, DeleteCheckpoint, FindCheckpoint, CheckpointVerified,
+                 CheckpointDeleted, CheckpointsFound, Seal, SealRefused, Sealed, MapUpdate, MapAck,
+                 InitialisedReport, Prepared, OfferRecord, RecordHeld, Commit, Applied, CaughtUp,
+                 WriteCheckpoint, CheckpointWritten, Join, JoinAccepted, JoinRefused, Redirect,
+                 Assignment, EvaluationDone, WorkerHeartbeat, Finish, Push, PushAck, Pull,
+                 PullReply, PushInitial, PushInitialAck, Root, RootAck, Copy, CopyAck>;
 
 // Names both ends' lives: a message for another incarnation is dropped by the receiving shell.
 // The operator's ProcessId is {"operator", 0}... its terms speak for it.

@@ -59,6 +59,7 @@ Server::Server(ServerConfig config, std::unique_ptr<Transport> transport, Logger
       log_(std::move(log)),
       server_(config_.self, config_.server),
       disk_([this] { transport_->wake(); }),
+      requests_([this] { transport_->wake(); }),
       compute_([this] { transport_->wake(); }) {}
 
 void Server::stop() {
@@ -93,6 +94,7 @@ void Server::run() {
     for (TransportEvent& event : transport_->poll(patience_ms)) take(std::move(event));
     compute_.run_finished();
     disk_.run_finished();
+    for (const auto& [to, answer] : requests_.take_answers()) transport_->send(to, answer);
     metrics_.inbox.Set(static_cast<double>(inbox_.size()));
   }
   ready_.store(false);
@@ -192,6 +194,7 @@ void Server::handle(const Item& item) {
       return;
     }
     if (std::holds_alternative<Appoint>(message)) return on_appoint(received->envelope);
+    if (is_checkpoint_request(message)) return on_request(received->envelope);
   }
   if (coordinator_) perform(coordinator_->step(item.event, now), item);
   perform(server_.step(item.event, now), item);
@@ -216,6 +219,18 @@ void Server::on_appoint(const Envelope& envelope) {
   coordinator_.emplace(config_.self, envelope.from, appoint, config_.coordinator);
   perform(coordinator_->start(now_ms()), {});
   expel_removed();
+}
+
+// Whoever asks in a term that is over will hear of it, and ask in the one in force.
+void Server::on_request(const Envelope& envelope) {
+  const ServerState& state = server_.state();
+  const auto taken = requests_.take(
+      envelope,
+      {state.promised, state.configured ? state.training.checkpoint_path : std::string()});
+  if (taken) return;
+  metrics_.refused_facts.Increment();
+  log_.warning("a request is not taken",
+               {{"message", message_name(envelope.message)}, {"error", taken.error()}});
 }
 
 // What one replica of the whole model takes; this server holds its share of it.

@@ -20,6 +20,7 @@
 #include "services/core/coordinator_machine.h"
 #include "services/core/server_machine.h"
 #include "services/server/checkpoint_effects.h"
+#include "services/server/checkpoint_requests.h"
 #include "services/server/compute_thread.h"
 #include "services/server/server_metrics.h"
 #include "services/server/tensor_store.h"
@@ -61,6 +62,7 @@ class Server {
   bool payload_fits(const Message& message, const ReceivedPayload& payload) const;
   void handle(const Item& item);
   void on_appoint(const Envelope& envelope);
+  void on_request(const Envelope& envelope);
   void perform(const Effects& effects, const Item& item);
   void send(const Send& effect);
   void transmit(const Send& effect);
@@ -101,6 +103,7 @@ class Server {
   std::atomic<TimeMs> last_turn_ms_{0};
   std::shared_ptr<const Checkpoint> opened_;  // to be restored from
   ComputeThread disk_;                        // whatever waits for a disk
+  CheckpointRequests requests_;               // which wait for it for minutes
   ComputeThread compute_;                     // last: ends before anything that its tasks refer to
 };
 

@@ -157,6 +157,119 @@ void decode(const v1::Progress& from, Progress& to, Problems& problems) {
   to.plan = from.plan();
 }
 
+// Of a folder, or of a sentence that names one.
+constexpr int kMaxPathBytes = 16 << 10;
+constexpr int kMaxJobConfigBytes = 1 << 20;
+constexpr int kMaxCheckpoints = 4096;
+
+void decode_text(const std::string& from, std::string& to, std::string_view field, int most,
+                 Problems& problems) {
+  if (from.size() > static_cast<size_t>(most)) {
+    return problems.add(field, "has more than " + std::to_string(most) + " bytes");
+  }
+  to = from;
+}
+
+using RepeatedText = google::protobuf::RepeatedPtrField<std::string>;
+
+void encode(const std::vector<std::string>& from, RepeatedText& to) {
+  to.Assign(from.begin(), from.end());
+}
+void decode_texts(const RepeatedText& from, std::vector<std::string>& to, std::string_view field,
+                  Problems& problems) {
+  if (from.size() > kMaxCheckpoints) {
+    return problems.add(field, "are more than " + std::to_string(kMaxCheckpoints));
+  }
+  for (const std::string& text : from) {
+    decode_text(text, to.emplace_back(), field, kMaxPathBytes, problems);
+  }
+}
+
+void encode(const VerifyCheckpoint& from, v1::VerifyCheckpoint& to) {
+  to.set_term(from.term);
+  to.set_path(from.path);
+  to.set_directory(from.directory);
+}
+void decode(const v1::VerifyCheckpoint& from, VerifyCheckpoint& to, Problems& problems) {
+  to.term = from.term();
+  decode_text(from.path(), to.path, "verify_checkpoint.path", kMaxPathBytes, problems);
+  decode_text(from.directory(), to.directory, "verify_checkpoint.directory", kMaxPathBytes,
+              problems);
+}
+
+void encode(const DeleteCheckpoint& from, v1::DeleteCheckpoint& to) {
+  to.set_term(from.term);
+  to.set_path(from.path);
+  to.set_directory(from.directory);
+}
+void decode(const v1::DeleteCheckpoint& from, DeleteCheckpoint& to, Problems& problems) {
+  to.term = from.term();
+  decode_text(from.path(), to.path, "delete_checkpoint.path", kMaxPathBytes, problems);
+  decode_text(from.directory(), to.directory, "delete_checkpoint.directory", kMaxPathBytes,
+              problems);
+}
+
+void encode(const FindCheckpoint& from, v1::FindCheckpoint& to) {
+  to.set_term(from.term);
+  to.set_path(from.path);
+  to.set_job_config(from.job_config);
+}
+void decode(const v1::FindCheckpoint& from, FindCheckpoint& to, Problems& problems) {
+  to.term = from.term();
+  decode_text(from.path(), to.path, "find_checkpoint.path", kMaxPathBytes, problems);
+  decode_text(from.job_config(), to.job_config, "find_checkpoint.job_config", kMaxJobConfigBytes,
+              problems);
+}
+
+void encode(const CheckpointVerified& from, v1::CheckpointVerified& to) {
+  to.set_directory(from.directory);
+  to.set_error(from.error);
+  encode(from.abandoned, *to.mutable_abandoned());
+}
+void decode(const v1::CheckpointVerified& from, CheckpointVerified& to, Problems& problems) {
+  to.directory = from.directory();
+  to.error = from.error();
+  decode_texts(from.abandoned(), to.abandoned, "checkpoint_verified.abandoned", problems);
+}
+
+void encode(const CheckpointDeleted& from, v1::CheckpointDeleted& to) {
+  to.set_directory(from.directory);
+  to.set_error(from.error);
+}
+void decode(const v1::CheckpointDeleted& from, CheckpointDeleted& to, Problems&) {
+  to.directory = from.directory();
+  to.error = from.error();
+}
+
+void encode(const CheckpointsFound& from, v1::CheckpointsFound& to) {
+  to.set_path(from.path);
+  to.set_error(from.error);
+  to.set_newest(from.newest);
+  encode(from.complete, *to.mutable_complete());
+  for (const DamagedCheckpoint& damaged : from.damaged) {
+    v1::DamagedCheckpoint& out = *to.add_damaged();
+    out.set_directory(damaged.directory);
+    out.set_error(damaged.error);
+  }
+  encode(from.incomplete, *to.mutable_incomplete());
+  to.set_highest_term(from.highest_term);
+}
+void decode(const v1::CheckpointsFound& from, CheckpointsFound& to, Problems& problems) {
+  to.path = from.path();
+  to.error = from.error();
+  to.newest = from.newest();
+  decode_texts(from.complete(), to.complete, "checkpoints_found.complete", problems);
+  if (from.damaged_size() > kMaxCheckpoints) {
+    return problems.add("checkpoints_found.damaged",
+                        "are more than " + std::to_string(kMaxCheckpoints));
+  }
+  for (const v1::DamagedCheckpoint& damaged : from.damaged()) {
+    to.damaged.push_back({damaged.directory(), damaged.error()});
+  }
+  decode_texts(from.incomplete(), to.incomplete, "checkpoints_found.incomplete", problems);
+  to.highest_term = from.highest_term();
+}
+
 void encode(const Seal& from, v1::Seal& to) {
   to.set_term(from.term);
   encode(from.coordinator, *to.mutable_coordinator());
@@ -446,6 +559,12 @@ BALLAST_BODY(PlanChanged, plan_changed)
 BALLAST_BODY(AskRemove, ask_remove)
 BALLAST_BODY(AskOrigin, ask_origin)
 BALLAST_BODY(Progress, progress)
+BALLAST_BODY(VerifyCheckpoint, verify_checkpoint)
+BALLAST_BODY(DeleteCheckpoint, delete_checkpoint)
+BALLAST_BODY(FindCheckpoint, find_checkpoint)
+BALLAST_BODY(CheckpointVerified, checkpoint_verified)
+BALLAST_BODY(CheckpointDeleted, checkpoint_deleted)
+BALLAST_BODY(CheckpointsFound, checkpoints_found)
 BALLAST_BODY(Seal, seal)
 BALLAST_BODY(SealRefused, seal_refused)
 BALLAST_BODY(Sealed, sealed)
@@ -491,6 +610,18 @@ void decode_body(const v1::Frame& frame, Message& message, Problems& problems) {
       return decode_as<AskOrigin>(frame.ask_origin(), message, problems);
     case v1::Frame::kProgress:
       return decode_as<Progress>(frame.progress(), message, problems);
+    case v1::Frame::kVerifyCheckpoint:
+      return decode_as<VerifyCheckpoint>(frame.verify_checkpoint(), message, problems);
+    case v1::Frame::kDeleteCheckpoint:
+      return decode_as<DeleteCheckpoint>(frame.delete_checkpoint(), message, problems);
+    case v1::Frame::kFindCheckpoint:
+      return decode_as<FindCheckpoint>(frame.find_checkpoint(), message, problems);
+    case v1::Frame::kCheckpointVerified:
+      return decode_as<CheckpointVerified>(frame.checkpoint_verified(), message, problems);
+    case v1::Frame::kCheckpointDeleted:
+      return decode_as<CheckpointDeleted>(frame.checkpoint_deleted(), message, problems);
+    case v1::Frame::kCheckpointsFound:
+      return decode_as<CheckpointsFound>(frame.checkpoints_found(), message, problems);
     case v1::Frame::kSeal:
       return decode_as<Seal>(frame.seal(), message, problems);
     case v1::Frame::kSealRefused:

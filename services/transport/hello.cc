@@ -17,6 +17,12 @@ constexpr std::array<std::string_view, std::variant_size_v<Message>> kNames = {"
                                                                                "AskRemove",
                                                                                "AskOrigin",
                                                                                "Progress",
+                                                                               "VerifyCheckpoint",
+                                                                               "DeleteCheckpoint",
+                                                                               "FindCheckpoint",
+                                                                               "CheckpointVerified",
+                                                                               "CheckpointDeleted",
+                                                                               "CheckpointsFound",
                                                                                "Seal",
                                                                                "SealRefused",
                                                                                "Sealed",
@@ -139,7 +145,8 @@ Result<void> check_identity(const PeerIdentity& certificate, const Hello& peer) 
 bool may_send(Role sender, const Message& message) {
   switch (sender) {
     case Role::kOperator:
-      return is_any<Appoint, MembersChanged, OriginComplete, PlanChanged>(message);
+      return is_any<Appoint, MembersChanged, OriginComplete, PlanChanged, VerifyCheckpoint,
+                    DeleteCheckpoint, FindCheckpoint>(message);
     case Role::kWorker:
       return is_any<Join, EvaluationDone, WorkerHeartbeat, Push, Pull, PushInitial>(message);
     case Role::kServer:

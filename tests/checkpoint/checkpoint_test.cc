@@ -101,14 +101,14 @@ TEST_F(CheckpointTest, DamagedOnesArePassedOver) {
   flip(write({2, 1, 0}) / "server-0-of-2.safetensors", 1500);
   flip(write({3, 1, 0}) / kManifestName, 300);
   std::filesystem::remove(write({4, 1, 0}) / "server-1-of-2.safetensors");
-  std::vector<std::string> passed_over;
+  std::vector<DamagedCheckpoint> passed_over;
   const auto newest = newest_whole_checkpoint(folder_ / "c", &passed_over);
   ASSERT_TRUE(newest);
   EXPECT_EQ(newest->id, (CheckpointId{1, 1, 0}));
   ASSERT_EQ(passed_over.size(), 3u);
-  EXPECT_NE(passed_over[0].find("missing"), std::string::npos) << passed_over[0];
-  EXPECT_NE(passed_over[1].find("damaged"), std::string::npos) << passed_over[1];
-  EXPECT_NE(passed_over[2].find("damaged"), std::string::npos) << passed_over[2];
+  EXPECT_NE(passed_over[0].error.find("missing"), std::string::npos) << passed_over[0].error;
+  EXPECT_NE(passed_over[1].error.find("damaged"), std::string::npos) << passed_over[1].error;
+  EXPECT_NE(passed_over[2].error.find("damaged"), std::string::npos) << passed_over[2].error;
 }
 
 TEST_F(CheckpointTest, PartsOfAnotherCheckpointAreRefused) {

@@ -27,6 +27,7 @@ struct Sample {
   Segments segments;
   std::vector<std::string> states;
   std::vector<std::vector<float>> arrays;  // parameters, then each state
+  std::string job_config = R"({"name":"tiny"})";
 
   explicit Sample(uint32_t segment_elements = 64,
                   std::vector<std::string> state_names = {"first_moment", "second_moment"})
@@ -60,7 +61,7 @@ struct Sample {
     out.origin = 1;
     out.job_name = "tiny";
     out.job_uid = "uid-1";
-    out.job_config = R"({"name":"tiny"})";
+    out.job_config = job_config;
     out.seed = 1337;
     out.data_fingerprint = "0123456789abcdef0123456789abcdef";
     out.numerics_fingerprint = "gcc 12 / avx2 / onednn";

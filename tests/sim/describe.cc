@@ -139,6 +139,11 @@ struct Text {
   std::string operator()(const CheckpointWritten& m) const {
     return fmt::format("CheckpointWritten version {} attempt {} {}", m.version, m.attempt, m.error);
   }
+  // Of checkpoints, between an operator and servers: the simulated one asks the world instead.
+  template <typename M>
+  std::string operator()(const M&) const {
+    return "a message about checkpoints";
+  }
   std::string operator()(const Join&) const { return "Join"; }
   std::string operator()(const JoinAccepted& m) const {
     return fmt::format("JoinAccepted term {} origin {}", m.term, m.origin);

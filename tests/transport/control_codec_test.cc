@@ -108,6 +108,12 @@ std::vector<Message> every_control_message() {
                .failure = "f",
                .checkpoint_failure = "g",
                .plan = 11},
+      VerifyCheckpoint{1, "/c", "/c/step-1-term-1-attempt-1"},
+      DeleteCheckpoint{1, "/c", "/c/step-1-term-1-attempt-1"},
+      FindCheckpoint{1, "/c", "{}"},
+      CheckpointVerified{"/c/a", "why", {"/c/b", "/c/d"}},
+      CheckpointDeleted{"/c/a", "why"},
+      CheckpointsFound{"/c", "why", "/c/a", {"/c/0", "/c/a"}, {{"/c/z", "torn"}}, {"/c/y"}, 7},
       Seal{1, {"ps-0", 4}, 5},
       SealRefused{8},
       Sealed{1, an_identity(), {ReplicaReport{1, {2, 3}, 4, 5, true, true}}, {a_record()}, a_map()},
@@ -224,6 +230,13 @@ TEST(ControlCodec, RefusesWhatIsInconsistent) {
   appoint = frame_of(Appoint{1, a_list(), 2, StartKind::kInitialise, 0, "", training()});
   appoint.mutable_appoint()->mutable_members()->mutable_members()->SwapElements(0, 1);
   EXPECT_EQ(error_of(appoint), "members: are not ascending");
+
+  v1::Frame verify = frame_of(VerifyCheckpoint{1, "/c", "/c/a"});
+  verify.mutable_verify_checkpoint()->set_directory(std::string(20'000, 'x'));
+  EXPECT_EQ(error_of(verify), "verify_checkpoint.directory: has more than 16384 bytes");
+  v1::Frame found = frame_of(CheckpointsFound{});
+  for (int i = 0; i < 5'000; ++i) found.mutable_checkpoints_found()->add_complete("/c/a");
+  EXPECT_EQ(error_of(found), "checkpoints_found.complete: are more than 4096");
 
   EXPECT_NE(error_of(v1::Frame()).find("no message"), std::string::npos);
 }

@@ -93,6 +93,11 @@ TEST(Roles, SendOnlyWhatIsTheirs) {
   EXPECT_FALSE(may_send(Role::kServer, Appoint{}));
   EXPECT_FALSE(may_send(Role::kServer, Push{}));
   EXPECT_TRUE(may_send(Role::kOperator, Appoint{}));
+  EXPECT_TRUE(may_send(Role::kOperator, DeleteCheckpoint{}));
+  EXPECT_FALSE(may_send(Role::kOperator, CheckpointDeleted{}));
+  EXPECT_FALSE(may_send(Role::kServer, DeleteCheckpoint{}));
+  EXPECT_TRUE(may_send(Role::kServer, CheckpointDeleted{}));
+  EXPECT_FALSE(may_send(Role::kWorker, VerifyCheckpoint{}));
   EXPECT_FALSE(may_send(Role::kOperator, Push{}));
   EXPECT_FALSE(may_send(Role::kOperator, Commit{}));
 }
