@@ -158,6 +158,7 @@ Checkpoint read_checkpoint(FieldReader reader) {
   reader.integer("everySeconds", checkpoint.every_seconds);
   reader.integer("keep", checkpoint.keep);
   reader.text("path", checkpoint.path);
+  reader.boolean("resume", checkpoint.resume);
   reader.finish();
   return checkpoint;
 }

@@ -71,6 +71,7 @@ struct CheckpointStatus {
   std::string directory;
   bool verified = false;  // read back, every checksum compared
   bool damaged = false;
+  std::string error = {};  // why it is damaged
 
   bool operator==(const CheckpointStatus&) const = default;
 };
@@ -124,6 +125,8 @@ struct TrainingJobStatus {
   std::vector<MemberStatus> members;  // ascending by name
   std::vector<RemovedStatus> removed;
   uint64_t origin = 0;  // the complete origin; 0 = none yet, no step may commit
+  // spec.checkpoint.resume: it is known what earlier jobs have left, and listed below.
+  bool sought = false;
   std::vector<CheckpointStatus> checkpoints;  // in the order in which they were written
   std::vector<std::string> deletable;         // checkpoint folders: nothing else is ever deleted
   uint64_t plan_number = 0;

@@ -60,7 +60,8 @@ json write_checkpoints(const TrainingJobStatus& status) {
   for (const CheckpointStatus& checkpoint : status.checkpoints) {
     list.push_back({{"directory", checkpoint.directory},
                     {"verified", checkpoint.verified},
-                    {"damaged", checkpoint.damaged}});
+                    {"damaged", checkpoint.damaged},
+                    {"error", checkpoint.error}});
   }
   return list;
 }
@@ -113,7 +114,8 @@ void read_lists(const json& in, TrainingJobStatus& status) {
     status.removed.push_back({item.at("name"), item.at("incarnation"), item.at("atMs")});
   }
   for (const json& item : in.at("checkpoints")) {
-    status.checkpoints.push_back({item.at("directory"), item.at("verified"), item.at("damaged")});
+    status.checkpoints.push_back({item.at("directory"), item.at("verified"), item.at("damaged"),
+                                  item.value("error", std::string())});
   }
   for (const json& item : in.at("deletable")) status.deletable.push_back(item);
   for (const auto& [name, item] : in.at("restarts").items()) {
@@ -174,6 +176,7 @@ std::string status_to_json(const TrainingJobStatus& status) {
       {"members", write_members(status)},
       {"removed", write_removed(status)},
       {"origin", status.origin},
+      {"sought", status.sought},
       {"checkpoints", write_checkpoints(status)},
       {"deletable", status.deletable},
       {"plan",
@@ -218,6 +221,7 @@ Result<TrainingJobStatus> status_from_json(std::string_view text) {
     status.restore_from = in.at("restoreFrom");
     status.members_number = in.at("membersNumber");
     status.origin = in.at("origin");
+    status.sought = in.value("sought", false);
     status.plan_number = in.at("plan").at("number");
     status.planned_servers = in.at("plan").at("servers");
     status.planned_workers = in.at("plan").at("workers");

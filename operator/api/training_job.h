@@ -174,7 +174,8 @@ struct Checkpoint {
   int64_t every_steps = 0;    // 0: only at the end
   int64_t every_seconds = 0;  // likewise, whichever comes first; 0: not by time
   int64_t keep = 3;
-  std::string path;  // empty: `ballast run` chooses a folder, a cluster writes none
+  std::string path;     // empty: `ballast run` chooses a folder, a cluster writes none
+  bool resume = false;  // a new job goes on from the newest whole one that is there
 
   bool operator==(const Checkpoint&) const = default;
 };

@@ -366,6 +366,8 @@ class Rules {
     range("spec.checkpoint.everySeconds", spec_.checkpoint.every_seconds, 0, int64_t{1} << 31);
     range("spec.checkpoint.keep", spec_.checkpoint.keep, 1, 1'000'000);
     if (!spec_.checkpoint.path.empty()) path("spec.checkpoint.path", spec_.checkpoint.path);
+    if (spec_.checkpoint.resume && spec_.checkpoint.path.empty())
+      violated({"spec.checkpoint.path"}, "is missing; spec.checkpoint.resume looks there");
     range("spec.backoffLimit", spec_.backoff_limit, 0, 1'000'000);
     range("spec.activeDeadlineSeconds", spec_.active_deadline_seconds, 0, int64_t{1} << 31);
     range("spec.ttlSecondsAfterFinished", spec_.ttl_seconds_after_finished.value_or(0), 0,

@@ -64,7 +64,10 @@ JobBackend::JobBackend(JobBackendOptions options)
                 [authority = options_.authority](const api::TrainingJob& of) {
                   return control_tls(authority, of);
                 },
-                options_.notify, nullptr}),
+                options_.notify, nullptr,
+                [log = options_.log](const std::string& folder, const std::string& error) {
+                  log.warning("a checkpoint is left over", {{"folder", folder}, {"error", error}});
+                }}),
       certificates_(options_.client, options_.authority, options_.log) {}
 
 Result<std::optional<decide::TimeMs>> JobBackend::turn(const Object& job, decide::TimeMs now_ms) {
@@ -161,6 +164,7 @@ Result<void> JobBackend::read_job() {
   }
   observed_.deleting = metadata.contains("deletionTimestamp");
   observed_.pods = true;
+  observed_.checkpoints_by_servers = true;
   auto status = kube::record_of(*newest_->body);
   if (!status) return tl::unexpected(status.error());
   if (status->term > observed_.status.term) {
@@ -221,20 +225,6 @@ Result<void> JobBackend::perform(const decide::WriteStatus& write) {
     }
   }
   decide::adopt_written(observed_, write.next);
-  return {};
-}
-
-// The volume is the servers', who wrote it with checksums and its manifest last: they are believed.
-Result<void> JobBackend::perform(const decide::VerifyCheckpoint& verify) {
-  observed_.checked.push_back({verify.directory, ""});
-  options_.notify();
-  return {};
-}
-
-Result<void> JobBackend::perform(const decide::DeleteCheckpoint& remove) {
-  options_.log.warning("a checkpoint is left over", {{"folder", remove.directory}});
-  observed_.deleted.push_back(remove.directory);
-  options_.notify();
   return {};
 }
 

@@ -64,8 +64,6 @@ class JobBackend {
   Result<bool> act();  // whether the status was written, so that there may be more to do
 
   Result<void> perform(const decide::WriteStatus& write);
-  Result<void> perform(const decide::VerifyCheckpoint& verify);
-  Result<void> perform(const decide::DeleteCheckpoint& remove);
   Result<void> perform(const std::vector<decide::StartProcess>& starts);
   Result<void> perform(const std::vector<decide::StopProcess>& stops);
   Result<void> perform(const decide::StartProcess& start) { return perform(std::vector{start}); }

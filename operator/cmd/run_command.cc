@@ -7,7 +7,6 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
-#include <tuple>
 
 #include <fmt/format.h>
 
@@ -29,7 +28,7 @@
 #include "operator/local/decision_counters.h"
 #include "operator/local/local_job.h"
 #include "operator/local/process_log.h"
-#include "services/checkpoint/checkpoint.h"
+#include "services/checkpoint/history.h"
 
 namespace ballast::cmd {
 namespace {
@@ -90,24 +89,6 @@ Result<api::TrainingJob> read_runnable_job(const RunOptions& options) {
   return job;
 }
 
-// What lower terms began, or this one before the complete one: nobody goes on writing it.
-std::vector<std::string> abandoned_before(const fs::path& complete) {
-  std::vector<std::string> abandoned;
-  const auto entries = list_checkpoints(complete.parent_path());
-  if (!entries) return abandoned;
-  const auto order = [](const CheckpointId& id) {
-    return std::tuple{id.term, id.step, id.attempt};
-  };
-  const auto found =
-      std::find_if(entries->begin(), entries->end(),
-                   [&](const CheckpointEntry& entry) { return entry.directory == complete; });
-  for (const CheckpointEntry& entry : *entries) {
-    if (found != entries->end() && !entry.complete && order(entry.id) < order(found->id))
-      abandoned.push_back(entry.directory.string());
-  }
-  return abandoned;
-}
-
 class RunCommand {
  public:
   explicit RunCommand(const RunOptions& options)
@@ -140,14 +121,19 @@ class RunCommand {
 
  private:
   // A run has a folder of its own, since another run of the job has the same step numbers; one that
-  // goes on has that of the run before.
+  // goes on has that of the run before. --resume wants one to go on from, spec.checkpoint.resume
+  // takes one where there is one.
   Result<CheckpointLock> take_checkpoint_folder() {
     std::string& path = job_.spec.checkpoint.path;
-    if (!options_.resume) {
+    Result<Resume> resume = fail(ErrorCode::kNotFound, "it is not wished");
+    if (options_.resume || job_.spec.checkpoint.resume) resume = find_resume(path, job_);
+    const bool none_is_whole = !resume && resume.error().code == ErrorCode::kCorrupt;
+    const bool none = none_is_whole || (!resume && resume.error().code == ErrorCode::kNotFound);
+    if (none && !options_.resume) {
+      if (none_is_whole) console_.line(resume.error().message + "\ntraining begins at step 0");
       path = (fs::path(path) / run_name(job_.metadata.uid)).string();
       return CheckpointLock::take(path);
     }
-    auto resume = find_resume(path, job_);
     if (!resume) return tl::unexpected(resume.error());
     auto lock = CheckpointLock::take(resume->folder);
     if (!lock) return lock;
@@ -212,12 +198,7 @@ class RunCommand {
     local_options.file = local::JobFile{absolute(options_.file), options_.overrides, as_read_};
     local_options.verify_checkpoint = verify_checkpoint;
     local_options.abandoned_before = abandoned_before;
-    local_options.remove_checkpoint = [](const fs::path& directory) {
-      RealFileSystem files;
-      auto removed = remove_checkpoint(files, directory);
-      const bool gone = !removed && removed.error().code == ErrorCode::kNotFound;
-      return gone ? Result<void>() : removed;
-    };
+    local_options.remove_checkpoint = remove_if_there;
 
     RunView view(job_, console_, clock_);
     if (auto served = serve_metrics(view); !served) {

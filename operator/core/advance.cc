@@ -23,8 +23,9 @@ api::TrainingJobStatus advance(const Observed& observed) {
   number_plan(draft);
   if (draft.next.start_ms == 0) draft.next.start_ms = std::max<TimeMs>(1, observed.now_ms);
   judge_outcome(draft);
-  for (const auto& step : {count_ends, remove_lost_members, let_members_leave,
-                           replace_silent_coordinator, admit_members, take_origin, hand_over}) {
+  for (const auto& step :
+       {count_ends, remove_lost_members, let_members_leave, replace_silent_coordinator, take_found,
+        admit_members, take_origin, hand_over}) {
     if (!has_outcome(draft.next)) step(draft);
   }
   tell_processes(draft);
@@ -42,6 +43,7 @@ void adopt_written(Observed& observed, api::TrainingJobStatus written) {
   observed.checked.clear();
   observed.abandoned.clear();
   observed.deleted.clear();
+  observed.found.reset();
   observed.wish = {};
 }
 

@@ -1,9 +1,14 @@
 #include "operator/core/checkpoint_list.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "operator/core/advance.h"
 
 namespace ballast::decide {
 namespace {
+
+constexpr size_t kMaxErrorBytes = 1'000;  // in the status
 
 class List {
  public:
@@ -48,6 +53,7 @@ class List {
       if (entry == next_.checkpoints.end()) continue;
       entry->verified = check.error.empty();
       entry->damaged = !check.error.empty();
+      entry->error = check.error.substr(0, kMaxErrorBytes);
     }
   }
 
@@ -70,5 +76,63 @@ class List {
 }  // namespace
 
 void list_checkpoints(Draft& draft) { List(draft).update(); }
+
+bool is_unread(const api::CheckpointStatus& checkpoint) {
+  return !checkpoint.verified && !checkpoint.damaged;
+}
+
+bool checkpoints_are_open(const api::TrainingJobStatus& status) {
+  return !status.deletable.empty() ||
+         std::any_of(status.checkpoints.begin(), status.checkpoints.end(), is_unread);
+}
+
+// Whoever has had a coordinator has begun.
+bool seeks_checkpoint(const Observed& observed, const api::TrainingJobStatus& status) {
+  const api::Checkpoint& spec = observed.job.spec.checkpoint;
+  return observed.checkpoints_by_servers && spec.resume && !spec.path.empty() && !status.sought &&
+         status.term == 0 && !has_outcome(status);
+}
+
+void take_found(Draft& draft) {
+  if (!draft.observed.found || !seeks_checkpoint(draft.observed, draft.next)) return;
+  const FoundCheckpoints& found = *draft.observed.found;
+  auto& next = draft.next;
+  if (!found.error.empty()) return draft.fail("Refused", "spec.checkpoint.resume: " + found.error);
+  next.sought = true;
+  next.term = found.highest_term;
+  next.deletable = found.incomplete;
+  next.checkpoints.clear();
+  for (const std::string& directory : found.complete) {
+    api::CheckpointStatus entry{directory, directory == found.newest, false};
+    for (const CheckpointCheck& check : found.damaged) {
+      if (check.directory != directory) continue;
+      entry.damaged = true;
+      entry.error = check.error.substr(0, kMaxErrorBytes);
+    }
+    next.checkpoints.push_back(std::move(entry));
+  }
+  next.restore_from = found.newest;
+}
+
+std::string newest_whole(const api::TrainingJobStatus& status) {
+  std::string newest;
+  for (const api::CheckpointStatus& checkpoint : status.checkpoints) {
+    if (checkpoint.verified) newest = checkpoint.directory;
+  }
+  return newest;
+}
+
+bool choose_restore(Draft& draft) {
+  if (!draft.observed.checkpoints_by_servers) return true;
+  auto& next = draft.next;
+  if (seeks_checkpoint(draft.observed, next)) return false;
+  // What is older than what begins may be read later.
+  for (auto entry = next.checkpoints.rbegin(); entry != next.checkpoints.rend(); ++entry) {
+    if (is_unread(*entry)) return false;
+    if (entry->verified) break;
+  }
+  next.restore_from = newest_whole(next);
+  return true;
+}
 
 }  // namespace ballast::decide

@@ -4,8 +4,10 @@
 
 #include "common/exit_code.h"
 #include "operator/core/advance.h"
+#include "operator/core/checkpoint_list.h"
 #include "operator/core/policy_wish.h"
 #include "operator/core/process_index.h"
+#include "operator/core/session_peer.h"
 
 namespace ballast::decide {
 namespace {
@@ -36,11 +38,11 @@ class Decision {
   // Workers first: a server that ends while workers push would only make noise.
   void stop_all() {
     const std::string policy = observed_.pods && is_over() ? clean_pod_policy() : "Running";
-    if (policy != "None") {
-      if (workers_may_end_by_themselves()) return;
-      if (stop(Role::kWorker) || stop(Role::kServer)) return;
-    }
-    if (checkpoints_are_open() || is_parked(observed_, status_)) return;
+    if (policy != "None" && (workers_may_end_by_themselves() || stop(Role::kWorker))) return;
+    const bool closing = checkpoints_are_open(status_) && checkpoints_may_be_closed();
+    if (observed_.checkpoints_by_servers && closing) return;
+    if (policy != "None" && stop(Role::kServer)) return;
+    if (closing || is_parked(observed_, status_)) return;
     if (policy == "All") remove_ended();
     delete_in_time();
     add(Finish{exit_code_of(status_)});
@@ -76,12 +78,17 @@ class Decision {
   }
 
   void look_after_checkpoints() {
+    if (observed_.checkpoints_by_servers && !is_session_peer()) return;
+    if (seeks_checkpoint(observed_, status_)) {
+      const std::string& path = observed_.job.spec.checkpoint.path;
+      take_in_hand(FindCheckpoint{path}, path);
+    }
     for (const api::CheckpointStatus& checkpoint : status_.checkpoints) {
-      if (!checkpoint.verified && !checkpoint.damaged && !in_hand(checkpoint.directory))
-        add(VerifyCheckpoint{checkpoint.directory});
+      if (is_unread(checkpoint))
+        take_in_hand(VerifyCheckpoint{checkpoint.directory}, checkpoint.directory);
     }
     for (const std::string& directory : status_.deletable) {
-      if (!in_hand(directory)) add(DeleteCheckpoint{directory});
+      take_in_hand(DeleteCheckpoint{directory}, directory);
     }
   }
 
@@ -165,17 +172,35 @@ class Decision {
     add(DeleteJob{});
   }
 
-  bool in_hand(const std::string& directory) const {
-    return std::find(observed_.in_hand.begin(), observed_.in_hand.end(), directory) !=
-           observed_.in_hand.end();
+  void take_in_hand(Action action, const std::string& what) {
+    const auto& known = observed_.in_hand;
+    if (std::find(known.begin(), known.end(), what) != known.end()) return;
+    if (known.size() + taken_in_hand_ >= kMostInHand) return;
+    ++taken_in_hand_;
+    add(std::move(action));
   }
 
-  bool checkpoints_are_open() const {
-    return !status_.deletable.empty() ||
-           std::any_of(status_.checkpoints.begin(), status_.checkpoints.end(),
-                       [](const api::CheckpointStatus& checkpoint) {
-                         return !checkpoint.verified && !checkpoint.damaged;
-                       });
+  // Whether the session is with whom the status means.
+  bool is_session_peer() const {
+    if (!observed_.session) return false;
+    const auto peer = session_peer(observed_, status_);
+    return peer && peer->name == observed_.session->name &&
+           peer->incarnation == observed_.session->incarnation;
+  }
+
+  // There is somebody to ask, and the time for it has not passed.
+  bool checkpoints_may_be_closed() {
+    if (!observed_.checkpoints_by_servers) return true;
+    if (!session_peer(observed_, status_)) return false;
+    for (const auto type :
+         {ConditionType::kSucceeded, ConditionType::kFailed, ConditionType::kSuspended}) {
+      if (!is_true(status_, type)) continue;
+      const TimeMs until_ms = find_condition(status_, type)->since_ms + kCheckpointPatienceMs;
+      if (observed_.now_ms >= until_ms) return false;
+      wake_up_.at(until_ms);
+      return true;
+    }
+    return false;
   }
 
   bool is_member(const std::string& name, uint64_t incarnation) const {
@@ -291,15 +316,16 @@ class Decision {
   const Observed& observed_;
   const api::TrainingJobStatus& status_;  // after the write of this decision
   const ProcessIndex processes_;
+  size_t taken_in_hand_ = 0;
   Actions actions_;
   WakeUp wake_up_;
 };
 
 // What is known of processes may be newer than the status.
 bool is_outdated(const Observed& observed) {
-  return std::any_of(
-      observed.processes.begin(), observed.processes.end(),
-      [&](const Process& one) { return one.status_version > observed.status.version; });
+  return std::any_of(observed.processes.begin(), observed.processes.end(), [&](const Process& one) {
+    return one.status_version > observed.status.version;
+  });
 }
 
 }  // namespace

@@ -8,7 +8,8 @@
 // nothing is done for a job that is being deleted. No action names a process that was not observed,
 // except to start one that the spec wants. A look that shows a process of a later status than its
 // own is an old one, and nothing follows from it: only a write is safe from being decided too late,
-// and to end a process takes none.
+// and to end a process takes none. Servers that are asked about checkpoints run until they have
+// answered, or kCheckpointPatienceMs long after the outcome.
 #pragma once
 
 #include <optional>
@@ -49,6 +50,12 @@ inline constexpr TimeMs kRemovedGraceMs = 5'000;
 inline constexpr TimeMs kDoneWorkerMs = 10'000;
 // Who asks for the end waits no longer for a checkpoint.
 inline constexpr TimeMs kStopPatienceMs = 20'000;
+
+// Servers of a job with an outcome stay until they have read back and deleted what is open; after
+// so long they are stopped, and what is not known to be whole is never gone on from unread.
+inline constexpr TimeMs kCheckpointPatienceMs = 600'000;
+// So many checkpoints are read back and deleted at a time, so that others are told how far it is.
+inline constexpr size_t kMostInHand = 8;
 
 struct MemberId {
   std::string name;
@@ -101,6 +108,11 @@ struct VerifyCheckpoint {
   std::string directory;
   bool operator==(const VerifyCheckpoint&) const = default;
 };
+// Of a job that has not begun: which checkpoints of earlier jobs are there?
+struct FindCheckpoint {
+  std::string path;
+  bool operator==(const FindCheckpoint&) const = default;
+};
 // Of a folder that status lists as deletable.
 struct DeleteCheckpoint {
   std::string directory;
@@ -122,9 +134,9 @@ struct Finish {
   bool operator==(const Finish&) const = default;
 };
 
-using Action =
-    std::variant<WriteStatus, StartProcess, StopProcess, SendAppoint, SendMembers, SendOrigin,
-                 SendPlan, VerifyCheckpoint, DeleteCheckpoint, RemoveEnded, DeleteJob, Finish>;
+using Action = std::variant<WriteStatus, StartProcess, StopProcess, SendAppoint, SendMembers,
+                            SendOrigin, SendPlan, VerifyCheckpoint, FindCheckpoint,
+                            DeleteCheckpoint, RemoveEnded, DeleteJob, Finish>;
 
 struct Actions {
   std::vector<Action> list;

@@ -1,5 +1,6 @@
 #include "operator/core/events.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -7,6 +8,7 @@
 
 #include "common/checksum.h"
 #include "operator/core/advance.h"
+#include "operator/core/checkpoint_list.h"
 #include "operator/core/time_text.h"
 
 namespace ballast::kube {
@@ -56,6 +58,35 @@ bool is_news(const api::TrainingJobStatus& before, const Condition& now) {
   return now.type == ConditionType::kRestarting && old->message != now.message;
 }
 
+// One that is still to be read may be taken before the parameters are restored.
+std::string where_to(const api::TrainingJobStatus& next) {
+  const auto& all = next.checkpoints;
+  if (!all.empty() && decide::is_unread(all.back())) {
+    return "the newest checkpoint that is whole";
+  }
+  return next.restore_from.empty() ? "the beginning" : next.restore_from;
+}
+
+void add_checkpoint_events(const api::TrainingJobStatus& before, const api::TrainingJobStatus& next,
+                           std::vector<JobEvent>& events) {
+  for (const api::CheckpointStatus& checkpoint : next.checkpoints) {
+    const auto same = [&](const api::CheckpointStatus& known) {
+      return known.directory == checkpoint.directory && known.damaged;
+    };
+    const auto& known = before.checkpoints;
+    if (!checkpoint.damaged || std::any_of(known.begin(), known.end(), same)) continue;
+    events.push_back(
+        {true, "CheckpointDamaged", fmt::format("{}: {}", checkpoint.directory, checkpoint.error)});
+  }
+  if (before.sought || !next.sought) return;
+  if (next.restore_from.empty()) {
+    events.push_back({false, "NothingToResume",
+                      "no whole checkpoint in spec.checkpoint.path: training begins at step 0"});
+  } else {
+    events.push_back({false, "GoesOn", "training goes on from " + next.restore_from});
+  }
+}
+
 // With microseconds, as this group has them.
 std::string micro_time(decide::TimeMs unix_ms) {
   std::string text = format_time(unix_ms);
@@ -72,14 +103,17 @@ std::vector<JobEvent> events_between(const api::TrainingJobStatus& before,
     if (!is_news(before, now)) continue;
     if (auto event = event_of(now)) events.push_back(std::move(*event));
   }
+  add_checkpoint_events(before, next, events);
   const bool suspended = decide::is_true(before, ConditionType::kSuspended);
   if (before.origin > 0 && next.origin == 0 && !suspended) {
-    events.push_back({true, "WentBack",
-                      "parameters were lost with their last replica: training goes on from " +
-                          (next.restore_from.empty() ? "the beginning" : next.restore_from)});
-  } else if (before.term > 0 && next.term > before.term) {
+    events.push_back(
+        {true, "WentBack",
+         "parameters were lost with their last replica: training goes on from " + where_to(next)});
+  } else if (before.term > 0 && next.term > before.term && !next.coordinator.empty()) {
+    const bool restores = next.start == api::StartMode::kRestore;
     events.push_back({false, "CoordinatorAppointed",
-                      fmt::format("{} coordinates, in term {}", next.coordinator, next.term)});
+                      fmt::format("{} coordinates, in term {}{}", next.coordinator, next.term,
+                                  restores ? ", from " + next.restore_from : "")});
   }
   return events;
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "operator/core/advance.h"
+#include "operator/core/checkpoint_list.h"
 #include "operator/core/decide.h"
 
 namespace ballast::decide {
@@ -165,7 +166,7 @@ void admit_members(Draft& draft) {
   auto& next = draft.next;
   std::vector<MemberStatus> ready = ready_servers(draft);
   const auto wanted = static_cast<size_t>(draft.next.planned_servers);
-  if (next.coordinator.empty() && ready.size() < wanted) return;
+  if (next.coordinator.empty() && (ready.size() < wanted || !choose_restore(draft))) return;
   bool changed = false;
   for (MemberStatus& server : ready) {
     const auto same_name = [&](const MemberStatus& member) { return member.name == server.name; };
@@ -214,10 +215,7 @@ void go_back(Draft& draft) {
   next.coordinator.clear();
   next.coordinator_incarnation = 0;
   next.origin = 0;
-  next.restore_from.clear();
-  for (const api::CheckpointStatus& checkpoint : next.checkpoints) {
-    if (checkpoint.verified) next.restore_from = checkpoint.directory;
-  }
+  next.restore_from = newest_whole(next);
 }
 
 }  // namespace ballast::decide

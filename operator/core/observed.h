@@ -58,7 +58,8 @@ struct Process {
   bool operator==(const Process&) const = default;
 };
 
-// What was sent to the coordinator over the session that is open now; a new session starts from 0.
+// What was sent over the session that is open now, to the coordinator or to a server that stands in
+// for it (session_peer.h); a new session starts from 0.
 struct CoordinatorSession {
   std::string name;
   uint64_t incarnation = 0;
@@ -120,6 +121,19 @@ struct CheckpointCheck {
   bool operator==(const CheckpointCheck&) const = default;
 };
 
+// What a server found under spec.checkpoint.path before the job began. Seen until the status has
+// it.
+struct FoundCheckpoints {
+  std::string error;                     // the job cannot go on there; empty: it can, or anew
+  std::string newest;                    // that is whole; empty: none
+  std::vector<std::string> complete;     // in their order, `newest` and damaged ones among them
+  std::vector<CheckpointCheck> damaged;  // newer than `newest`
+  std::vector<std::string> incomplete;
+  uint64_t highest_term = 0;  // of whoever wrote there
+
+  bool operator==(const FoundCheckpoints&) const = default;
+};
+
 // The cluster did not take a process that was to be started. Seen until it does.
 struct StartRefusal {
   Role role = Role::kServer;
@@ -158,6 +172,9 @@ struct Observed {
   // Processes are pods: what has ended stays until somebody removes it, a job that is over stays in
   // the API server, and the spec has a say in both.
   bool pods = false;
+  // Only servers see the folder of checkpoints: they are asked to read, delete and find them over
+  // the session, and nobody can when the last of them has gone.
+  bool checkpoints_by_servers = false;
   std::vector<Process> processes;      // at most one of each name
   std::vector<StartRefusal> refusals;  // at most one of each name
   std::optional<CoordinatorSession> session;
@@ -172,7 +189,9 @@ struct Observed {
   std::vector<CheckpointCheck> checked;
   std::vector<std::string> abandoned;  // checkpoint folders that will never be complete
   std::vector<std::string> deleted;    // checkpoint folders that are there no more
-  std::vector<std::string> in_hand;    // checkpoint folders being read back or deleted
+  // Checkpoint folders being read back or deleted; spec.checkpoint.path itself: being searched.
+  std::vector<std::string> in_hand;
+  std::optional<FoundCheckpoints> found;
   PolicyWish wish;
   std::optional<PolicyStanding> standing;  // nothing: not known yet
   bool horizontal_autoscaler = false;      // of a cluster: one decides on the number of workers

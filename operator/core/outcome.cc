@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "operator/core/advance.h"
+#include "operator/core/checkpoint_list.h"
 #include "operator/core/decide.h"
 #include "operator/core/membership.h"
 #include "operator/core/policy_wish.h"
@@ -28,15 +29,15 @@ bool may_suspend(const Draft& draft) {
           (draft.report_counts() && !observed.report->checkpoint_failure.empty()));
 }
 
-// All that ran has ended, and it is known which checkpoint is whole.
+// All that ran has ended, and it is known which checkpoint is whole, or will be when servers run.
 bool may_resume(const Draft& draft) {
   const auto& processes = draft.processes.all();
   const auto& checkpoints = draft.next.checkpoints;
   return !draft.observed.job.spec.suspend && !draft.observed.stop_requested &&
          std::all_of(processes.begin(), processes.end(),
                      [](const Process* one) { return one->state == ProcessState::kExited; }) &&
-         std::all_of(checkpoints.begin(), checkpoints.end(),
-                     [](const auto& one) { return one.verified || one.damaged; });
+         (draft.observed.checkpoints_by_servers ||
+          std::none_of(checkpoints.begin(), checkpoints.end(), is_unread));
 }
 
 void tell_scaling(Draft& draft, const api::TrainingJobStatus& before) {

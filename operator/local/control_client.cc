@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "ballast/v1/control.grpc.pb.h"
+#include "operator/local/control_events.h"
 #include "operator/local/job_config.h"
 
 namespace ballast::local {
@@ -27,91 +28,6 @@ constexpr milliseconds kLongestBackoff{1'000};
 constexpr int kConnectWithinMs = 3'000;  // handshake included
 constexpr size_t kMaxWaitingEvents = 10'000;
 constexpr int kMaxFrameBytes = 16 << 20;
-
-double mean(const v1::LossSum& sum) {
-  return sum.tokens() == 0 ? 0 : sum.loss() / static_cast<double>(sum.tokens());
-}
-
-std::string phase_name(v1::JobPhase phase) {
-  switch (phase) {
-    case v1::JOB_SEALING:
-      return "sealing";
-    case v1::JOB_WAITING_FOR_WORKERS:
-      return "waiting for workers";
-    case v1::JOB_INITIALISING:
-      return "initialising";
-    case v1::JOB_TRAINING:
-      return "training";
-    case v1::JOB_FINAL_EVALUATION:
-      return "final evaluation";
-    case v1::JOB_CHECKPOINTING:
-      return "writing the checkpoint";
-    case v1::JOB_DONE:
-      return "done";
-    case v1::JOB_FAILED:
-      return "failed";
-    case v1::JOB_SUSPENDED:
-      return "suspended";
-    case v1::JOB_LOST:
-      return "segments lost";
-    default:
-      return "unknown";
-  }
-}
-
-// Before that a coordinator has no map to judge by.
-bool knows_segments(v1::JobPhase phase) {
-  return phase == v1::JOB_TRAINING || phase == v1::JOB_FINAL_EVALUATION ||
-         phase == v1::JOB_CHECKPOINTING || phase == v1::JOB_WAITING_FOR_WORKERS;
-}
-
-Progress progress_of(const v1::Progress& from) {
-  Progress to;
-  to.report.term = from.term();
-  to.report.phase = from.phase() == v1::JOB_DONE        ? decide::CoordinatorPhase::kDone
-                    : from.phase() == v1::JOB_FAILED    ? decide::CoordinatorPhase::kFailed
-                    : from.phase() == v1::JOB_LOST      ? decide::CoordinatorPhase::kLost
-                    : from.phase() == v1::JOB_SUSPENDED ? decide::CoordinatorPhase::kSuspended
-                                                        : decide::CoordinatorPhase::kWorking;
-  to.report.step = static_cast<int64_t>(from.step());
-  to.report.checkpoint = from.checkpoint();
-  if (knows_segments(from.phase())) to.report.degraded = from.degraded();
-  to.report.members_number = from.members();
-  to.report.plan_number = from.plan();
-  to.report.failure = from.failure();
-  to.report.checkpoint_failure = from.checkpoint_failure();
-  to.phase = phase_name(from.phase());
-  to.training = from.phase() == v1::JOB_TRAINING;
-  if (from.has_last()) {
-    to.report.loss = mean(from.last().training());
-    to.learning_rate = static_cast<double>(from.last().learning_rate());
-    to.gradient_norm = from.last().gradient_norm();
-    to.report.step_tokens = from.last().training().tokens();
-  }
-  if (from.has_evaluation() && from.evaluation().tokens() > 0)
-    to.evaluation_loss = mean(from.evaluation());
-  to.evaluation_version = from.evaluation_version();
-  to.workers = from.workers();
-  to.skipped = from.skipped();
-  to.checkpoint_failure = from.checkpoint_failure();
-  return to;
-}
-
-std::optional<ControlEvent> event_of(const v1::Frame& frame) {
-  switch (frame.body_case()) {
-    case v1::Frame::kProgress:
-      return progress_of(frame.progress());
-    case v1::Frame::kAskOrigin:
-      return decide::OriginRequest{frame.ask_origin().term(), frame.ask_origin().origin()};
-    case v1::Frame::kAskRemove: {
-      const v1::AskRemove& ask = frame.ask_remove();
-      return decide::RemoveRequest{ask.term(),   ask.member().name(), ask.member().incarnation(),
-                                   ask.reason(), ask.left(),          ask.plan()};
-    }
-    default:
-      return std::nullopt;  // of a later version, or not for us
-  }
-}
 
 // The name in the address is not compared with the certificate: addresses of pods come and go. What
 // counts is ControlTls::server_uri, which is compared before anything but a Hello is said.
@@ -413,6 +329,32 @@ void ControlClient::send_origin(const api::TrainingJobStatus& status) {
 void ControlClient::send_plan(const api::TrainingJob& job, const api::TrainingJobStatus& status) {
   v1::Frame frame;
   *frame.mutable_plan_changed() = plan_message(job, status);
+  session_->send(std::move(frame));
+}
+
+void ControlClient::send_verify(uint64_t term, const std::string& path,
+                                const std::string& directory) {
+  v1::Frame frame;
+  frame.mutable_verify_checkpoint()->set_term(term);
+  frame.mutable_verify_checkpoint()->set_path(path);
+  frame.mutable_verify_checkpoint()->set_directory(directory);
+  session_->send(std::move(frame));
+}
+
+void ControlClient::send_delete(uint64_t term, const std::string& path,
+                                const std::string& directory) {
+  v1::Frame frame;
+  frame.mutable_delete_checkpoint()->set_term(term);
+  frame.mutable_delete_checkpoint()->set_path(path);
+  frame.mutable_delete_checkpoint()->set_directory(directory);
+  session_->send(std::move(frame));
+}
+
+void ControlClient::send_find(uint64_t term, const api::TrainingJob& job) {
+  v1::Frame frame;
+  frame.mutable_find_checkpoint()->set_term(term);
+  frame.mutable_find_checkpoint()->set_path(job.spec.checkpoint.path);
+  frame.mutable_find_checkpoint()->set_job_config(job_config_json(job));
   session_->send(std::move(frame));
 }
 

@@ -1,7 +1,8 @@
-// The supervisor's session with one server, which it keeps open: appointments, members and origins
-// go out, questions and progress come in. gRPC and its threads, which all clients of a process
-// share, stay inside; what arrives waits in a queue until take(), which also calls again where that
-// is due. One thread owns a client; `notify` is called from another when it should take().
+// The supervisor's session with one server, which it keeps open: appointments, members, origins and
+// questions about checkpoints go out; questions, answers and progress come in. gRPC and its threads,
+// which all clients of a process share, stay inside; what arrives waits in a queue until take(),
+// which also calls again where that is due. One thread owns a client; `notify` is called from
+// another when it should take().
 //
 // Not promised: that what is sent arrives. decide() learns of each new session and tells it
 // everything again.
@@ -18,33 +19,9 @@
 #include "operator/api/training_job.h"
 #include "operator/certificates/issue.h"
 #include "operator/core/observed.h"
+#include "operator/local/control_events.h"
 
 namespace ballast::local {
-
-// What a coordinator says of its work, for people.
-struct Progress {
-  decide::CoordinatorReport report;
-  std::string phase;      // "sealing", "training", ...
-  bool training = false;  // it has workers, and commits steps
-  double learning_rate = 0;
-  double gradient_norm = 0;
-  std::optional<double> evaluation_loss;  // mean over tokens, natural logarithm
-  uint64_t evaluation_version = 0;
-  uint32_t workers = 0;  // joined now
-  uint64_t skipped = 0;
-  std::string checkpoint_failure;  // of the latest attempt; empty: it was written
-};
-
-struct SessionOpened {
-  std::string name;
-  uint64_t incarnation = 0;
-};
-struct SessionClosed {
-  std::string reason;
-  bool refused = false;  // for good: other job, protocol or identity
-};
-using ControlEvent = std::variant<SessionOpened, SessionClosed, Progress, decide::OriginRequest,
-                                  decide::RemoveRequest>;
 
 struct ControlTls {
   // Who we are: asked anew for each session, since certificates end.
@@ -75,6 +52,10 @@ class ControlClient {
   void send_members(const api::TrainingJobStatus& status);
   void send_origin(const api::TrainingJobStatus& status);
   void send_plan(const api::TrainingJob& job, const api::TrainingJobStatus& status);
+  // Questions about checkpoints: `directory` lies in `path`, which is spec.checkpoint.path.
+  void send_verify(uint64_t term, const std::string& path, const std::string& directory);
+  void send_delete(uint64_t term, const std::string& path, const std::string& directory);
+  void send_find(uint64_t term, const api::TrainingJob& job);
 
  private:
   class Session;

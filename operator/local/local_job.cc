@@ -345,6 +345,7 @@ class LocalJobImpl final : public LocalJob {
   }
 
   // Of a cluster.
+  Result<void> perform_one(const decide::FindCheckpoint&) { return {}; }
   Result<void> perform_one(const decide::RemoveEnded&) { return {}; }
   Result<void> perform_one(const decide::DeleteJob&) { return {}; }
 

@@ -3,11 +3,14 @@
 #include <utility>
 
 #include "operator/core/advance.h"
+#include "operator/core/session_peer.h"
 
 namespace ballast::local {
 
 void SessionKeeper::observe(decide::Observed& observed) {
   keep(observed);
+  // A server answers no question of a term that is over.
+  if (asked_term_ != observed.status.term) ask_anew(observed);
   if (client_ == nullptr) return;
   for (ControlEvent& event : client_->take()) take(std::move(event), observed);
 }
@@ -15,21 +18,21 @@ void SessionKeeper::observe(decide::Observed& observed) {
 void SessionKeeper::close(decide::Observed& observed) {
   client_.reset();
   observed.session.reset();
+  ask_anew(observed);
+}
+
+void SessionKeeper::ask_anew(decide::Observed& observed) {
+  asked_term_ = observed.status.term;
+  if (observed.checkpoints_by_servers) observed.in_hand.clear();
 }
 
 void SessionKeeper::keep(decide::Observed& observed) {
-  const api::TrainingJobStatus& status = observed.status;
-  const auto member =
-      std::find_if(status.members.begin(), status.members.end(), [&](const auto& known) {
-        return known.name == status.coordinator &&
-               known.incarnation == status.coordinator_incarnation;
-      });
-  const bool wanted = status.term > 0 && member != status.members.end();
-  const bool same = client_ != nullptr && wanted && client_->options().name == member->name &&
+  const auto member = decide::session_peer(observed, observed.status);
+  const bool same = client_ != nullptr && member && client_->options().name == member->name &&
                     client_->options().incarnation == member->incarnation;
-  if (same || (client_ == nullptr && !wanted)) return;
+  if (same || (client_ == nullptr && !member)) return;
   close(observed);
-  if (!wanted) return;
+  if (!member) return;
   ControlClientOptions options;
   options.name = member->name;
   options.incarnation = member->incarnation;
@@ -45,8 +48,10 @@ void SessionKeeper::take(ControlEvent event, decide::Observed& observed) {
     observed.session = decide::CoordinatorSession{};
     observed.session->name = opened->name;
     observed.session->incarnation = opened->incarnation;
+    ask_anew(observed);
   } else if (const auto* closed = std::get_if<SessionClosed>(&event)) {
     observed.session.reset();
+    ask_anew(observed);
     last_failure_ = closed->reason;
     if (!closed->refused) return;
     // A server of ours that will never talk to us is as good as none.
@@ -65,6 +70,27 @@ void SessionKeeper::take(ControlEvent event, decide::Observed& observed) {
     observed.origin_request = *origin;
   } else if (const auto* remove = std::get_if<decide::RemoveRequest>(&event)) {
     decide::remember(observed, *remove);
+  } else {
+    take_answer(event, observed);
+  }
+}
+
+// What nobody has asked is no answer.
+void SessionKeeper::take_answer(const ControlEvent& event, decide::Observed& observed) {
+  const auto asked = [&](const std::string& what) {
+    return observed.checkpoints_by_servers && std::erase(observed.in_hand, what) > 0;
+  };
+  if (const auto* read = std::get_if<CheckpointRead>(&event)) {
+    if (!asked(read->check.directory)) return;
+    observed.checked.push_back(read->check);
+    if (read->check.error.empty()) observed.abandoned = read->abandoned;
+  } else if (const auto* gone = std::get_if<CheckpointGone>(&event)) {
+    if (!asked(gone->directory)) return;
+    observed.deleted.push_back(gone->directory);
+    if (!gone->error.empty() && options_.left_over)
+      options_.left_over(gone->directory, gone->error);
+  } else if (const auto* found = std::get_if<CheckpointsFound>(&event)) {
+    if (asked(found->path)) observed.found = found->found;
   }
 }
 
@@ -101,6 +127,21 @@ void SessionKeeper::send(const decide::SendOrigin&, decide::Observed& observed) 
 void SessionKeeper::send(const decide::SendPlan&, decide::Observed& observed) {
   client_->send_plan(observed.job, observed.status);
   observed.session->told_plan_number = observed.status.plan_number;
+}
+
+void SessionKeeper::send(const decide::VerifyCheckpoint& action, decide::Observed& observed) {
+  client_->send_verify(observed.status.term, observed.job.spec.checkpoint.path, action.directory);
+  observed.in_hand.push_back(action.directory);
+}
+
+void SessionKeeper::send(const decide::DeleteCheckpoint& action, decide::Observed& observed) {
+  client_->send_delete(observed.status.term, observed.job.spec.checkpoint.path, action.directory);
+  observed.in_hand.push_back(action.directory);
+}
+
+void SessionKeeper::send(const decide::FindCheckpoint& action, decide::Observed& observed) {
+  client_->send_find(observed.status.term, observed.job);
+  observed.in_hand.push_back(action.path);
 }
 
 }  // namespace ballast::local

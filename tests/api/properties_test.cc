@@ -111,6 +111,7 @@ TrainingJob any_valid_job() {
   job.spec.servers.pod_template = {
       {"spec", {{"nodeSelector", {{"gpu", "true"}}}, {"n", 0.5}, {"l", {1, nullptr}}}}};
   job.spec.checkpoint.path = *rc::gen::element<std::string>("", "/ck");
+  job.spec.checkpoint.resume = !job.spec.checkpoint.path.empty() && *rc::gen::arbitrary<bool>();
   api::Policy& policy = job.spec.policy;
   policy.worker_balance.mode = *rc::gen::element<std::string>("off", "recommend", "act");
   policy.worker_balance.method = *rc::gen::element<std::string>("measured", "weighted");

@@ -32,6 +32,30 @@ void is_refused(Observed& observed) {
   }
 }
 
+// Of what is in hand; or the session breaks before.
+void answer_something(World& world) {
+  Observed& observed = world.observed;
+  if (observed.in_hand.empty()) return;
+  if (*rc::gen::weightedElement<bool>({{3, false}, {1, true}})) return world.disconnect();
+  const std::string what = *rc::gen::elementOf(observed.in_hand);
+  const auto& deletable = observed.status.deletable;
+  if (what == observed.job.spec.checkpoint.path) {
+    FoundCheckpoints found;
+    found.error = *rc::gen::weightedElement<std::string>({{9, ""}, {1, "of another model"}});
+    found.highest_term = *rc::gen::inRange<uint64_t>(0, 4);
+    if (*rc::gen::arbitrary<bool>()) {
+      found.complete = {"/c/old-1", "/c/old-2", "/c/old-3"};
+      found.newest = *rc::gen::element<std::string>("", "/c/old-2", "/c/old-3");
+      if (found.newest != "/c/old-3") found.damaged = {{"/c/old-3", "torn"}};
+    }
+    world.found(found);
+  } else if (std::find(deletable.begin(), deletable.end(), what) != deletable.end()) {
+    world.deleted(what);
+  } else {
+    world.checked(what, *rc::gen::weightedElement<std::string>({{3, ""}, {1, "torn"}}));
+  }
+}
+
 void something_happens(World& world) {
   auto& observed = world.observed;
   std::vector<std::string> starting;
@@ -53,7 +77,9 @@ void something_happens(World& world) {
                                           {2, 9},
                                           {1, 10},
                                           {1, 11},
-                                          {1, 12}})) {
+                                          {1, 12},
+                                          {2, 13},
+                                          {2, 14}})) {
     case 0:
       if (!starting.empty()) world.ready(*rc::gen::elementOf(starting));
       break;
@@ -66,7 +92,7 @@ void something_happens(World& world) {
       }
       break;
     case 2:
-      if (observed.status.term > 0) world.connect();
+      world.connect();
       break;
     case 3:
       observed.now_ms += *rc::gen::element<int64_t>(1, 100, 5'000, 60'000, 700'000);
@@ -107,9 +133,31 @@ void something_happens(World& world) {
     case 11:
       is_refused(observed);
       break;
-    default:
+    case 12:
       observed.job.spec.suspend = *rc::gen::arbitrary<bool>();
       break;
+    case 13:
+      if (observed.report)
+        observed.report->checkpoint = *rc::gen::element<std::string>("/c/1", "/c/2", "/c/3");
+      break;
+    default:
+      answer_something(world);
+      break;
+  }
+}
+
+// All is whole, and nothing was left by others.
+void answer_all(World& world) {
+  const auto in_hand = world.observed.in_hand;
+  const auto deletable = world.observed.status.deletable;
+  for (const std::string& what : in_hand) {
+    if (what == world.observed.job.spec.checkpoint.path) {
+      world.found({});
+    } else if (std::find(deletable.begin(), deletable.end(), what) != deletable.end()) {
+      world.deleted(what);
+    } else {
+      world.checked(what);
+    }
   }
 }
 
@@ -130,13 +178,45 @@ void all_is_well(World& world) {
   }
   observed.coordinator_heard_ms = observed.now_ms;
   observed.standing_since_ms.reset();
+  if (!observed.session || observed.status.coordinator != observed.session->name) world.connect();
+  answer_all(world);
   if (observed.status.term == 0 || observed.status.coordinator.empty()) return;
-  if (!observed.session) world.connect();
   if (observed.status.origin == 0) world.origin_asked();
   world.reports(
       observed.status.planned_suspend ? CoordinatorPhase::kSuspended : CoordinatorPhase::kWorking,
       observed.status.progress.step + 1);
   observed.report->degraded = false;
+}
+
+// Only what the status lists is touched, and only somebody who is there is asked.
+void check_question(const Observed& observed, const api::TrainingJobStatus& status,
+                    const Action& action) {
+  if (observed.checkpoints_by_servers) RC_ASSERT(observed.session.has_value());
+  const auto& all = status.checkpoints;
+  if (const auto* remove = std::get_if<DeleteCheckpoint>(&action)) {
+    RC_ASSERT(std::find(status.deletable.begin(), status.deletable.end(), remove->directory) !=
+              status.deletable.end());
+    RC_ASSERT(std::none_of(all.begin(), all.end(),
+                           [&](const auto& one) { return one.directory == remove->directory; }));
+  } else if (const auto* verify = std::get_if<VerifyCheckpoint>(&action)) {
+    RC_ASSERT(std::any_of(all.begin(), all.end(), [&](const auto& one) {
+      return one.directory == verify->directory && !one.verified && !one.damaged;
+    }));
+  } else {
+    RC_ASSERT((observed.job.spec.checkpoint.resume && status.term == 0U && !has_outcome(status)));
+  }
+}
+
+// Parameters come from a checkpoint that was read and is whole, and from no older one than is
+// known.
+void check_beginning(const Observed& observed, const api::TrainingJobStatus& status) {
+  if (!observed.checkpoints_by_servers || status.start == api::StartMode::kContinue) return;
+  if (observed.job.spec.checkpoint.resume) RC_ASSERT(status.sought);
+  if (status.restore_from.empty()) return;
+  const auto& all = status.checkpoints;
+  RC_ASSERT(std::any_of(all.begin(), all.end(), [&](const auto& one) {
+    return one.directory == status.restore_from && one.verified;
+  }));
 }
 
 void check_actions(const Observed& observed, const Actions& actions) {
@@ -175,9 +255,14 @@ void check_actions(const Observed& observed, const Actions& actions) {
       const Process* process = find_process(observed, stop->name);
       RC_ASSERT(process != nullptr);
       RC_ASSERT((process->instance == stop->instance && process->state != ProcessState::kExited));
+    } else if (std::holds_alternative<VerifyCheckpoint>(action) ||
+               std::holds_alternative<DeleteCheckpoint>(action) ||
+               std::holds_alternative<FindCheckpoint>(action)) {
+      check_question(observed, status, action);
     } else if (const auto* appoint = std::get_if<SendAppoint>(&action)) {
       RC_ASSERT((appoint->term == status.term &&
                  appoint->to.incarnation == status.coordinator_incarnation));
+      check_beginning(observed, status);
       RC_ASSERT(!has_outcome(status));
     } else if (std::holds_alternative<Finish>(action)) {
       RC_ASSERT((has_outcome(status) && i + 1 == actions.list.size()));
@@ -198,6 +283,9 @@ World any_world(int64_t servers, int64_t workers, int64_t replication) {
   World world(servers, workers, replication);
   world.observed.pods = *rc::gen::arbitrary<bool>();
   auto& spec = world.observed.job.spec;
+  world.observed.checkpoints_by_servers = world.observed.pods;
+  spec.checkpoint.path = "/c";
+  spec.checkpoint.resume = *rc::gen::arbitrary<bool>();
   spec.clean_pod_policy = *rc::gen::element<std::string>("All", "Running", "None");
   if (*rc::gen::arbitrary<bool>())
     spec.ttl_seconds_after_finished = *rc::gen::inRange<int64_t>(0, 100);

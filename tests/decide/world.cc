@@ -5,6 +5,8 @@
 #include "common/check.h"
 #include "operator/api/status_json.h"
 #include "operator/core/advance.h"
+#include "operator/core/checkpoint_list.h"
+#include "operator/core/session_peer.h"
 
 namespace ballast::decide {
 namespace {
@@ -80,6 +82,7 @@ std::string to_string(const Action& action, const api::TrainingJobStatus& before
                  [](const SendOrigin& send) { return "origin " + std::to_string(send.origin); },
                  [](const SendPlan& send) { return "plan " + std::to_string(send.plan_number); },
                  [](const VerifyCheckpoint& verify) { return "verify " + verify.directory; },
+                 [](const FindCheckpoint& find) { return "find " + find.path; },
                  [](const DeleteCheckpoint& remove) { return "delete " + remove.directory; },
                  [](const RemoveEnded& remove) { return "remove " + remove.name; },
                  [](const DeleteJob&) { return std::string("delete the job"); },
@@ -132,6 +135,8 @@ bool World::round() {
       }
     } else if (const auto* verify = std::get_if<VerifyCheckpoint>(&action)) {
       observed.in_hand.push_back(verify->directory);
+    } else if (const auto* search = std::get_if<FindCheckpoint>(&action)) {
+      observed.in_hand.push_back(search->path);
     } else if (const auto* remove = std::get_if<DeleteCheckpoint>(&action)) {
       observed.in_hand.push_back(remove->directory);
     } else if (const auto* gone = std::get_if<RemoveEnded>(&action)) {
@@ -190,7 +195,12 @@ void World::exits(const std::string& name, int code, int signal) {
   process->exit_code = code;
   process->exit_signal = signal;
   process->ended_ms = observed.now_ms;
-  if (observed.session && observed.session->name == name) observed.session.reset();
+  if (observed.session && observed.session->name == name) disconnect();
+}
+
+void World::disconnect() {
+  observed.session.reset();
+  if (observed.checkpoints_by_servers) observed.in_hand.clear();
 }
 
 void World::stop_is_asked_for() {
@@ -199,9 +209,12 @@ void World::stop_is_asked_for() {
 }
 
 void World::connect() {
+  disconnect();
+  const auto peer = session_peer(observed, observed.status);
+  if (!peer) return;
   observed.session = CoordinatorSession{};
-  observed.session->name = observed.status.coordinator;
-  observed.session->incarnation = observed.status.coordinator_incarnation;
+  observed.session->name = peer->name;
+  observed.session->incarnation = peer->incarnation;
 }
 
 void World::origin_asked() {
@@ -235,6 +248,11 @@ void World::deleted(const std::string& directory) {
   observed.deleted.push_back(directory);
 }
 
+void World::found(const FoundCheckpoints& found) {
+  std::erase(observed.in_hand, observed.job.spec.checkpoint.path);
+  observed.found = found;
+}
+
 void World::replicas(bool all) {
   reports(CoordinatorPhase::kWorking, observed.status.progress.step);
   observed.report->degraded = !all;
@@ -247,6 +265,12 @@ void World::run_to_training() {
   ready_all();
   settle();
   connect();
+  if (seeks_checkpoint(observed, observed.status)) {
+    settle();
+    found({});
+    settle();
+    connect();
+  }
   ready_all();
   settle();
   origin_asked();

@@ -27,13 +27,15 @@ struct World {
   void ready_all();
   void exits(const std::string& name, int code, int signal = 0);
   void stop_is_asked_for();
-  void connect();  // a session with the coordinator that status names
+  void connect();  // a session with whom it is to be
+  void disconnect();
   void origin_asked();
   void reports(CoordinatorPhase phase, int64_t step);
   void replicas(bool all);  // the coordinator says whether any is missing
   void writes_checkpoint(const std::string& directory);
   void checked(const std::string& directory, const std::string& error = "");
   void deleted(const std::string& directory);
+  void found(const FoundCheckpoints& found);
   void heard(const std::string& name);  // it answers
   // To the first step: processes ready, coordinator appointed, origin complete.
   void run_to_training();

@@ -60,6 +60,15 @@ class Checkpoints(EndToEnd):
         steps = [e["step"] for e in third.events if e["event"] == "progress" and e.get("step", 0) > 0]
         self.assertGreaterEqual(steps[0], 300, "it did not begin anew")
 
+    def test_a_job_that_wishes_it_goes_on_where_there_is_a_checkpoint(self):
+        run = self.run_job(*self.job(checkpoint__resume="true"))
+        self.wait_for_checkpoints(run, 2)
+        self.assertEqual([e for e in run.events if e["event"] == "resume"], [], "there was none")
+        self.kill_run(run)
+        again = self.run_job(*self.job(checkpoint__resume="true"))
+        self.assertEqual(self.sha256(again), self.undisturbed())
+        self.assertIn("step-", again.last("resume")["checkpoint"])
+
     def test_a_damaged_checkpoint_is_passed_over(self):
         run = self.run_job(*self.job())
         newest = self.wait_for_checkpoints(run, 3)

@@ -158,6 +158,12 @@ MUTATIONS = [
              (("const bool surplus = whole > draft_.observed.job.spec.checkpoint.keep && entry.verified;",
                "const bool surplus = static_cast<int64_t>(next_.checkpoints.size()) > "
                "draft_.observed.job.spec.checkpoint.keep;"),), "test_decide"),
+    Mutation("begun-from-an-older-checkpoint", "parameters begin from a checkpoint while a newer one is unread",
+             "operator/core/checkpoint_list.cc",
+             (("    if (is_unread(*entry)) return false;\n", ""),), "test_decide"),
+    Mutation("nobody-left-to-read", "servers of a job with an outcome end with checkpoints unread",
+             "operator/core/decide.cc",
+             (("if (observed_.checkpoints_by_servers && closing) return;", ""),), "test_decide"),
     Mutation("living-server-removed", "a server that may hold the last replica of a segment is removed though it lives",
              "operator/core/membership.cc",
              (("draft.observed.job.spec.servers.replication >= 2 &&\n"

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "operator/core/advance.h"
+#include "operator/core/session_peer.h"
 
 namespace ballast::sim {
 namespace {
@@ -104,6 +105,7 @@ DecideOperator::DecideOperator(OperatorView& view, Random& random, const Scenari
     : view_(view), random_(random), scenario_(scenario) {
   store_.job = job_of(scenario);
   summary_.wanted_servers = scenario.servers;
+  memory_.observed.checkpoints_by_servers = true;
   look(false);
 }
 
@@ -193,19 +195,20 @@ void DecideOperator::observe_processes(TimeMs now) {
 void DecideOperator::keep_session(TimeMs now) {
   Observed& observed = memory_.observed;
   const TrainingJobStatus& status = observed.status;
-  const ProcessId wanted{status.coordinator, status.coordinator_incarnation};
-  if (status.term == 0 || members_of(status).find(wanted) == nullptr) {
-    observed.session.reset();
+  const auto peer = decide::session_peer(observed, status);
+  if (!peer) {
+    drop_session();
     memory_.peer = {};
     return;
   }
+  const ProcessId wanted{peer->name, peer->incarnation};
   if (memory_.peer != wanted) {
-    observed.session.reset();
+    drop_session();
     memory_.peer = wanted;
     memory_.opens_at_ms = now + random_.between(1, 60);
   }
   if (observed.session && view_.known_gone(wanted)) {
-    observed.session.reset();
+    drop_session();
   }
   if (!observed.session && now >= memory_.opens_at_ms) {
     if (view_.answers(wanted.name) && !view_.known_gone(wanted)) {
@@ -217,6 +220,11 @@ void DecideOperator::keep_session(TimeMs now) {
       memory_.opens_at_ms = now + random_.between(20, 1000);
     }
   }
+}
+
+void DecideOperator::drop_session() {
+  memory_.observed.session.reset();
+  memory_.observed.in_hand.clear();
 }
 
 // What another than the peer of the session says has no way to us.
@@ -358,7 +366,7 @@ bool DecideOperator::send(Message message) {
     memory_.broken_session = memory_.session;
     later(random_.between(0, 1000), [this, session = memory_.session] {
       if (memory_.session == session) {
-        memory_.observed.session.reset();
+        drop_session();
       }
     });
   }
@@ -421,16 +429,39 @@ void DecideOperator::perform_one(const decide::SendPlan&) {
 }
 
 void DecideOperator::perform_one(const decide::VerifyCheckpoint& verify) {
-  memory_.observed.in_hand.push_back(verify.directory);
-  later(kVerifyMs, [this, directory = verify.directory] {
-    std::erase(memory_.observed.in_hand, directory);
+  ask_server(verify.directory, [this, directory = verify.directory] {
     memory_.observed.checked.push_back({directory, view_.is_whole(directory) ? "" : "damaged"});
   });
 }
 
 void DecideOperator::perform_one(const decide::DeleteCheckpoint& remove) {
-  view_.delete_checkpoint(remove.directory);
-  memory_.observed.deleted.push_back(remove.directory);
+  ask_server(remove.directory, [this, directory = remove.directory] {
+    view_.delete_checkpoint(directory);
+    memory_.observed.deleted.push_back(directory);
+  });
+}
+
+void DecideOperator::ask_server(const std::string& directory, std::function<void()> answer) {
+  if (memory_.observed.session) {
+    memory_.observed.in_hand.push_back(directory);
+    await_answer(memory_.session, directory, std::move(answer));
+  }
+}
+
+// One that is paused answers later, one that has gone never.
+void DecideOperator::await_answer(uint64_t session, const std::string& directory,
+                                  std::function<void()> answer) {
+  later(kVerifyMs, [this, session, directory, answer = std::move(answer)]() mutable {
+    if (memory_.session != session || !memory_.observed.session) {
+      return;
+    }
+    if (!view_.answers(memory_.peer.name) || view_.known_gone(memory_.peer)) {
+      return await_answer(session, directory, std::move(answer));
+    }
+    if (std::erase(memory_.observed.in_hand, directory) > 0) {
+      answer();
+    }
+  });
 }
 
 // ---- faults and wishes ----
@@ -445,6 +476,7 @@ void DecideOperator::restart(TimeMs now) {
   busy_ = false;
   inbox_.clear();
   memory_ = {};
+  memory_.observed.checkpoints_by_servers = true;
   memory_.observed.now_ms = memory_.observed.watching_since_ms = now;
   const bool stale = random_.chance(scenario_.faults.stale_status_per_mille);
   look(stale);
@@ -506,10 +538,16 @@ void DecideOperator::summarise(const TrainingJobStatus& before) {
   summary_.suspend = status.planned_suspend;
   summary_.restore_from = status.restore_from;
   if (before.origin != 0 && status.origin == 0) {
-    view_.went_back(before.origin, status.restore_from,
-                    decide::is_true(before, ConditionType::kSuspended));
-  } else if (status.origin == 0 && status.restore_from != before.restore_from) {
+    goes_back_ = GoesBack{before.origin, decide::is_true(before, ConditionType::kSuspended)};
+  }
+  if (!status.coordinator.empty() && status.origin == 0 && goes_back_) {
+    view_.went_back(goes_back_->abandoned, status.restore_from, goes_back_->wished);
+    goes_back_.reset();
+    restored_from_ = status.restore_from;
+  } else if (!status.coordinator.empty() && status.origin == 0 &&
+             status.restore_from != restored_from_) {
     view_.goes_back_instead(status.restore_from);
+    restored_from_ = status.restore_from;
   }
   summary_.origin = status.origin;
   if (status.term > summary_.term) {

@@ -4,9 +4,12 @@
 // faster than is to look again. After a restart it may see an older status for a while.
 //
 // Connections to coordinators keep the order of what is sent and break when something is lost;
-// what decide() is told of a session begins anew with each.
+// what decide() is told of a session begins anew with each. Checkpoints are seen by servers alone:
+// whoever the session is with reads and deletes them, and answers nothing when it dies meanwhile or
+// the session breaks.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -82,11 +85,16 @@ class DecideOperator final : public Authority {
   void perform_one(const decide::SendOrigin& send);
   void perform_one(const decide::SendPlan& send);
   void perform_one(const decide::VerifyCheckpoint& verify);
+  void perform_one(const decide::FindCheckpoint&) {}  // a simulated job never goes on from another
   void perform_one(const decide::DeleteCheckpoint& remove);
   void perform_one(const decide::RemoveEnded&) {}  // nothing is left of them here
   void perform_one(const decide::DeleteJob&) {}
   void perform_one(const decide::Finish&) {}
   bool send(Message message);
+  void drop_session();
+  // When the server of the session has done what is in hand.
+  void ask_server(const std::string& directory, std::function<void()> answer);
+  void await_answer(uint64_t session, const std::string& directory, std::function<void()> answer);
   TrainingSettings training() const;
   void summarise(const api::TrainingJobStatus& before);
 
@@ -98,6 +106,13 @@ class DecideOperator final : public Authority {
   std::vector<Store> before_;
   Status summary_;       // of the store, as the world reads it
   Progress last_words_;  // of the coordinator whose job has ended
+  // The parameters begin anew, by a wish or by a loss; from which checkpoint is not decided yet.
+  struct GoesBack {
+    Origin abandoned = 0;
+    bool wished = false;
+  };
+  std::optional<GoesBack> goes_back_;
+  std::string restored_from_;  // the checkpoint that the job went back to last
 
   bool up_ = true;
   bool healed_ = false;
