@@ -48,7 +48,7 @@ class Report(EndToEnd):
         resumed.wait_for_step(run.last("progress")["step"] + 200)
         resumed.process.terminate()
         self.assertEqual(resumed.end(), 130, resumed.describe())
-        page, charts, _ = self.report(self.folder / "job.yaml")
+        page, charts, _ = self.report(self.folder / "checkpoints")  # by the job's name others are found, too
         self.assertIn("It was interrupted", page)
         self.assertIn("ps-0 was ended by signal 9", page)  # of the first part
         steps = [row[0] for row in charts["loss"]["rows"]]
