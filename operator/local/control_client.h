@@ -1,8 +1,8 @@
 // The supervisor's session with one server, which it keeps open: appointments, members, origins and
-// questions about checkpoints go out; questions, answers and progress come in. gRPC and its threads,
-// which all clients of a process share, stay inside; what arrives waits in a queue until take(),
-// which also calls again where that is due. One thread owns a client; `notify` is called from
-// another when it should take().
+// questions about checkpoints go out; questions, answers and progress come in. gRPC and its
+// threads, which all clients of a process share, stay inside; what arrives waits in a queue until
+// take(), which also calls again where that is due. One thread owns a client; `notify` is called
+// from another when it should take().
 //
 // Not promised: that what is sent arrives. decide() learns of each new session and tells it
 // everything again.

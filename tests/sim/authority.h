@@ -51,6 +51,8 @@ class OperatorView {
   virtual bool is_whole(const std::string& checkpoint) = 0;
   // `wished`: after a suspension, which loses nothing.
   virtual void went_back(Origin abandoned, const std::string& checkpoint, bool wished) = 0;
+  // From now on nothing of this origin counts; went_back() tells where the job stands.
+  virtual void gave_up(Origin origin) = 0;
   // The latest return has led to nothing yet, and another checkpoint is gone back to.
   virtual void goes_back_instead(const std::string& checkpoint) = 0;
   virtual void heard(const Progress& progress, const Status& status) = 0;

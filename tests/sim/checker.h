@@ -44,6 +44,7 @@ class Checker {
   void progress(const Progress& progress);
   // Status has given up an origin; the job stands at this version again.
   void went_back(Origin abandoned, Step version);
+  void gave_up(Origin origin) { abandoned_.insert(origin); }
   // Nothing was committed since it went back, and it goes on from another version.
   void goes_back_instead(Step version);
   void done(const Progress& progress);

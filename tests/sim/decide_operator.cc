@@ -538,6 +538,7 @@ void DecideOperator::summarise(const TrainingJobStatus& before) {
   summary_.suspend = status.planned_suspend;
   summary_.restore_from = status.restore_from;
   if (before.origin != 0 && status.origin == 0) {
+    view_.gave_up(before.origin);
     goes_back_ = GoesBack{before.origin, decide::is_true(before, ConditionType::kSuspended)};
   }
   if (!status.coordinator.empty() && status.origin == 0 && goes_back_) {

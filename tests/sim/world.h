@@ -187,6 +187,7 @@ class World final : public OperatorView {
   void appointed(Term term, const ProcessId& coordinator) override;
   void heard(const Progress& progress, const Status& status) override;
   void went_back(Origin abandoned, const std::string& checkpoint, bool wished) override;
+  void gave_up(Origin origin) override { checker_.gave_up(origin); }
   void goes_back_instead(const std::string& checkpoint) override;
   bool is_whole(const std::string& checkpoint) override;
 
