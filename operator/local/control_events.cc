@@ -108,8 +108,8 @@ std::optional<ControlEvent> event_of(const v1::Frame& frame) {
       return decide::OriginRequest{frame.ask_origin().term(), frame.ask_origin().origin()};
     case v1::Frame::kAskRemove: {
       const v1::AskRemove& ask = frame.ask_remove();
-      return decide::RemoveRequest{ask.term(), ask.member().name(), ask.member().incarnation(),
-                                   ask.reason(), ask.left(), ask.plan()};
+      return decide::RemoveRequest{ask.term(),   ask.member().name(), ask.member().incarnation(),
+                                   ask.reason(), ask.left(),          ask.plan()};
     }
     case v1::Frame::kCheckpointVerified: {
       const v1::CheckpointVerified& answer = frame.checkpoint_verified();

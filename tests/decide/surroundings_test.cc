@@ -125,9 +125,8 @@ TEST(Refused, IsToldAndTriedAgainSlowerAndSlower) {
   world.settle();
   world.observed.now_ms += kFirstBackoffMs;
   for (int64_t times = 1; times < 9; ++times) {
-    ASSERT_THAT(
-        decide(world.observed).list,
-        Contains(Action(StartProcess{Role::kWorker, 1, 2, world.observed.status.version})));
+    ASSERT_THAT(decide(world.observed).list,
+                Contains(Action(StartProcess{Role::kWorker, 1, 2, world.observed.status.version})));
     world.observed.refusals = {
         {Role::kWorker, 1, {"QuotaExceeded", "no more pods"}, times, world.observed.now_ms}};
     EXPECT_THAT(world.settle(), Not(Contains(HasSubstr("start"))));
