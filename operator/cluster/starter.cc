@@ -154,12 +154,12 @@ Starter::Made Starter::create_pod(const StartProcess& start, const decide::Obser
   const api::TrainingJob& job = observed.job;
   const std::string name = kube::pod_name(job, start.role, start.index);
   const std::string creation = creation_of(start.role, start.index, start.instance);
+  const auto pod =
+      kube::pod_of(job, start, options_.settings,
+                   {avoided, shunned_node(start, observed.status), raised_memory(start, observed)});
+  if (!pod) return {decide::Trouble{"InvalidTemplate", pod.error().message}, {}};
   if (!expected_.ask(creation, observed.now_ms)) return {};
-  const auto made = options_.client->create(
-      kube::kPods, job.metadata.name_space,
-      kube::pod_of(
-          job, start, options_.settings,
-          {avoided, shunned_node(start, observed.status), raised_memory(start, observed)}));
+  const auto made = options_.client->create(kube::kPods, job.metadata.name_space, *pod);
   if (made) {
     options_.log.info("pod created", {{"pod", name}});
     return {};

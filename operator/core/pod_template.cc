@@ -199,7 +199,9 @@ json merged(json ours, const json& theirs) {
   return theirs;
 }
 
-json pod_of(const api::TrainingJob& job, const decide::StartProcess& start,
+namespace {
+
+json filled(const api::TrainingJob& job, const decide::StartProcess& start,
             const PodSettings& settings, const PodNeeds& needs) {
   const bool server = start.role == Role::kServer;
   const json ours = {{"metadata", json::object()}, {"spec", our_spec(job, start, settings)}};
@@ -220,6 +222,19 @@ json pod_of(const api::TrainingJob& job, const decide::StartProcess& start,
   metadata["labels"][kInstanceLabel] = std::to_string(start.instance);
   metadata["labels"][kStatusVersionLabel] = std::to_string(start.status_version);
   return pod;
+}
+
+}  // namespace
+
+Result<json> pod_of(const api::TrainingJob& job, const decide::StartProcess& start,
+                    const PodSettings& settings, const PodNeeds& needs) {
+  const bool server = start.role == Role::kServer;
+  try {
+    return filled(job, start, settings, needs);
+  } catch (const json::exception& error) {  // people write templates, and no schema holds them
+    return fail(ErrorCode::kInvalid, std::string("spec.") + (server ? "servers" : "workers") +
+                                         ".template is none of a pod: " + error.what());
+  }
 }
 
 json service_of(const api::TrainingJob& job) {

@@ -7,6 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/error.h"
 #include "operator/core/decide.h"
 
 namespace ballast::kube {
@@ -38,8 +39,9 @@ struct PodNeeds {
   uint64_t memory_bytes = 0;               // its limit; 0: as the template has it
 };
 
-nlohmann::json pod_of(const api::TrainingJob& job, const decide::StartProcess& start,
-                      const PodSettings& settings, const PodNeeds& needs = {});
+// kInvalid: the template has something else where a pod has a map or a list.
+Result<nlohmann::json> pod_of(const api::TrainingJob& job, const decide::StartProcess& start,
+                              const PodSettings& settings, const PodNeeds& needs = {});
 // Gives each pod the name <pod>.<job>.<namespace>.svc.
 nlohmann::json service_of(const api::TrainingJob& job);
 nlohmann::json config_of(const api::TrainingJob& job, const std::string& job_json);

@@ -16,7 +16,7 @@ using nlohmann::json;
 json pod() {
   api::TrainingJob job;
   job.metadata.name = "j";
-  return pod_of(job, {Role::kServer, 1, 4, 9}, {"image:1"});
+  return *pod_of(job, {Role::kServer, 1, 4, 9}, {"image:1"});
 }
 
 json seen(const std::string& phase, const json& terminated = nullptr) {

@@ -24,7 +24,7 @@ api::TrainingJob some_job() {
 }
 
 json pod(const api::TrainingJob& job, Role role) {
-  return pod_of(job, {role, 1, 4, 9}, {"image:1"});
+  return *pod_of(job, {role, 1, 4, 9}, {"image:1"});
 }
 
 // The value after a flag.
@@ -46,6 +46,24 @@ TEST(PodTemplate, NamesAndOwnsItsPods) {
                                               {kIndexLabel, "1"},
                                               {kInstanceLabel, "4"},
                                               {kStatusVersionLabel, "9"}}));
+}
+
+// The schema of the API server takes any map for a template.
+TEST(PodTemplate, RefusesWhatIsNoTemplate) {
+  for (const json& bad :
+       {json{{"spec", "x"}}, json{{"spec", nullptr}}, json{{"metadata", "x"}},
+        json{{"metadata", {{"labels", {1}}}}}, json{{"spec", {{"containers", "x"}}}},
+        json{{"spec", {{"affinity", "x"}}}},
+        json{{"spec", {{"affinity", {{"nodeAffinity", {1}}}}}}}}) {
+    api::TrainingJob job = some_job();
+    job.spec.workers.pod_template = bad;
+    const auto made = pod_of(job, {Role::kWorker, 1, 4}, {"image"}, {{"n1"}, "n2", 1u << 30});
+    if (made) continue;  // the API server says what is wrong with it
+    EXPECT_THAT(made.error().message, ::testing::HasSubstr("spec.workers.template")) << bad;
+  }
+  api::TrainingJob job = some_job();
+  job.spec.workers.pod_template = {{"spec", "x"}};
+  EXPECT_FALSE(pod_of(job, {Role::kWorker, 1, 4}, {"image"}));
 }
 
 TEST(PodTemplate, TellsEachProcessWhatItNeeds) {
@@ -148,7 +166,7 @@ TEST(PodTemplate, MergesItemByItem) {
 TEST(PodTemplate, KeepsAwayFromNodesWhateverTheTemplateWants) {
   api::TrainingJob job = some_job();
   const auto terms = [&](const std::vector<std::string>& avoided) {
-    const json made = pod_of(job, {Role::kWorker, 0, 1}, {"image"}, {avoided, "", 0});
+    const json made = *pod_of(job, {Role::kWorker, 0, 1}, {"image"}, {avoided, "", 0});
     const json::json_pointer path(
         "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution"
         "/nodeSelectorTerms");
@@ -171,7 +189,7 @@ TEST(PodTemplate, ANodeThatWasTooSlowIsTakenOnlyWhereThereIsNoOther) {
   api::TrainingJob job = some_job();
   job.spec.workers.pod_template = json::parse(R"({"spec":{"affinity":{"nodeAffinity":{
       "preferredDuringSchedulingIgnoredDuringExecution":[{"theirs":1}]}}}})");
-  const json made = pod_of(job, {Role::kWorker, 0, 1}, {"image"}, {{}, "n1", 0});
+  const json made = *pod_of(job, {Role::kWorker, 0, 1}, {"image"}, {{}, "n1", 0});
   const json& affinity = made["spec"]["affinity"]["nodeAffinity"];
   EXPECT_EQ(affinity["preferredDuringSchedulingIgnoredDuringExecution"], json::parse(R"([
       {"theirs":1},
@@ -188,7 +206,7 @@ TEST(PodTemplate, RaisedMemoryGoesOverTheTemplatesLimitAndNothingElse) {
                                   "requests":{"memory":"256Mi"}}}]}})");
   const auto resources = [&](uint64_t bytes) {
     std::map<std::string, json> found;
-    const json made = pod_of(job, {Role::kWorker, 0, 1}, {"image"}, {{}, "", bytes});
+    const json made = *pod_of(job, {Role::kWorker, 0, 1}, {"image"}, {{}, "", bytes});
     for (const json& one : made["spec"]["containers"]) found[one["name"]] = one["resources"];
     return found;
   };

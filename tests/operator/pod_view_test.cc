@@ -37,7 +37,7 @@ class View : public ::testing::Test {
   }
 
   void put_pod(int64_t index) {
-    json pod = kube::pod_of(job_, {decide::Role::kServer, index, 1}, {"image"});
+    json pod = *kube::pod_of(job_, {decide::Role::kServer, index, 1}, {"image"});
     pod["spec"]["nodeName"] = "node1";
     pod["status"] = {{"phase", "Running"}};
     server_->put("pods", pod);
