@@ -1,5 +1,6 @@
 #include "operator/api/quantity.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <utility>
@@ -10,7 +11,7 @@ namespace ballast::api {
 namespace {
 
 constexpr uint64_t kMebibyte = 1u << 20;
-constexpr double kMostBytes = 9'007'199'254'740'992;  // 2^53
+constexpr double kMostBytes = 9'007'199'254'740'991;  // 2^53 - 1
 
 // Longer ones first: "Mi" ends with no "M".
 constexpr std::array kSuffixes = {
@@ -32,11 +33,11 @@ Result<uint64_t> parse_bytes(std::string_view text) {
   }
   const auto value = parse_decimal(number);
   const double bytes = value ? std::ceil(*value * unit) : -1;
-  if (bytes < 0 || bytes >= kMostBytes) {
+  if (bytes < 0) {
     return fail(ErrorCode::kInvalid, "found \"" + std::string(text.substr(0, 40)) +
                                          "\"; expected an amount of memory such as \"4Gi\"");
   }
-  return static_cast<uint64_t>(bytes);
+  return static_cast<uint64_t>(std::min(bytes, kMostBytes));
 }
 
 std::string format_bytes(uint64_t bytes) {
