@@ -111,6 +111,11 @@ void take_found(Draft& draft) {
     }
     next.checkpoints.push_back(std::move(entry));
   }
+  // Where so many are damaged that the list has no room for it.
+  const bool listed =
+      std::find(found.complete.begin(), found.complete.end(), found.newest) != found.complete.end();
+  if (!found.newest.empty() && !listed)
+    next.checkpoints.insert(next.checkpoints.begin(), {found.newest, true, false});
   next.restore_from = found.newest;
 }
 

@@ -1,7 +1,7 @@
 // The checkpoints of a job as its status lists them: what is complete is read back; then what is
 // too much may go, oldest first, and never the last one that is known to be whole. Where servers
-// alone see them, nothing begins before all that is listed was read, and, for a job that is to go
-// on from another's checkpoints, before those are known. Pure functions.
+// alone see them, nothing begins before the newest that is whole is known, and, for a job that is
+// to go on from another's checkpoints, before those are. Pure functions.
 #pragma once
 
 #include <string>

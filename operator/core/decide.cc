@@ -83,12 +83,14 @@ class Decision {
       const std::string& path = observed_.job.spec.checkpoint.path;
       take_in_hand(FindCheckpoint{path}, path);
     }
-    for (const api::CheckpointStatus& checkpoint : status_.checkpoints) {
-      if (is_unread(checkpoint))
-        take_in_hand(VerifyCheckpoint{checkpoint.directory}, checkpoint.directory);
-    }
     for (const std::string& directory : status_.deletable) {
       take_in_hand(DeleteCheckpoint{directory}, directory);
+    }
+    // The newest first: a job that goes back, or on, waits for that one.
+    const auto& listed = status_.checkpoints;
+    for (auto checkpoint = listed.rbegin(); checkpoint != listed.rend(); ++checkpoint) {
+      if (is_unread(*checkpoint))
+        take_in_hand(VerifyCheckpoint{checkpoint->directory}, checkpoint->directory);
     }
   }
 

@@ -26,8 +26,8 @@ constexpr uint32_t kProtocolVersion = 1;
 constexpr milliseconds kFirstBackoff{20};
 constexpr milliseconds kLongestBackoff{1'000};
 constexpr int kConnectWithinMs = 3'000;  // handshake included
-constexpr size_t kMaxWaitingEvents = 10'000;
-constexpr int kMaxFrameBytes = 16 << 20;
+constexpr size_t kMaxWaitingEvents = 1'000;
+constexpr int kMaxFrameBytes = 4 << 20;
 
 // The name in the address is not compared with the certificate: addresses of pods come and go. What
 // counts is ControlTls::server_uri, which is compared before anything but a Hello is said.
@@ -107,7 +107,6 @@ class ControlClient::Session {
       StartCall();
     }
     void cancel() { context_.TryCancel(); }
-    const grpc::ClientContext& context() const { return context_; }
     // None is under way.
     void write(v1::Frame frame) {
       written_ = std::move(frame);
@@ -149,13 +148,15 @@ class ControlClient::Session {
   void call() {
     call_.reset();  // the one before has ended: nobody uses it
     const auto channel = make_channel();
-    const std::lock_guard lock(mutex_);
-    if (!channel) return begin_again_later({channel.error().message, false});
-    ++busy_;
-    call_ = std::make_unique<Call>(*this, *channel, hello());
-    calling_ = true;
-    writing_ = true;
-    call_->begin();
+    {
+      const std::lock_guard lock(mutex_);
+      if (!channel) return begin_again_later({channel.error().message, false});
+      ++busy_;
+      call_ = std::make_unique<Call>(*this, *channel, hello());
+      calling_ = true;
+      writing_ = true;
+    }
+    call_->begin();  // gRPC takes a lock of its own there, for whose owner ours may be waited
   }
 
   Result<std::shared_ptr<grpc::Channel>> make_channel() const {

@@ -76,7 +76,7 @@ Progress progress_of(const v1::Progress& from) {
   return to;
 }
 
-// Lists beyond that are cut: what is left out is seen the next time.
+// Lists beyond that are cut; servers send shorter ones.
 constexpr int kMostListed = 4'096;
 
 std::vector<std::string> texts_of(const google::protobuf::RepeatedPtrField<std::string>& from) {

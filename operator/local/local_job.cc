@@ -239,7 +239,8 @@ class LocalJobImpl final : public LocalJob {
         if (!done.error.empty()) listener_.checkpoint_damaged(done.error);
         observed_.checked.push_back({done.directory, done.error});
         if (done.error.empty() && options_.abandoned_before)
-          observed_.abandoned = options_.abandoned_before(done.directory);
+          for (std::string& one : options_.abandoned_before(done.directory))
+            observed_.abandoned.push_back(std::move(one));
       }
     }
   }

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "operator/core/advance.h"
+#include "operator/core/checkpoint_list.h"
 #include "operator/core/session_peer.h"
 
 namespace ballast::local {
@@ -54,12 +55,22 @@ void SessionKeeper::take(ControlEvent event, decide::Observed& observed) {
     ask_anew(observed);
     last_failure_ = closed->reason;
     if (!closed->refused) return;
+    const std::string why = " refused the " + options_.who + ": " + closed->reason;
+    const ControlClientOptions& peer = client_->options();
+    if (peer.name != observed.status.coordinator ||
+        peer.incarnation != observed.status.coordinator_incarnation) {
+      // Who was only asked about checkpoints says nothing of the training.
+      if (decide::seeks_checkpoint(observed, observed.status)) {
+        observed.found = decide::FoundCheckpoints{};
+        observed.found->error = peer.name + why;
+      }
+      return;
+    }
     // A server of ours that will never talk to us is as good as none.
     observed.report = decide::CoordinatorReport{};
     observed.report->term = observed.status.term;
     observed.report->phase = decide::CoordinatorPhase::kFailed;
-    observed.report->failure =
-        observed.status.coordinator + " refused the " + options_.who + ": " + closed->reason;
+    observed.report->failure = observed.status.coordinator + why;
   } else if (const auto* progress = std::get_if<Progress>(&event)) {
     if (!observed.report || observed.report->term <= progress->report.term) {
       observed.report = progress->report;
@@ -83,7 +94,9 @@ void SessionKeeper::take_answer(const ControlEvent& event, decide::Observed& obs
   if (const auto* read = std::get_if<CheckpointRead>(&event)) {
     if (!asked(read->check.directory)) return;
     observed.checked.push_back(read->check);
-    if (read->check.error.empty()) observed.abandoned = read->abandoned;
+    auto& abandoned = observed.abandoned;
+    if (read->check.error.empty())
+      abandoned.insert(abandoned.end(), read->abandoned.begin(), read->abandoned.end());
   } else if (const auto* gone = std::get_if<CheckpointGone>(&event)) {
     if (!asked(gone->directory)) return;
     observed.deleted.push_back(gone->directory);

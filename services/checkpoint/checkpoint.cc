@@ -30,6 +30,12 @@ Result<std::vector<path>> list_folder(const path& folder) {
   return found;
 }
 
+// Whoever cannot look must not say that nothing is there: what has no manifest is deleted.
+bool hides_something(const std::error_code& error) {
+  return error && error != std::errc::no_such_file_or_directory &&
+         error != std::errc::not_a_directory;
+}
+
 }  // namespace
 
 Result<std::vector<CheckpointEntry>> list_checkpoints(const path& folder) {
@@ -39,9 +45,14 @@ Result<std::vector<CheckpointEntry>> list_checkpoints(const path& folder) {
   std::vector<CheckpointEntry> entries;
   for (const auto& directory : *names) {
     const auto id = parse_directory_name(directory.filename().string());
-    std::error_code ignored;
-    if (!id || !std::filesystem::is_directory(directory, ignored)) continue;
-    const bool complete = std::filesystem::is_regular_file(directory / kManifestName, ignored);
+    if (!id) continue;
+    std::error_code error;
+    const bool is_folder = std::filesystem::is_directory(directory, error);
+    if (hides_something(error)) return listing_failed(error, directory);
+    if (!is_folder) continue;
+    const path manifest = directory / kManifestName;
+    const bool complete = std::filesystem::is_regular_file(manifest, error);
+    if (hides_something(error)) return listing_failed(error, manifest);
     entries.push_back({*id, directory, complete});
   }
   std::sort(entries.begin(), entries.end(),

@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr int kMaxConfigDepth = 16;
+constexpr uint64_t kMostTerm = uint64_t{1} << 62;  // others come after it
 constexpr std::array kModelFields = {"family", "layers", "heads", "embedding", "context"};
 constexpr const char* kActivation = "activation";
 constexpr const char* kFirstActivation = "geluTanh";  // of checkpoints that do not say
@@ -106,6 +107,11 @@ Result<CheckpointHistory> read_history(const fs::path& folder, std::string_view 
   if (!entries) return tl::unexpected(entries.error());
   CheckpointHistory history;
   for (const CheckpointEntry& entry : *entries) {
+    if (entry.id.term > kMostTerm) {
+      return fail(
+          ErrorCode::kInvalid,
+          entry.directory.string() + ": no job has had so many terms; it was not made by one");
+    }
     history.highest_term = std::max(history.highest_term, entry.id.term);
     auto& list = entry.complete ? history.complete : history.incomplete;
     list.push_back(entry.directory.string());

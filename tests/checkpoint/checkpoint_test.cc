@@ -95,6 +95,17 @@ TEST_F(CheckpointTest, ListsInOrder) {
   EXPECT_EQ(newest_whole_checkpoint(folder_ / "c")->id, (CheckpointId{100, 2, 0}));
 }
 
+// One that seems incomplete is deleted.
+TEST_F(CheckpointTest, WhatCannotBeLookedAtIsAnErrorAndNotIncomplete) {
+  write({1, 1, 0});
+  const auto directory = folder_ / "c/step-2-term-1-attempt-0";
+  std::filesystem::create_directories(directory);
+  std::filesystem::create_symlink(kManifestName, directory / kManifestName);  // to itself
+  const auto found = list_checkpoints(folder_ / "c");
+  ASSERT_FALSE(found);
+  EXPECT_NE(found.error().message.find(directory.string()), std::string::npos);
+}
+
 TEST_F(CheckpointTest, DamagedOnesArePassedOver) {
   EXPECT_EQ(newest_whole_checkpoint(folder_ / "c").error().code, ErrorCode::kNotFound);
   write({1, 1, 0});

@@ -80,6 +80,13 @@ TEST_F(HistoryTest, WhereNoneIsWholeAllAreNamed) {
   EXPECT_EQ(history->damaged[0].directory, only);
 }
 
+TEST_F(HistoryTest, ATermThatNoneCanFollowIsRefused) {
+  std::filesystem::create_directories(folder() / "step-0-term-18446744073709551615-attempt-0");
+  const auto history = read_history(folder(), job(2));
+  ASSERT_FALSE(history);
+  EXPECT_NE(history.error().message.find("step-0-term-18446744073709551615"), std::string::npos);
+}
+
 TEST_F(HistoryTest, AnotherModelIsRefusedByTheNameOfItsField) {
   write({10, 1, 1});
   const auto history = read_history(folder(), job(4));

@@ -180,6 +180,19 @@ TEST(Checkpoints, WhenTheNewestIsDamagedTheOneBeforeIsTaken) {
       Contains(kube::JobEvent{true, "CheckpointDamaged", "/c/2: /c/2/ps-0.safetensors: damaged"}));
 }
 
+TEST(Checkpoints, WhatMayGoGoesFirstAndTheNewestIsReadFirst) {
+  World world = in_cluster();
+  world.run_to_training();
+  for (const char* directory : {"/c/1", "/c/2", "/c/3"}) {
+    world.writes_checkpoint(directory);
+    world.settle();
+  }
+  world.observed.status.deletable = {"/c/0"};
+  world.observed.in_hand.clear();
+  EXPECT_THAT(world.settle(),
+              ElementsAre("delete /c/0", "verify /c/3", "verify /c/2", "verify /c/1"));
+}
+
 TEST(Resume, ANewJobAsksTheFirstServerAndGoesOnFromWhatIsWhole) {
   World world = resuming();
   world.settle();
@@ -202,6 +215,16 @@ TEST(Resume, ANewJobAsksTheFirstServerAndGoesOnFromWhatIsWhole) {
   EXPECT_EQ(events[1].message, "training goes on from /c/2");
   world.connect();
   EXPECT_THAT(world.settle(), Contains("verify /c/1")) << "it counts for spec.checkpoint.keep";
+}
+
+TEST(Resume, TheNewestWholeOneCountsThoughTheListHasNoRoomForIt) {
+  World world = resuming();
+  world.settle();
+  world.ready_all();
+  world.connect();
+  world.settle();
+  world.found({"", "/c/2", {"/c/3"}, {{"/c/3", "torn"}}, {}, 7});
+  EXPECT_THAT(world.settle().front(), HasSubstr("term 8 ps-0 restore /c/2"));
 }
 
 TEST(Resume, WithoutAnyCheckpointItBeginsAtStepZero) {
