@@ -259,7 +259,6 @@ std::optional<Outcome> JobPolicies::turn(const decide::Observed& observed) {
     return sample.at_ms < now - options_.keep_throughput_ms;
   });
   view.throughput = throughput_;
-  state_.memory = {};  // the status is what remembers
   Evaluation evaluation = evaluate(settings_of(observed.job.spec), view, state_, now);
   state_ = std::move(evaluation.next);
   Outcome outcome;

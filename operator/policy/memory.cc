@@ -19,20 +19,16 @@ uint64_t raised(uint64_t bytes, double factor, uint64_t cap) {
 
 }  // namespace
 
-MemoryOutcome raise_memory(const MemoryOptions& options, const JobView& view,
-                           const MemoryState& state) {
+MemoryOutcome raise_memory(const MemoryOptions& options, const JobView& view) {
   MemoryOutcome outcome;
   Decision& decision = outcome.decision;
   decision.policy = Policy::kMemory;
-  outcome.next = state;
   decision.reason = options.mode == Mode::kOff ? "Off" : "NoKill";
   decision.message =
       options.mode == Mode::kOff ? "the policy is off" : "nothing was ended for want of memory";
   if (options.mode == Mode::kOff) return outcome;
   std::string needy;  // those that nobody can help
   for (const OutOfMemory& kill : view.out_of_memory) {
-    const auto known = state.answered.find(kill.process);
-    if (known != state.answered.end() && known->second >= kill.instance) continue;
     const uint64_t wish = raised(kill.limit_bytes, options.factor, options.cap_bytes);
     decision.inputs.push_back(
         {"limit_bytes." + kill.process, static_cast<double>(kill.limit_bytes)});
@@ -46,7 +42,6 @@ MemoryOutcome raise_memory(const MemoryOptions& options, const JobView& view,
         fmt::format("{}{} gets {} MiB instead of {} MiB", decision.message.empty() ? "" : ", ",
                     kill.process, wish / kMebibyte, kill.limit_bytes / kMebibyte);
     outcome.wish.push_back({kill.process, wish});
-    outcome.next.answered[kill.process] = kill.instance;
   }
   if (decision.inputs.empty()) return outcome;
   decision.inputs.push_back({"cap_bytes", static_cast<double>(options.cap_bytes)});

@@ -2,7 +2,6 @@
 // was raised stays raised. A pure function.
 #pragma once
 
-#include <map>
 #include <string>
 #include <vector>
 
@@ -16,12 +15,6 @@ struct MemoryOptions {
   uint64_t cap_bytes = 0;  // 0: nothing is raised without one
 };
 
-struct MemoryState {
-  std::map<std::string, uint64_t> answered;  // by process: the instance whose end was answered
-
-  bool operator==(const MemoryState&) const = default;
-};
-
 struct MemoryWish {
   std::string process;
   uint64_t limit_bytes = 0;
@@ -32,10 +25,9 @@ struct MemoryWish {
 struct MemoryOutcome {
   Decision decision;
   std::vector<MemoryWish> wish;  // of all that were killed and can be helped
-  MemoryState next;              // once the wish is carried out
 };
 
-MemoryOutcome raise_memory(const MemoryOptions& options, const JobView& view,
-                           const MemoryState& state);
+// The view has the kills that nobody has answered yet.
+MemoryOutcome raise_memory(const MemoryOptions& options, const JobView& view);
 
 }  // namespace ballast::policy

@@ -1,6 +1,7 @@
 #include "operator/policy/policies.h"
 
 #include <string>
+#include <tuple>
 #include <utility>
 
 namespace ballast::policy {
@@ -31,13 +32,13 @@ Evaluation evaluate(const Settings& settings, const JobView& view, const State& 
     const bool acts = may_act(outcome.decision, acting);
     result.decisions.push_back(std::move(outcome.decision));
     if (!acts) return;
-    kept = std::move(outcome.next);
+    if constexpr (requires { outcome.next; }) kept = std::move(outcome.next);
     wish = std::move(outcome.wish);
     acting = &result.decisions.back();
   };
   Wish& wish = result.wish;
   State& next = result.next;
-  take(raise_memory(settings.memory, view, state.memory), next.memory, wish.memory);
+  take(raise_memory(settings.memory, view), std::ignore, wish.memory);
   take(find_straggler(settings.straggler, view, state.straggler, now), next.straggler,
        wish.replacement);
   take(count_servers(settings.server_count, view, state.server_count, now), next.server_count,

@@ -33,7 +33,6 @@ struct Settings {
 
 // Losing it costs time and nothing else: cool-downs begin anew.
 struct State {
-  MemoryState memory;
   StragglerState straggler;
   ServerCountState server_count;
   WorkerCountState worker_count;

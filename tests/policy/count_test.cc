@@ -152,25 +152,27 @@ TEST(ServerCount, FollowsTheLoadWithinItsBounds) {
   EXPECT_EQ(at(1'700'000), "PartialSamples");
 }
 
-TEST(Memory, IsRaisedOnceForEachKillUpToItsCap) {
+TEST(Memory, IsRaisedForEachKillUpToItsCap) {
   constexpr uint64_t kMiB = 1u << 20;
   const MemoryOptions options = {.mode = Mode::kAct, .factor = 1.5, .cap_bytes = 1000 * kMiB};
   JobView view;
   view.out_of_memory = {{"worker-0", 1, 512 * kMiB}};
-  auto outcome = raise_memory(options, view, {});
+  auto outcome = raise_memory(options, view);
   EXPECT_EQ(outcome.wish, (std::vector<MemoryWish>{{"worker-0", 768 * kMiB}}));
-  EXPECT_EQ(raise_memory(options, view, outcome.next).decision.reason, "NoKill");
   view.out_of_memory = {{"worker-0", 2, 768 * kMiB}};
-  outcome = raise_memory(options, view, outcome.next);
+  outcome = raise_memory(options, view);
   EXPECT_EQ(outcome.wish.at(0).limit_bytes, 1000 * kMiB);
   view.out_of_memory = {
       {"worker-0", 3, 1000 * kMiB}, {"worker-1", 1, 100 * kMiB}, {"ps-0", 1, 200 * kMiB}};
-  outcome = raise_memory(options, view, outcome.next);
+  outcome = raise_memory(options, view);
   EXPECT_EQ(outcome.wish, (std::vector<MemoryWish>{{"worker-1", 150 * kMiB}, {"ps-0", 300 * kMiB}}))
       << "all that can be helped, at once";
-  outcome = raise_memory(options, view, outcome.next);
+  view.out_of_memory = {{"worker-0", 3, 1000 * kMiB}};
+  outcome = raise_memory(options, view);
   EXPECT_EQ(outcome.decision.reason, "AtCap");
   EXPECT_EQ(outcome.decision.action, Action::kTell);
+  view.out_of_memory.clear();
+  EXPECT_EQ(raise_memory(options, view).decision.reason, "NoKill");
 }
 
 }  // namespace
