@@ -168,6 +168,7 @@ class World final : public OperatorView {
   void kill_any_server();
   void kill_worker();
   void ask_to_leave();
+  void flip_bit_in_time(const Record& committed);
   void flip_bit();
   void pause(uint32_t process);
   void resume(uint32_t process);
@@ -227,6 +228,8 @@ class World final : public OperatorView {
   Links cut_until_ms_ = {};
   Links clogged_until_ms_ = {};
   bool healed_ = false;
+  MapVersion flip_map_;  // of the latest commit
+  Step flip_map_since_ = 0;
   std::optional<TimeMs> done_at_ms_;
 
   // The one loss at a time: from the death of a server until the world is whole again.

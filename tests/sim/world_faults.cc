@@ -139,6 +139,21 @@ void World::ask_to_leave() {
   }
 }
 
+// While nothing moves: a replica that is dropped is compared with none, and one that is copied
+// makes others like itself. And early enough that the segment is compared afterwards.
+void World::flip_bit_in_time(const Record& committed) {
+  constexpr Step kCalmSteps = 5;
+  if (committed.map != flip_map_) {
+    flip_map_ = committed.map;
+    flip_map_since_ = committed.step;
+  }
+  if (scenario_.flip_at_step > 0 && committed.step >= scenario_.flip_at_step &&
+      committed.step >= flip_map_since_ + kCalmSteps &&
+      committed.step + kChecksumEvery + 1 < scenario_.training.steps) {
+    flip_bit();
+  }
+}
+
 // In one replica that is in sync; the sign or a high bit, so that no rounding takes it back.
 void World::flip_bit() {
   const auto index = static_cast<uint32_t>(random_.below(scenario_.servers));

@@ -179,9 +179,7 @@ std::string World::perform_one(uint32_t index, Effect& effect, const Event& even
     end_worker(process, *end);
   } else if (auto* committed = std::get_if<FactCommitted>(&effect)) {
     check_commit(process, committed->record);
-    if (scenario_.flip_at_step > 0 && committed->record.step >= scenario_.flip_at_step) {
-      flip_bit();
-    }
+    flip_bit_in_time(committed->record);
     if (!healed_ && random_.chance(scenario_.faults.kill_at_commit_per_mille)) {
       begin(random_.between(0, 80),
             [this] { kill_server(static_cast<uint32_t>(random_.below(scenario_.servers))); });
