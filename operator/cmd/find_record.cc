@@ -74,9 +74,11 @@ Result<FoundRecord> find_record(const std::string& run) {
   if (!fs::is_regular_file(run, error)) return find_by_name(run, "ballast-checkpoints/" + run);
   const auto job = read_job_file(run, {});
   if (!job) return tl::unexpected(job.error());
+  // Where the file's own runs lie comes first: jobs of other files may have the same name.
   const std::string& path = job->spec.checkpoint.path;
-  return find_by_name(job->metadata.name,
-                      path.empty() ? "ballast-checkpoints/" + job->metadata.name : path);
+  const fs::path checkpoints = path.empty() ? "ballast-checkpoints/" + job->metadata.name : path;
+  if (const auto record = record_in(checkpoints)) return found_at(*record);
+  return find_by_name(job->metadata.name, checkpoints);
 }
 
 }  // namespace ballast::cmd

@@ -46,13 +46,15 @@ RecordWriter::RecordWriter(fs::path folder, const RecordLimits& limits,
       points_(limits.most_point_bytes, std::move(known)),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
-RecordWriter::~RecordWriter() {
+RecordWriter::~RecordWriter() { close(); }
+
+void RecordWriter::close() {
   {
     const MutexLock lock(mutex_);
     thread_.request_stop();
     wake_.notify_all();
   }
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void RecordWriter::add(const nlohmann::json& event, int64_t unix_time_ms) {

@@ -1,8 +1,7 @@
 // Keeps the record of a run in a folder beside its checkpoints: every event as a line, and points
 // of its progress, both bounded in size. A thread of its own writes, so that a disk that hangs
 // holds up nobody; one that is full loses lines, which is told in the record once there is room.
-// Any thread may
-// call.
+// Any thread may add; the owner closes.
 #pragma once
 
 #include <condition_variable>
@@ -33,12 +32,15 @@ class RecordWriter {
   // Goes on with what the folder has of an earlier start of the same run.
   static Result<std::unique_ptr<RecordWriter>> open(const std::filesystem::path& folder,
                                                     const RecordLimits& limits = {});
-  ~RecordWriter();  // writes what waits
+  ~RecordWriter();  // closes it
   RecordWriter(const RecordWriter&) = delete;
   RecordWriter& operator=(const RecordWriter&) = delete;
 
   // An event of `ballast run --json`.
   void add(const nlohmann::json& event, int64_t unix_time_ms);
+
+  // Writes what waits, and takes nothing more.
+  void close();
 
   // Lines that were lost so far: no room on the disk, or the disk too slow.
   uint64_t lost() const;

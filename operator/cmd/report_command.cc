@@ -1,5 +1,6 @@
 #include "operator/cmd/report_command.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
@@ -48,6 +49,14 @@ int refuse(const Error& error, ExitCode code) {
   return to_status(code);
 }
 
+// A record may come from anywhere, and its job's name becomes a file's: no folders, no controls.
+bool is_plain(const std::string& name) {
+  return !name.empty() && name.size() <= 253 && name.front() != '.' &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
+         });
+}
+
 }  // namespace
 
 int report_command(const ReportOptions& options) {
@@ -58,7 +67,7 @@ int report_command(const ReportOptions& options) {
       report::page_of(record, {found->held, unix_now_ms(), found->folder.string(), options.build});
   const std::string name = report::story_of(record, found->held).job_name;
   const fs::path output = options.output.empty()
-                              ? fs::path((name.empty() ? "run" : name) + "-report.html")
+                              ? fs::path((is_plain(name) ? name : "run") + "-report.html")
                               : fs::path(options.output);
   const auto written = write_file_atomically(output, page);
   if (!written) return refuse(written.error(), ExitCode::kFailed);

@@ -116,7 +116,9 @@ class RunCommand {
     if (!folder) return refuse(folder.error());
     keep_record(*folder);
     announce(*folder);
-    return run_in(*folder, *guard, *signals, *network);
+    const int status = run_in(*folder, *guard, *signals, *network);
+    close_record();
+    return status;
   }
 
  private:
@@ -153,12 +155,24 @@ class RunCommand {
   void keep_record(const local::RunFolder& folder) {
     const fs::path path = fs::path(job_.spec.checkpoint.path) / kRecordFolder;
     auto record = RecordWriter::open(path);
-    if (!record)
-      return console_.line("warning: the run keeps no record: " + record.error().message);
+    if (!record) return warn("the run keeps no record: " + record.error().message);
     record_ = std::move(*record);
     console_.also_to([this](const nlohmann::json& event) { record_->add(event, unix_now_ms()); });
     std::error_code error;  // then it is found by the job's name all the same
     fs::create_directory_symlink(path, folder.path() / kRecordFolder, error);
+  }
+
+  void close_record() {
+    if (record_ == nullptr) return;
+    console_.also_to({});
+    record_->close();
+    if (record_->lost() > 0)
+      warn(fmt::format("{} lines of the run's record could not be written", record_->lost()));
+  }
+
+  void warn(const std::string& message) {
+    console_.line("warning: " + message);
+    console_.event({{"event", "warning"}, {"message", message}});
   }
 
   int refuse(const Error& error) { return tell(error, to_status(ExitCode::kUsage)); }
@@ -213,10 +227,6 @@ class RunCommand {
     view.watch([&] { return (*job)->scraper().answers(); });
     auto outcome = (*job)->run();
     console_.clear_live();
-    if (record_ != nullptr && record_->lost() > 0) {
-      console_.line(fmt::format("warning: {} lines of the run's record could not be written",
-                                record_->lost()));
-    }
     if (!outcome) return failed(outcome.error());
     const int status = outcome->exit_code == 0 ? finish(view) : explain(*outcome, view, folder);
     if (status == 0 && options_.run_folder.empty() && !options_.keep_run_folder) {
@@ -279,7 +289,8 @@ class RunCommand {
     const bool interrupted = outcome.exit_code == to_status(ExitCode::kInterrupted);
     std::string message = interrupted ? "interrupted" : "failed: " + outcome.message;
     if (!interrupted && !view.last_loss().empty()) message += "\n  " + view.last_loss();
-    const int64_t step = view.summary().steps;
+    const Summary summary = view.summary();
+    const int64_t step = summary.steps;
     if (step > 0) message += fmt::format("\n  {} steps were committed", step);
     message += outcome.checkpoint.empty()
                    ? "\n  no checkpoint was written"
@@ -297,6 +308,9 @@ class RunCommand {
                     {"reason", outcome.reason},
                     {"message", message},
                     {"step", step},
+                    {"checkpoint", outcome.checkpoint},
+                    {"losses", summary.losses},
+                    {"longestStallMs", summary.longest_stall_ms},
                     {"logs", folder.logs().string()},
                     {"exitCode", outcome.exit_code}});
     return outcome.exit_code;

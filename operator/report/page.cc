@@ -1,6 +1,7 @@
 #include "operator/report/page.h"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include <fmt/format.h>
@@ -72,7 +73,9 @@ std::string text_at(const json& object, const char* pointer) {
 
 std::optional<double> number_at(const json& object, const char* key) {
   if (!object.is_object() || !object.contains(key) || !object[key].is_number()) return std::nullopt;
-  return object[key].get<double>();
+  const auto value = object[key].get<double>();
+  return std::abs(value) < 1e15 ? std::optional(value)
+                                : std::nullopt;  // also none that is no number
 }
 
 // The mean over the time in which it trained; gaps between starts are not in it.
@@ -85,7 +88,7 @@ std::string speed_of(const Record& record, const Story& story) {
       tokens += point.tokens_per_second->last * static_cast<double>(point.samples);
       samples += static_cast<double>(point.samples);
     }
-    if (samples > 0) tokens /= samples;
+    if (samples > 0) tokens = std::min(tokens / samples, 1e15);
   }
   return tokens > 0 ? human_count(static_cast<uint64_t>(tokens)) + " tokens/s" : "";
 }

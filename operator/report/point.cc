@@ -9,6 +9,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr int64_t kMostSamples = int64_t{1} << 40;  // of a point: a run of ten thousand years
+
 std::optional<Range> merge(const std::optional<Range>& a, const std::optional<Range>& b) {
   if (!a || !b) return b ? b : a;
   return Range{std::min(a->least, b->least), b->last, std::max(a->most, b->most)};
@@ -93,7 +95,7 @@ json to_json(const std::map<std::string, ProcessPoint>& processes) {
 
 Point merge(const Point& earlier, const Point& later) {
   Point out = later;
-  out.samples = earlier.samples + later.samples;
+  out.samples = std::min(earlier.samples + later.samples, kMostSamples);
   out.longest_gap_ms = std::max(earlier.longest_gap_ms, later.longest_gap_ms);
   out.loss = merge(earlier.loss, later.loss);
   out.validation_loss = merge(earlier.validation_loss, later.validation_loss);

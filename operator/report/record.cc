@@ -29,6 +29,8 @@ class BadLines {
   std::string first_;
 };
 
+constexpr int64_t kLastUnixMs = 9'000'000'000'000'000;  // further ones belong to no clock
+
 // `take(json) -> Result<void>` for each whole line. Without its end the last line may still be
 // written, which is told where it cannot be read.
 template <typename Take>
@@ -63,10 +65,11 @@ void read_events(const char* file, const std::string& text, Record& record) {
       return value.is_object() && value.contains(key) ? value.at(key) : json();
     };
     if (!field("event").is_string()) return fail(ErrorCode::kInvalid, "event: expected a word");
-    if (!field("unixTimeMs").is_number_integer())
-      return fail(ErrorCode::kInvalid, "unixTimeMs: expected a whole number");
-    record.events.push_back(
-        {field("unixTimeMs").get<int64_t>(), field("event").get<std::string>(), value});
+    const auto time_ms =
+        field("unixTimeMs").is_number_integer() ? field("unixTimeMs").get<int64_t>() : int64_t{-1};
+    if (time_ms < 0 || time_ms > kLastUnixMs)
+      return fail(ErrorCode::kInvalid, "unixTimeMs: expected milliseconds since 1970");
+    record.events.push_back({time_ms, field("event").get<std::string>(), value});
     return {};
   });
 }

@@ -138,6 +138,8 @@ void take_state(Story& story, const Event& event, bool& over) {
   };
   if (event.kind == "start") {
     story.state = RunState::kUnknown;
+    story.message.clear();
+    story.end = nullptr;
     over = false;
     ++story.starts;
     if (event.value.contains("job") && event.value["job"].is_object())

@@ -24,18 +24,19 @@ class Report(EndToEnd):
         return html.unescape(page), {chart["id"]: chart for chart in json.loads(data)["charts"]}, done.stderr
 
     def test_a_run_that_loses_a_server_and_is_resumed(self):
-        job = self.set(training__steps=2000, training__evaluation__everySteps=50, checkpoint__everySteps=100)
+        job = self.set(training__steps=100_000, training__evaluation__everySteps=50, checkpoint__everySteps=100)
         run = self.run_job(*job)
         run.wait_for_step(60)
         page, charts, _ = self.report(run.events[0]["runFolder"])
         self.assertIn("It goes on:", page)
-        self.assertIn("of 2000 steps", page)
+        self.assertIn("of 100000 steps", page)
         self.assertIn("Nothing was lost", page)
         self.assertGreater(len(charts["loss"]["rows"]), 0)
 
+        since = len(run.events)
         run.kill("ps-0")
-        run.wait_for("a recovery", lambda e: e["event"] == "recovered")
-        run.wait_for("all replicas again", lambda e: e["event"] == "whole")
+        run.wait_for("a recovery and all replicas again",  # in either order
+                     lambda _: {"recovered", "whole"} <= {e["event"] for e in run.events[since:]})
         run.wait_for("a checkpoint", lambda e: e["event"] == "checkpoint")
         run.process.kill()
         run.end()
@@ -48,7 +49,7 @@ class Report(EndToEnd):
         resumed.wait_for_step(run.last("progress")["step"] + 200)
         resumed.process.terminate()
         self.assertEqual(resumed.end(), 130, resumed.describe())
-        page, charts, _ = self.report(self.folder / "checkpoints")  # by the job's name others are found, too
+        page, charts, _ = self.report(self.folder / "job.yaml")
         self.assertIn("It was interrupted", page)
         self.assertIn("ps-0 was ended by signal 9", page)  # of the first part
         steps = [row[0] for row in charts["loss"]["rows"]]
@@ -74,6 +75,14 @@ class Report(EndToEnd):
         self.assertIn("events.jsonl: its last line is not whole", page)
         self.assertIn("progress.jsonl: 1 lines cannot be read", said)
         self.assertEqual(damaged["loss"], charts["loss"])
+
+    def test_a_job_file_finds_its_own_run(self):
+        """Though the run of another job of the same name goes on."""
+        self.sha256(self.run_job())
+        other = self.run_job(*self.set(training__steps=100_000, checkpoint__path=self.folder / "others"))
+        other.wait_for_step(5)
+        page, _, _ = self.report("job.yaml")
+        self.assertIn("It succeeded: 40 of 40 steps", page)
 
     def test_what_is_no_run_is_told(self):
         for run, words in [("nobody", "no run of a job named nobody"), (self.folder, "has no record of a run"),

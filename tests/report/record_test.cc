@@ -46,7 +46,7 @@ TEST(Record, TellsWhatItCannotReadAndLosesNothingElse) {
        "events.jsonl: 1 lines cannot be read; the first is line 2: no JSON"},
       {"[]\n7\n", "events.jsonl: 2 lines cannot be read; the first is line 2: event: expected"},
       {"{\"event\":7,\"unixTimeMs\":3}\n", "line 2: event: expected a word"},
-      {"{\"event\":\"end\"}\n", "line 2: unixTimeMs: expected a whole number"},
+      {"{\"event\":\"end\"}\n", "line 2: unixTimeMs: expected milliseconds since 1970"},
       {"{\"event\":\"end\",\"unixTimeMs\":\"x\"}\n", "line 2: unixTimeMs"},
       {"\xff\xfe\n", "line 2: no JSON"},
   };

@@ -52,6 +52,23 @@ TEST(Story, ACoordinatorThatIsKilledAndComesBack) {
   EXPECT_EQ(lost[0].whole_after_ms, 2000);
 }
 
+TEST(Story, WhatAnEarlierStartSaidIsNoneOfThisOne) {
+  const std::string begun = kBegin;
+  const Story again = story_of(record_of(begun + R"(5000 {"event":"interrupted","message":"Ctrl-C"}
+6000 {"event":"start"}
+7000 {"event":"end","steps":9}
+)"),
+                               false);
+  EXPECT_EQ(again.state, RunState::kSucceeded);
+  EXPECT_EQ(again.message, "");
+  const Story longer = story_of(record_of(begun + R"(5000 {"event":"end","steps":9}
+6000 {"event":"start"}
+)"),
+                                true);
+  EXPECT_EQ(longer.state, RunState::kGoingOn);
+  EXPECT_FALSE(longer.end.is_object());
+}
+
 TEST(Story, OneThatFallsSilentIsToldOnceAndMayStayAway) {
   const auto lost =
       lost_processes(record_of(std::string(kBegin) +
