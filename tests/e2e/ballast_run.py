@@ -110,6 +110,11 @@ class Run:
     def wait_for_step(self, step):
         return self.wait_for(f"step {step}", lambda e: e["event"] == "progress" and e.get("step", 0) >= step)
 
+    def wait_for_steps(self, count):
+        """As many more than there are."""
+        seen = max((e.get("step", 0) for e in self.events if e["event"] == "progress"), default=0)
+        return self.wait_for_step(seen + count)
+
     def wait_for_ready(self, process):
         return self.wait_for(f"{process} ready", lambda e: e["event"] == "ready" and e["process"] == process)
 
@@ -161,6 +166,27 @@ class EndToEnd(unittest.TestCase):
 
     def set(self, **values):
         return settings(**values)
+
+    # A run that lasts as long as what a test does with it takes, on a machine of any speed; then `stopped` ends it. Its
+    # learning rate does not depend on when.
+    ANY_LENGTH = {"training__steps": 1_000_000, "training__schedule__name": "constant",
+                  "training__evaluation__everySteps": 0}
+
+    def stopped(self, run):
+        """Ends such a run, some steps later. How many it made, and the SHA-256 of its parameters then."""
+        run.wait_for_steps(20)
+        run.process.send_signal(signal.SIGTERM)
+        self.assertEqual(run.end(), 130, run.describe())
+        steps = run.last("interrupted")["step"]
+        self.assertIn(f"/step-{steps}-", run.last("interrupted")["checkpoint"])
+        return steps, self.sha256(self.run_job(
+            "--resume", "--sample-tokens", "0", *self.set(**{**self.ANY_LENGTH, "training__steps": steps})))
+
+    def undisturbed(self, steps):
+        """The SHA-256 after as many steps that nobody disturbed, by as few processes as there can be."""
+        return self.sha256(self.run_job("--sample-tokens", "0", *self.set(**{
+            **self.ANY_LENGTH, "training__steps": steps, "servers__replicas": 1, "servers__replication": 1,
+            "workers__replicas": 1, "checkpoint__path": self.folder / "undisturbed"})))
 
     def sha256(self, run):
         code = run.end()

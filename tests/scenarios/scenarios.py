@@ -13,6 +13,8 @@ down instead, to be reviewed. Who is meant: `coordinator`, `server` (one that do
   damage KIND              the newest checkpoint: flipped-bit, torn, no-manifest
   small disk, large disk   for checkpoints
   end                      exit code, steps, and whether the parameters are those of an undisturbed run
+  stop                     the same of a run that would go on for long: SIGTERM ends it some steps later
+  stop                     the same of a run that would go on for long, ended by SIGTERM some steps later
 """
 
 import argparse
@@ -29,9 +31,9 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "e2e"))
 import ballast_run  # noqa: E402
 
-STEPS = 800
-DEFAULTS = {"training.steps": STEPS, "training.evaluation.everySteps": 0, "servers.replicas": 2,
-            "servers.replication": 2, "workers.replicas": 2, "checkpoint.everySteps": 100}
+# Without an end of their own, so that a scenario has the time that it takes on a machine of any speed.
+DEFAULTS = {"training.steps": 1_000_000, "training.schedule.name": "constant", "training.evaluation.everySteps": 0,
+            "servers.replicas": 2, "servers.replication": 2, "workers.replicas": 2, "checkpoint.everySteps": 100}
 
 
 class Scenario:
@@ -209,15 +211,31 @@ class Scenario:
             lines += [f"named: {', '.join(text.split()[0] for text in named)}"] if named else []
             return lines
         end = self.run.last("end")
-        steps = [e["step"] for e in self.run.events if e["event"] == "progress" and "step" in e]
-        back = any(e["event"] == "back" for e in self.run.events)
-        repeated = sum(1 for a, b in zip(steps, steps[1:]) if b < a)
-        lines.append(f"{end['steps']} steps" + ("" if back else f", {repeated} times back")
+        lines.append(", ".join([f"{end['steps']} steps", *self.times_back()])
                      + (f", {end['skipped']} skipped" if end["skipped"] else ""))
         if end["skipped"] == 0:
-            same = end["parametersSha256"] == self.undisturbed_digest()
-            lines.append("the parameters of an undisturbed run" if same else "OTHER PARAMETERS")
+            lines.append(self.compare(end["parametersSha256"]))
         return lines
+
+    def stop(self):
+        self.run.wait_for_steps(20)
+        self.run.process.send_signal(signal.SIGTERM)
+        lines = [f"exit {self.run.end()}", *self.times_back()]
+        self.steps = self.run.last("interrupted")["step"]
+        self.run.close()
+        self.start(f"training.steps={self.steps}", more=["--resume"])
+        assert self.run.end() == 0, self.run.describe()
+        return [*lines, self.compare(self.run.last("end")["parametersSha256"])]
+
+    def times_back(self):
+        """Where the job was not meant to go back to a checkpoint."""
+        if any(e["event"] == "back" for e in self.run.events):
+            return []
+        steps = [e["step"] for e in self.run.events if e["event"] == "progress" and "step" in e]
+        return [f"{sum(1 for a, b in zip(steps, steps[1:]) if b < a)} times back"]
+
+    def compare(self, digest):
+        return "the parameters of an undisturbed run" if digest == self.undisturbed_digest() else "OTHER PARAMETERS"
 
     def undisturbed_digest(self):
         if self.steps not in Scenario.undisturbed:
