@@ -12,8 +12,9 @@ checkpoint. --kill-run also kills `ballast run` itself, once, and goes on with -
 
 One process is lost at a time: the next fault comes when the job is whole again, as the promise says. Prints,
 for each kind of loss, how long no step was committed (p50, p99, longest; a normal step is part of it), the
-goodput (committed steps x undisturbed median ÷ wall time), and steps lost or repeated. The exit status is 0
-only when all bits are the same, no step was lost or repeated, and every fault of the schedule was made.
+goodput (committed steps x undisturbed median ÷ wall time), and steps lost or repeated. A run has as many steps as
+its schedule takes on this machine; then SIGTERM ends it with a checkpoint, and it is compared with what an
+undisturbed run has after as many. The exit status is 0 only when all bits are the same and no step was repeated.
 """
 
 import argparse
@@ -31,6 +32,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
 import ballast_run  # noqa: E402  (where the programs are, and how a run is watched)
 import networks  # noqa: E402
 from figures import LOCAL_REACH_MS, Stalls  # noqa: E402
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "bench_run"))
+from watching import NO_END, median_step_ms, reports_for, stop  # noqa: E402
+
+CALM_S = 10
 
 
 class Chaos:
@@ -59,14 +65,13 @@ class Chaos:
         self.stalls = Stalls()
         self.faults = 0
 
-    def start(self, steps=None, more=(), network=None):
+    def start(self, steps=NO_END, more=(), network=None, checkpoints=None, every_steps=500):
         options = self.options
-        steps = steps or options.steps
         arguments = ballast_run.settings(
-            training__steps=steps, training__evaluation__everySteps=0, model__embedding=options.embedding,
-            model__layers=options.layers, servers__replicas=options.servers, servers__replication=2,
-            workers__replicas=options.workers, checkpoint__everySteps=steps // 5, backoffLimit=1000,
-            checkpoint__path=self.folder / f"checkpoints-{self.seed}")
+            training__steps=steps, training__schedule__name="constant", training__evaluation__everySteps=0,
+            model__embedding=options.embedding, model__layers=options.layers, servers__replicas=options.servers,
+            servers__replication=2, workers__replicas=options.workers, checkpoint__everySteps=every_steps,
+            backoffLimit=1000, checkpoint__path=self.folder / (checkpoints or f"checkpoints-{self.seed}"))
         prefix = []
         if network:
             arguments += ["--network", "tcp-trusted", "--programs", str(network.programs)]
@@ -179,20 +184,24 @@ class Chaos:
         found = again.wait_for("the checkpoint", lambda e: e["event"] == "resume")["checkpoint"]
         print(f"  step {step}: kill -9 of ballast run; --resume goes on from {Path(found).name}", flush=True)
         again.wait_for("a step", lambda e: e["event"] == "progress" and e.get("step", 0) > 0)
+        self.mark(again)
         return again
+
+    def mark(self, run):
+        """Where goodput is counted from; anew where `ballast run` itself was killed."""
+        self.began, self.first = time.monotonic(), run.last("progress")["step"]
 
     def disturbed(self):
         run = self.start(network=self.networks)
         run_lives = not self.options.kill_run
         try:
-            run.wait_for_step(self.options.steps // 100 + 2)
+            run.wait_for_step(20)
+            self.mark(run)
             until = time.monotonic()
             while self.faults < self.options.kills:
                 until += self.options.every
                 while time.monotonic() < until:
                     self.show(run.wait_for("progress", lambda e: e["event"] == "progress"))
-                    if run.last("progress")["step"] > self.options.steps * 0.9:
-                        return run
                 self.make_fault(run)
                 if not run_lives and self.faults >= self.options.kills / 2 and run.last("checkpoint"):
                     run, run_lives = self.kill_run(run), True
@@ -201,58 +210,68 @@ class Chaos:
             raise
         return run
 
-    def report(self, calm, end, steps):
-        """Whether everything is as promised."""
-        for line in self.stalls.lines(LOCAL_REACH_MS):
-            print(line)
-        training_ms = [e["durationMs"] - e["toFirstStepMs"] for e in (calm, end)]
-        repeated = sum(1 for a, b in zip(steps, steps[1:]) if b < a)
-        lost = self.options.steps - end["steps"]
-        print(f"goodput            {100 * training_ms[0] / training_ms[1]:.1f} % of an undisturbed run")
-        print(f"steps              {end['steps']} committed, {lost} lost, {repeated} times back")
-        same = calm["parametersSha256"] == end["parametersSha256"]
-        print(f"undisturbed        {calm['parametersSha256']}")
-        print(f"after {self.faults:3} faults   {end['parametersSha256']}  {'the same' if same else 'DIFFERENT'}",
-              flush=True)
-        if self.faults < self.options.kills:
-            print(f"the run ended after {self.faults} of {self.options.kills} faults: --steps is too small")
-        return same and lost == 0 and repeated == 0 and self.faults == self.options.kills
+    def end_here(self, run):
+        """The steps that it made, the SHA-256 of its parameters then, and how often it went back."""
+        made = run.last("progress")["step"]
+        run.wait_for("some steps more", lambda e: self.show(e) or e.get("step", 0) >= made + 20)
+        run.process.send_signal(signal.SIGTERM)
+        if run.end() != 130:
+            raise AssertionError(f"the run did not stop; {run.describe()}")
+        run.close()
+        steps = run.last("interrupted")["step"]
+        seen = [e["step"] for e in run.events if e["event"] == "progress" and "step" in e]
+        end = self.finish(self.start(steps, ["--resume"]))
+        return steps, end["parametersSha256"], sum(1 for a, b in zip(seen, seen[1:]) if b < a)
 
-    def enough_steps(self):
-        """As many as take twice the time of the schedule on this machine, which others may load meanwhile."""
-        options = self.options
-        probe = self.finish(self.start(steps=300))
-        seconds = options.kills * (options.every + 3 + 8 * options.pauses)
-        return max(900, int(600_000 / (probe["durationMs"] - probe["toFirstStepMs"]) * seconds))
+    def undisturbed(self, stops):
+        """The SHA-256 after each of these numbers of steps: a run that goes on from one to the next."""
+        digests = {}
+        for steps in sorted(stops):
+            more = ["--resume"] if digests else []
+            digests[steps] = self.finish(self.start(steps, more, None, "undisturbed", 0))["parametersSha256"]
+        return digests
 
-    def one_seed(self, seed, calm):
+    def one_seed(self, seed, step_ms):
         self.begin(seed)
         print(f"seed {seed}", flush=True)
         run = self.disturbed()
-        if self.options.show:
-            run.wait_for("the end", lambda e: self.show(e) or e["event"] == "end")
-        end = self.finish(run)
-        steps = [e["step"] for e in run.events if e["event"] == "progress" and "step" in e]
-        return self.report(calm, end, steps)
+        good = (run.last("progress")["step"] - self.first) * step_ms / 1000 / (time.monotonic() - self.began)
+        steps, digest, back = self.end_here(run)
+        for line in self.stalls.lines(LOCAL_REACH_MS):
+            print(line)
+        print(f"goodput            {100 * good:.1f} % of an undisturbed run\n"
+              f"steps              {steps} committed, {back} times back", flush=True)
+        return steps, digest, back
 
     def run(self):
         options = self.options
-        options.steps = options.steps or self.enough_steps()
-        print(f"{options.servers} servers, {options.workers} workers, replication 2, "
-              f"{options.steps} steps, {options.kills} faults, one every {options.every} s", flush=True)
-        calm = self.finish(self.start())
+        calm = self.start(checkpoints="calm")
+        try:
+            calm.wait_for_step(20)
+            step_ms = median_step_ms(reports_for(calm, CALM_S))
+        finally:
+            stop(calm)
+        print(f"{options.servers} servers, {options.workers} workers, replication 2, {options.kills} faults, one every "
+              f"{options.every:g} s; a step of an undisturbed run takes {step_ms:.1f} ms", flush=True)
         if self.networks:
             self.networks.make()
-        bad, faults, stalls = [], 0, Stalls()
+        seen, faults, stalls = {}, 0, Stalls()
         for seed in range(options.seed, options.seed + options.runs):
-            if not self.one_seed(seed, calm):
-                bad.append(seed)
+            seen[seed] = self.one_seed(seed, step_ms)
             faults += self.faults
             stalls.merge(self.stalls)
         if options.runs > 1:
-            print(f"all {options.runs} seeds: {faults} faults; seeds that broke a promise: {bad or 'none'}")
+            print(f"all {options.runs} seeds: {faults} faults")
             for line in stalls.lines(LOCAL_REACH_MS):
                 print(line)
+        digests = self.undisturbed({steps for steps, _, _ in seen.values()})
+        bad = []
+        for seed, (steps, digest, back) in seen.items():
+            same = digest == digests[steps]
+            print(f"seed {seed}, {steps} steps\n  undisturbed    {digests[steps]}\n"
+                  f"  with faults    {digest}  {'the same' if same else 'DIFFERENT'}", flush=True)
+            bad += [seed] if not same or back else []
+        print(f"seeds that broke a promise: {bad or 'none'}")
         return not bad
 
 
@@ -269,10 +288,9 @@ def main():
     parser.add_argument("--network", default="unix", choices=["unix", "tcp", "tcp-trusted"], help="without cuts")
     parser.add_argument("--servers", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=0, help="0: as many as the schedule takes")
     parser.add_argument("--show", action="store_true", help="print the progress; kill a server, then a worker")
-    parser.add_argument("--embedding", type=int, default=64)
-    parser.add_argument("--layers", type=int, default=2)
+    parser.add_argument("--embedding", type=int, default=128)
+    parser.add_argument("--layers", type=int, default=4)
     options = parser.parse_args()
     if options.cuts and not networks.may_be_made():
         parser.error("--cuts makes network namespaces, for which it must run as root")

@@ -18,7 +18,7 @@ import chaos
 from figures import LOCAL_REACH_MS
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "bench_run"))
-from watching import NO_END, median_step_ms, reports_for, stop  # noqa: E402
+from watching import median_step_ms, reports_for, stop  # noqa: E402
 
 REACH = {60: 97, 20: 92}
 SETTLED_S = 6  # after a fault
@@ -84,7 +84,7 @@ def main():
     parser.add_argument("--embedding", type=int, default=128)
     parser.add_argument("--layers", type=int, default=4)
     options = parser.parse_args()
-    vars(options).update(steps=NO_END, cuts=0, pauses=0, slow_disk=0, kill_run=False, show=False, network="unix")
+    vars(options).update(cuts=0, pauses=0, slow_disk=0, kill_run=False, show=False, network="unix")
     with tempfile.TemporaryDirectory(prefix="ballast-goodput-") as folder:
         return 0 if Goodput(options, Path(folder)).run() else 1
 
