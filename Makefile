@@ -31,6 +31,8 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 JOBS ?= $(shell nproc)
+# Many tests wait for a while: for a silence to be noticed, a process to begin.
+TESTS_AT_ONCE ?= $(shell expr $(JOBS) + 1)
 SEEDS ?= 10000
 SEED ?= 1
 KILLS ?= 12
@@ -44,6 +46,7 @@ BALLAST_CACHE ?= $(HOME)/.cache/ballast
 export CCACHE_DIR := $(BALLAST_CACHE)/ccache
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := true
+export CCACHE_DEPEND := true
 export CTEST_OUTPUT_ON_FAILURE := 1
 
 configure = cmake --preset $(1) --log-level=WARNING
@@ -73,7 +76,7 @@ quickstart: dependencies
 
 # One ctest over several builds, so that its summary at the end is the whole answer.
 ctest_over = mkdir -p build/$(1) && printf 'subdirs("$(CURDIR)/build/%s")\n' $(2) > build/$(1)/CTestTestfile.cmake \
-	&& ctest --test-dir build/$(1) --parallel $(JOBS) $(3)
+	&& ctest --test-dir build/$(1) --parallel $(TESTS_AT_ONCE) $(3)
 
 test: dependencies-test
 	$(call build,release,all selected_tests)
