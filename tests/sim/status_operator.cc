@@ -365,7 +365,11 @@ void StatusOperator::verify(const Progress& progress) {
   }
   verifying_ = progress.checkpoint;
   view_.later(kVerifyMs, [this, life = life_, term = progress.term, directory = verifying_] {
-    if (!up_ || life_ != life || status_.term != term) {
+    if (!up_ || life_ != life) {
+      return;
+    }
+    if (status_.term != term) {  // asked anew where it still counts; nothing waits for this one
+      if (verifying_ == directory) verifying_ = verified_;
       return;
     }
     verified_ = directory;
