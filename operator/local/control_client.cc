@@ -7,6 +7,7 @@
 #include <grpcpp/security/tls_credentials_options.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <deque>
@@ -141,7 +142,9 @@ class ControlClient::Session {
     const std::unique_ptr<v1::Control::Stub> stub_;
     v1::Frame written_;
     v1::Frame read_;
-    bool greeted_ = false;
+    // gRPC calls back one after the other, on any of its threads. Atomic, so that what one has done
+    // is there for the next by our own code as well, and not by its locks alone.
+    std::atomic<bool> greeted_ = false;
   };
 
   // On the owner's thread.
