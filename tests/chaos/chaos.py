@@ -103,7 +103,7 @@ class Chaos:
 
     def show(self, event):
         if self.options.show and event["event"] == "progress" and "loss" in event:
-            print(f"step {event['step']}/{event['steps']}  loss {event['loss']:.4f}  {event['workers']} workers"
+            print(f"step {event['step']}  loss {event['loss']:.4f}  {event['workers']} workers"
                   f"{'  degraded' if event['degraded'] else ''}", flush=True)
 
     def make_fault(self, run):
