@@ -1,12 +1,12 @@
 #include "operator/cmd/report_command.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
 #include "common/exit_code.h"
 #include "common/file.h"
 #include "common/unix_time.h"
+#include "operator/api/validate.h"
 #include "operator/cmd/find_record.h"
 #include "operator/report/page.h"
 #include "operator/report/record.h"
@@ -49,14 +49,6 @@ int refuse(const Error& error, ExitCode code) {
   return to_status(code);
 }
 
-// A record may come from anywhere, and its job's name becomes a file's: no folders, no controls.
-bool is_plain(const std::string& name) {
-  return !name.empty() && name.size() <= 253 && name.front() != '.' &&
-         std::all_of(name.begin(), name.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.';
-         });
-}
-
 }  // namespace
 
 int report_command(const ReportOptions& options) {
@@ -66,8 +58,9 @@ int report_command(const ReportOptions& options) {
   const std::string page =
       report::page_of(record, {found->held, unix_now_ms(), found->folder.string(), options.build});
   const std::string name = report::story_of(record, found->held).job_name;
+  // A record may come from anywhere: what is no job's name becomes no file's.
   const fs::path output = options.output.empty()
-                              ? fs::path((is_plain(name) ? name : "run") + "-report.html")
+                              ? fs::path((api::is_dns_label(name) ? name : "run") + "-report.html")
                               : fs::path(options.output);
   const auto written = write_file_atomically(output, page);
   if (!written) return refuse(written.error(), ExitCode::kFailed);
