@@ -228,7 +228,8 @@ class Chaos:
         digests = {}
         for steps in sorted(stops):
             more = ["--resume"] if digests else []
-            digests[steps] = self.finish(self.start(steps, more, None, "undisturbed", 0))["parametersSha256"]
+            run = self.start(steps, more, checkpoints="undisturbed", every_steps=0)
+            digests[steps] = self.finish(run)["parametersSha256"]
         return digests
 
     def one_seed(self, seed, step_ms):

@@ -184,9 +184,13 @@ class EndToEnd(unittest.TestCase):
 
     def undisturbed(self, steps):
         """The SHA-256 after as many steps that nobody disturbed, by as few processes as there can be."""
-        return self.sha256(self.run_job("--sample-tokens", "0", *self.set(**{
+        run = self.run_job("--sample-tokens", "0", *self.set(**{
             **self.ANY_LENGTH, "training__steps": steps, "servers__replicas": 1, "servers__replication": 1,
-            "workers__replicas": 1, "checkpoint__path": self.folder / "undisturbed"})))
+            "workers__replicas": 1, "checkpoint__path": self.folder / "undisturbed",
+            "policy__workerBalance__mode": "off"}))
+        digest = self.sha256(run)
+        self.assertFalse([e for e in run.events if e["event"] == "policy" and e["carriedOut"]])
+        return digest
 
     def sha256(self, run):
         code = run.end()
