@@ -4,7 +4,7 @@
 
 namespace ballast::local {
 
-CheckpointKeeper::CheckpointKeeper(Work verify, Work remove, std::function<void()> notify)
+CheckpointKeeper::CheckpointKeeper(Verify verify, Remove remove, std::function<void()> notify)
     : verify_(std::move(verify)),
       remove_(std::move(remove)),
       notify_(std::move(notify)),
@@ -31,11 +31,10 @@ void CheckpointKeeper::run(const std::stop_token& stop) {
       task = std::move(waiting_.front());
       waiting_.pop_front();
     }
-    const Work& work = task.deletion ? remove_ : verify_;
-    if (work) {
-      const auto result = work(task.directory);
-      if (!result) task.error = result.error().message;
-    }
+    Result<void> result;
+    if (task.deletion && remove_) result = remove_(task.directory);
+    if (!task.deletion && verify_) result = verify_(task.directory, stop);
+    if (!result) task.error = result.error().message;
     {
       const std::lock_guard lock(mutex_);
       done_.push_back(std::move(task));

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -17,15 +18,17 @@ namespace ballast::local {
 
 class CheckpointKeeper {
  public:
-  using Work = std::function<Result<void>(const std::filesystem::path&)>;
+  // Reading takes long: told to stop, it ends, and nobody asks what it came to.
+  using Verify = std::function<Result<void>(const std::filesystem::path&, const std::stop_token&)>;
+  using Remove = std::function<Result<void>(const std::filesystem::path&)>;
   struct Done {
     std::string directory;
     bool deletion = false;
     std::string error;  // empty: it went well
   };
 
-  CheckpointKeeper(Work verify, Work remove, std::function<void()> notify);
-  ~CheckpointKeeper() = default;  // what has not begun is dropped
+  CheckpointKeeper(Verify verify, Remove remove, std::function<void()> notify);
+  ~CheckpointKeeper() = default;  // what is read is given up, what has not begun is dropped
 
   void verify(const std::string& directory) { add({directory, false, ""}); }
   void remove(const std::string& directory) { add({directory, true, ""}); }
@@ -35,8 +38,8 @@ class CheckpointKeeper {
   void add(Done task);
   void run(const std::stop_token& stop);
 
-  const Work verify_;
-  const Work remove_;
+  const Verify verify_;
+  const Remove remove_;
   const std::function<void()> notify_;
   std::mutex mutex_;
   std::condition_variable_any changed_;

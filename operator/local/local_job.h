@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -47,7 +48,8 @@ struct LocalJobOptions {
   int server_threads = 1;
   int worker_threads = 1;
   // Reads a checkpoint back; deletes one. Called on a thread of their own. Empty: not done.
-  std::function<Result<void>(const std::filesystem::path&)> verify_checkpoint;
+  std::function<Result<void>(const std::filesystem::path&, const std::stop_token&)>
+      verify_checkpoint;
   std::function<Result<void>(const std::filesystem::path&)> remove_checkpoint;
   // Folders beside a complete checkpoint that were begun before it and never completed. Empty:
   // none.

@@ -61,7 +61,8 @@ Result<std::vector<CheckpointEntry>> list_checkpoints(const path& folder) {
 }
 
 Result<Checkpoint> Checkpoint::open(const path& directory, bool verify,
-                                    std::optional<std::vector<SegmentId>> wanted) {
+                                    std::optional<std::vector<SegmentId>> wanted,
+                                    const std::stop_token& stop) {
   auto manifest = read_manifest(directory);
   if (!manifest) return tl::unexpected<Error>(std::move(manifest.error()));
   Checkpoint checkpoint(std::move(*manifest));
@@ -79,7 +80,7 @@ Result<Checkpoint> Checkpoint::open(const path& directory, bool verify,
     const bool needed = std::any_of(part.segments.begin(), part.segments.end(),
                                     [&](SegmentId segment) { return opens[segment]; });
     if (!needed && wanted) continue;  // with everything wanted, an empty part is checked too
-    auto reader = open_part(directory, checkpoint.manifest_, part, verify);
+    auto reader = open_part(directory, checkpoint.manifest_, part, verify, stop);
     if (!reader) return tl::unexpected<Error>(std::move(reader.error()));
     for (const SegmentId segment : part.segments) {
       checkpoint.part_of_[segment] = static_cast<uint32_t>(checkpoint.parts_.size());
@@ -102,20 +103,22 @@ Result<std::span<const float>> Checkpoint::array(SegmentId segment, std::string_
   return parts_[part_of_[segment]].floats(entry_name(state, segment));
 }
 
-Result<void> verify_checkpoint(const path& directory) {
-  const auto checkpoint = Checkpoint::open(directory);
+Result<void> verify_checkpoint(const path& directory, const std::stop_token& stop) {
+  const auto checkpoint = Checkpoint::open(directory, true, std::nullopt, stop);
   if (!checkpoint) return tl::unexpected<Error>(checkpoint.error());
   return {};
 }
 
 Result<CheckpointEntry> newest_whole_checkpoint(const path& folder,
-                                                std::vector<DamagedCheckpoint>* passed_over) {
+                                                std::vector<DamagedCheckpoint>* passed_over,
+                                                const std::stop_token& stop) {
   const auto entries = list_checkpoints(folder);
   if (!entries) return tl::unexpected<Error>(entries.error());
   for (auto entry = entries->rbegin(); entry != entries->rend(); ++entry) {
     if (!entry->complete) continue;
-    const auto whole = verify_checkpoint(entry->directory);
+    const auto whole = verify_checkpoint(entry->directory, stop);
     if (whole) return *entry;
+    if (stop.stop_requested()) return tl::unexpected<Error>(whole.error());
     if (passed_over != nullptr) {
       passed_over->push_back({entry->directory.string(), whole.error().message});
     }

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <optional>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,8 +38,10 @@ class Checkpoint {
  public:
   // Maps the parts that hold the wanted segments (all without `wanted`). `verify` compares their
   // checksums before anything is used. kNotFound: not complete. kCorrupt names the file and byte.
+  // kUnavailable: told to stop.
   static Result<Checkpoint> open(const std::filesystem::path& directory, bool verify = true,
-                                 std::optional<std::vector<SegmentId>> wanted = std::nullopt);
+                                 std::optional<std::vector<SegmentId>> wanted = std::nullopt,
+                                 const std::stop_token& stop = {});
 
   const Manifest& manifest() const { return manifest_; }
   Segments segments() const { return {manifest_.layout.elements, manifest_.segment_elements}; }
@@ -56,13 +59,16 @@ class Checkpoint {
   std::vector<uint32_t> part_of_;         // segment -> index in parts_, or kNotOpen
 };
 
-// Reads all of a checkpoint and compares every checksum.
-Result<void> verify_checkpoint(const std::filesystem::path& directory);
+// Reads all of a checkpoint and compares every checksum. That may take minutes: kUnavailable once
+// told to stop.
+Result<void> verify_checkpoint(const std::filesystem::path& directory,
+                               const std::stop_token& stop = {});
 
 // The newest checkpoint that is complete and whole. `passed_over` gets each newer complete one that
-// is damaged. kNotFound where there is none.
+// is damaged. kNotFound where there is none; kUnavailable: told to stop.
 Result<CheckpointEntry> newest_whole_checkpoint(
-    const std::filesystem::path& folder, std::vector<DamagedCheckpoint>* passed_over = nullptr);
+    const std::filesystem::path& folder, std::vector<DamagedCheckpoint>* passed_over = nullptr,
+    const std::stop_token& stop = {});
 
 // The arena's parameters, layout().elements values.
 Result<std::vector<float>> read_parameters(const std::filesystem::path& directory);

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,8 +37,10 @@ struct CheckpointHistory {
 
 // Of a job that would go on there. `job_config` is JobConfig as protobuf JSON. kInvalid names the
 // field of spec.model in which the newest whole checkpoint is of another model, which may have
-// parameters of the same shapes. A folder that does not exist has no history.
+// parameters of the same shapes. A folder that does not exist has no history. kUnavailable: told to
+// stop.
 Result<CheckpointHistory> read_history(const std::filesystem::path& folder,
-                                       std::string_view job_config);
+                                       std::string_view job_config,
+                                       const std::stop_token& stop = {});
 
 }  // namespace ballast

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -75,7 +76,9 @@ Result<PartInfo> write_part(FileSystem& files, const std::filesystem::path& dire
                             std::span<const SegmentArrays> segments);
 
 // Opens a part and holds it against the manifest: size, checksum (with `verify`), header, entries.
+// kUnavailable: told to stop before all of it was read.
 Result<SafetensorsReader> open_part(const std::filesystem::path& directory,
-                                    const Manifest& manifest, const PartInfo& part, bool verify);
+                                    const Manifest& manifest, const PartInfo& part, bool verify,
+                                    const std::stop_token& stop = {});
 
 }  // namespace ballast

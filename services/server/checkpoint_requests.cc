@@ -37,10 +37,11 @@ Result<void> may_touch(const std::string& path, const std::string& directory,
   return check_belongs(path, directory);
 }
 
-CheckpointVerified verify(const VerifyCheckpoint& request, const std::string& path_of_job) {
+CheckpointVerified verify(const VerifyCheckpoint& request, const std::string& path_of_job,
+                          const std::stop_token& stop) {
   CheckpointVerified answer{request.directory, "", {}};
   const auto verified = may_touch(request.path, request.directory, path_of_job).and_then([&] {
-    return verify_checkpoint(request.directory);
+    return verify_checkpoint(request.directory, stop);
   });
   answer.error = text_of(verified);
   if (verified) answer.abandoned = abandoned_before(request.directory);
@@ -55,10 +56,10 @@ CheckpointDeleted remove(const DeleteCheckpoint& request, const std::string& pat
   return {request.directory, text_of(removed)};
 }
 
-CheckpointsFound find(const FindCheckpoint& request) {
+CheckpointsFound find(const FindCheckpoint& request, const std::stop_token& stop) {
   CheckpointsFound answer;
   answer.path = request.path;
-  auto history = read_history(request.path, request.job_config);
+  auto history = read_history(request.path, request.job_config, stop);
   if (!history) {
     answer.error = history.error().message;
     return answer;
@@ -77,17 +78,18 @@ CheckpointsFound find(const FindCheckpoint& request) {
 }
 
 // Nothing: it is no request about checkpoints.
-std::optional<Request> request_of(const Message& message, const std::string& path_of_job) {
+std::optional<Request> request_of(const Message& message, const std::string& path_of_job,
+                                  const std::stop_token& stop) {
   if (const auto* one = std::get_if<VerifyCheckpoint>(&message)) {
     return Request{one->term, "verify " + one->directory,
-                   [one = *one, path_of_job] { return verify(one, path_of_job); }};
+                   [one = *one, path_of_job, stop] { return verify(one, path_of_job, stop); }};
   }
   if (const auto* one = std::get_if<DeleteCheckpoint>(&message)) {
     return Request{one->term, "delete " + one->directory,
                    [one = *one, path_of_job] { return remove(one, path_of_job); }};
   }
   if (const auto* one = std::get_if<FindCheckpoint>(&message)) {
-    return Request{one->term, "find " + one->path, [one = *one] { return find(one); }};
+    return Request{one->term, "find " + one->path, [one = *one, stop] { return find(one, stop); }};
   }
   return std::nullopt;
 }
@@ -101,7 +103,7 @@ bool is_checkpoint_request(const Message& message) {
 }
 
 Result<void> CheckpointRequests::take(const Envelope& envelope, const RequestLimits& limits) {
-  auto request = request_of(envelope.message, limits.checkpoint_path);
+  auto request = request_of(envelope.message, limits.checkpoint_path, thread_.stop_token());
   if (!request) return fail(ErrorCode::kInvalid, "it is none about checkpoints");
   if (request->term < limits.promised) {
     return fail(ErrorCode::kConflict,

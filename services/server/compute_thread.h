@@ -8,6 +8,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <stop_token>
 #include <thread>
 #include <vector>
 
@@ -24,6 +25,8 @@ class ComputeThread {
   void submit(std::function<void()> work, std::function<void()> then);
   // Runs what follows the tasks that are done.
   void run_finished();
+  // Of work that takes long: stopped when this object ends, which waits for the task in hand.
+  std::stop_token stop_token() const { return thread_.get_stop_token(); }
   // Waits for all tasks, and runs what follows them.
   void finish_all();
 

@@ -122,6 +122,19 @@ TEST_F(CheckpointTest, DamagedOnesArePassedOver) {
   EXPECT_NE(passed_over[2].error.find("damaged"), std::string::npos) << passed_over[2].error;
 }
 
+TEST_F(CheckpointTest, ReadingEndsWhereItIsToldToStopAndCallsNothingDamaged) {
+  const auto directory = write({1, 1, 0});
+  std::stop_source stop;
+  EXPECT_TRUE(verify_checkpoint(directory, stop.get_token()));
+  stop.request_stop();
+  EXPECT_EQ(verify_checkpoint(directory, stop.get_token()).error().code, ErrorCode::kUnavailable);
+  std::vector<DamagedCheckpoint> passed_over;
+  const auto newest = newest_whole_checkpoint(folder_ / "c", &passed_over, stop.get_token());
+  ASSERT_FALSE(newest);
+  EXPECT_EQ(newest.error().code, ErrorCode::kUnavailable);
+  EXPECT_TRUE(passed_over.empty());
+}
+
 TEST_F(CheckpointTest, PartsOfAnotherCheckpointAreRefused) {
   const auto first = write({1, 1, 0});
   const auto second = write({2, 1, 0});
