@@ -58,6 +58,7 @@ int checkpoints_command(const CheckpointsOptions& options) {
     std::fprintf(stderr, "%s: no such folder\n", options.folder.c_str());
     return to_status(ExitCode::kUsage);
   }
+  bool any = false;
   bool damaged = false;
   for (const fs::path& folder : folders_of(options.folder)) {
     const auto entries = list_checkpoints(folder);
@@ -65,6 +66,7 @@ int checkpoints_command(const CheckpointsOptions& options) {
       std::fprintf(stderr, "%s\n", entries.error().message.c_str());
       return to_status(ExitCode::kFailed);
     }
+    any = any || !entries->empty();
     for (const CheckpointEntry& entry : *entries) {
       const Line line = judge(entry);
       damaged = damaged || line.state == "damaged";
@@ -83,6 +85,7 @@ int checkpoints_command(const CheckpointsOptions& options) {
       }
     }
   }
+  if (!any) std::fprintf(stderr, "no checkpoints in %s\n", options.folder.c_str());
   return to_status(damaged ? ExitCode::kFailed : ExitCode::kDone);
 }
 

@@ -147,7 +147,7 @@ void add_report(CLI::App& app, ReportOptions& options) {
 
 int main_of(int argc, char** argv) {
   CLI::App app("Ballast trains language models with a parameter server.");
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // so that a word that is none of them is named
   const BuildInfo build = build_info();
   app.set_version_flag("--version", build.version + " " + build.revision);
   RunOptions run;
@@ -169,6 +169,7 @@ int main_of(int argc, char** argv) {
   add_report(app, report);
   try {
     app.parse(argc, argv);
+    if (app.get_subcommands().empty()) throw CLI::RequiredError::Subcommand(1);
   } catch (const CLI::ParseError& error) {
     return usage_error(app, error);
   }

@@ -64,6 +64,14 @@ class BadJobs(EndToEnd):
         self.assertEqual(said.returncode, 2)
         self.assertIn("nowhere.yaml", said.stderr)
 
+    def test_a_wrong_command_and_a_folder_without_checkpoints(self):
+        for arguments, code, words in [(["frobnicate"], 2, "frobnicate"), ([], 2, "required"),
+                                       (["checkpoints", "."], 0, "no checkpoints in .")]:
+            with self.subTest(arguments):
+                said = self.ballast(*arguments)
+                self.assertEqual(said.returncode, code, said.stderr)
+                self.assertIn(words, said.stderr)
+
     def test_data_that_is_not_there(self):
         self.write_job(lambda text: text.replace("text.txt", "missing-*.txt"))
         self.assert_fails(self.run_job(), 2, "missing-*.txt")
