@@ -155,13 +155,13 @@ class Suspension(Elastic):
 
 class Wishes(Elastic):
     def test_status_tells_of_a_run(self):
-        run = self.run_job(*self.job(training__steps=400))
+        run = self.run_job(*self.job())
         run.wait_for_step(5)
         code, said = self.ballast("status", "e2e")
         if code != 0:  # other runs of jobs with this name may be under way on the machine
             code, said = self.ballast("status", run.events[0]["runFolder"])
         self.assertEqual(code, 0, said)
-        for word in ("e2e: trains, step", "of 400", "ps-0, ps-1 (2 wanted)", "ps-0, term 1", "Running"):
+        for word in ("e2e: trains, step", "of 1000000", "ps-0, ps-1 (2 wanted)", "ps-0, term 1", "Running"):
             self.assertIn(word, said)
         code, said = self.ballast("status", run.events[0]["runFolder"], "--json")
         self.assertEqual(json.loads(said)["term"], 1)
@@ -171,7 +171,6 @@ class Wishes(Elastic):
         code, said = self.ballast("scale", "no-such-job", "--workers", "3")
         self.assertEqual(code, 2)
         self.assertIn("no run of a job named no-such-job", said)
-        self.assertEqual(run.end(), 0)
 
     def test_steps_grow_and_checkpoints_come_by_time(self):
         constant = "    schedule: {name: constant}\n  servers"
