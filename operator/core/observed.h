@@ -88,7 +88,8 @@ struct CoordinatorReport {
   uint64_t members_number = 0;
   uint64_t plan_number = 0;        // that it follows
   std::string failure;             // kFailed: what and why
-  std::string checkpoint_failure;  // of the latest attempt to write one; empty: it was written
+  std::string checkpoint_failure;  // why the latest was given up; empty: it was not, or a plan that
+                                   // suspends has come since
 
   bool operator==(const CoordinatorReport&) const = default;
 };

@@ -19,14 +19,14 @@ using api::ConditionType;
 bool may_suspend(const Draft& draft) {
   const Observed& observed = draft.observed;
   if (draft.next.origin == 0) return true;
-  // One that rests by an earlier plan may have been told to go on by one between.
-  if (draft.report_counts() && observed.report->phase == CoordinatorPhase::kSuspended &&
-      observed.report->plan_number == draft.next.plan_number) {
-    return true;
-  }
+  // One that rests by an earlier plan may have been told to go on by one between, and what could
+  // not be written then may be written now.
+  const bool reported =
+      draft.report_counts() && observed.report->plan_number == draft.next.plan_number;
+  if (reported && observed.report->phase == CoordinatorPhase::kSuspended) return true;
   return observed.stop_requested &&
          (observed.now_ms - observed.stop_requested_ms >= kStopPatienceMs ||
-          (draft.report_counts() && !observed.report->checkpoint_failure.empty()));
+          (reported && !observed.report->checkpoint_failure.empty()));
 }
 
 // All that ran has ended, and it is known which checkpoint is whole, or will be when servers run.

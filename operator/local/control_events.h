@@ -26,7 +26,7 @@ struct Progress {
   uint64_t evaluation_version = 0;
   uint32_t workers = 0;  // joined now
   uint64_t skipped = 0;
-  std::string checkpoint_failure;  // of the latest attempt; empty: it was written
+  std::string checkpoint_failure;  // why the latest was given up; empty: it was not
 };
 
 struct SessionOpened {

@@ -107,7 +107,6 @@ void try_checkpoint_again(Run& run, const std::string& error) {
   CoordinatorState& state = run.state;
   const Step version = state.writing->version;
   state.writing.reset();
-  state.checkpoint_failure = error;
   ++state.checkpoint_failures;
   const bool last = state.phase == JobPhase::kCheckpointing;
   if (state.checkpoint_failures < kCheckpointAttempts) {
@@ -116,7 +115,10 @@ void try_checkpoint_again(Run& run, const std::string& error) {
     } else {
       state.checkpoint_wanted = true;
     }
-  } else if (last && suspending(state)) {
+    return;
+  }
+  state.checkpoint_failure = error;
+  if (last && suspending(state)) {
     state.checkpoint_failures = 0;
     state.checkpoint_failed_ms = run.now;
     send_progress(run);

@@ -101,6 +101,9 @@ void take_plan(Run& run) {
   state.leaving = {plan.leaving.begin(), plan.leaving.end()};
   state.leaving_since = state.step + 1;
   state.suspend = plan.suspend;
+  if (state.suspend) {
+    state.checkpoint_failure.clear();  // the disk may have space by now
+  }
   state.worker_shares = plan.worker_shares;
   state.server_shares = plan.server_shares;
   state.arranged = false;

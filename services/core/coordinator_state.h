@@ -125,7 +125,7 @@ struct CoordinatorState {
   std::optional<CheckpointUnderWay> writing;
   bool checkpoint_wanted = false;      // one is due, and none is being written
   uint32_t checkpoint_failures = 0;    // in a row, of the one that is due
-  std::string checkpoint_failure;      // the last of them
+  std::string checkpoint_failure;      // why the latest was given up
   std::pair<Step, uint32_t> attempts;  // of the version that was begun last
   std::string checkpoint;              // the latest that is complete
   TimeMs checkpoint_begun_ms = 0;      // the latest, or training

@@ -131,7 +131,8 @@ struct Progress {
   MemberListNumber members = 0;    // of the list that all this is said under
   std::string checkpoint;          // directory of the latest complete one of this term
   std::string failure;             // kFailed, kLost: what and why, for people
-  std::string checkpoint_failure;  // of the latest attempt to write one; empty: it was written
+  std::string checkpoint_failure;  // why the latest was given up; empty: it was not, or a plan that
+                                   // suspends has come since
   PlanNumber plan = 0;             // that the step under way began with
 };
 

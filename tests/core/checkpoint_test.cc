@@ -61,16 +61,41 @@ TEST(CheckpointInFlight, AFailureIsToldAndTriedAgainButNeverEndsTheJob) {
   for (const Step version : {4u, 5u, 6u}) {
     const Effects effects =
         table.hear(kPs0, CheckpointWritten{kTerm, version, 1, {}, "no space left"});
-    EXPECT_EQ(table.state().checkpoint_failure, "ps-0: no space left");
     if (version == 6) {
       EXPECT_EQ(only<Progress>(effects).checkpoint_failure, "ps-0: no space left");
+    } else {
+      EXPECT_EQ(table.state().checkpoint_failure, "") << "it is tried again";
+      table.commit();
     }
-    if (version < 6) table.commit();
   }
   table.commit();
   EXPECT_FALSE(table.state().writing) << "given up until the next is due";
   EXPECT_EQ(table.state().phase, JobPhase::kTraining);
   EXPECT_EQ(only<WriteCheckpoint>(table.commit()).version, 8u);
+}
+
+TEST(CheckpointInFlight, AFailureBeforeSaysNothingOfTheOneThatSuspends) {
+  TrainingSettings settings = every_two_steps();
+  settings.checkpoint_every = 4;
+  Coordinator table({kPs0}, settings);
+  table.begin();
+  for (int step = 0; step < 4; ++step) table.commit();
+  for (const Step version : {4u, 5u, 6u}) {
+    table.hear(kPs0, CheckpointWritten{kTerm, version, 1, {}, "no space left"});
+    if (version < 6) table.commit();
+  }
+  ASSERT_FALSE(table.state().checkpoint_failure.empty());
+  table.hear(kOperator, PlanChanged{kTerm, 9, {}, true, table.state().training()});
+  const Effects suspended = table.commit();
+  EXPECT_EQ(only<WriteCheckpoint>(suspended).version, 7u);
+  for (const Progress& progress : sent<Progress>(suspended)) {
+    EXPECT_EQ(progress.checkpoint_failure, "");
+  }
+  for (const uint32_t attempt : {1u, 2u, 3u}) {
+    EXPECT_EQ(table.state().checkpoint_failure, "");
+    table.hear(kPs0, CheckpointWritten{kTerm, 7, attempt, {}, "no space left"});
+  }
+  EXPECT_EQ(table.state().checkpoint_failure, "ps-0: no space left");
 }
 
 TEST(CheckpointInFlight, IsAbandonedWhenAWriterIsLost) {

@@ -205,6 +205,7 @@ TEST(Decide, AStopWaitsForItsCheckpointOnlySoLong) {
     world.settle();
     EXPECT_EQ(decide(world.observed).wake_at_ms, world.observed.now_ms + kStopPatienceMs);
     if (disk_is_full) {
+      world.reports(CoordinatorPhase::kWorking, 3);
       world.observed.report->checkpoint_failure = "No space left";
     } else {
       world.observed.now_ms += kStopPatienceMs;
@@ -212,6 +213,16 @@ TEST(Decide, AStopWaitsForItsCheckpointOnlySoLong) {
     }
     EXPECT_THAT(world.settle(), Contains("stop worker-0")) << disk_is_full;
   }
+}
+
+TEST(Decide, AStopDoesNotTakeAFailureOfBeforeForThatOfItsCheckpoint) {
+  World world;
+  world.run_to_training();
+  world.reports(CoordinatorPhase::kWorking, 3);
+  world.observed.report->checkpoint_failure = "No space left";
+  world.settle();
+  world.stop_is_asked_for();
+  EXPECT_THAT(world.settle(), Not(Contains("stop worker-0")));
 }
 
 TEST(Decide, WhatTheCoordinatorCallsFailedIsFailed) {
