@@ -106,10 +106,7 @@ class GrpcTransport final : public Transport, public LinkOwner {
   Result<void> start();
   const std::string& address() const override { return options_.self.address; }
   void connect(const std::string& address) override;
-  void learn(const ProcessId& id, const std::string& address) override {
-    known_[id] = address;
-    latest_[id.name] = address;
-  }
+  void learn(const ProcessId& id, const std::string& address) override;
   void expel(const ProcessId& id) override;
   void send(const ProcessId& to, const Message& message, OutgoingPayload payload) override;
   std::vector<TransportEvent> poll(TimeMs timeout_ms) override;
@@ -309,6 +306,16 @@ Target& GrpcTransport::target_for(const std::string& address) {
 }
 
 void GrpcTransport::connect(const std::string& address) { target_for(address).keep = true; }
+
+void GrpcTransport::learn(const ProcessId& id, const std::string& address) {
+  const auto [known, new_life] = known_.insert_or_assign(id, address);
+  latest_[id.name] = address;
+  const auto target = targets_.find(address);
+  if (new_life && target != targets_.end()) {
+    target->second.backoff_ms = 0;
+    target->second.next_attempt_ms = 0;
+  }
+}
 
 std::string GrpcTransport::last_failure(const std::string& address) const {
   const auto found = targets_.find(address);

@@ -89,7 +89,8 @@ class Transport {
   // Keeps a session with whoever listens there, again and again with back-off, until it is refused.
   virtual void connect(const std::string& address) = 0;
 
-  // Tells where a process listens, so that send can open a session when one is needed.
+  // Tells where a process listens, so that send can open a session when one is needed. Where a life
+  // before it could not be reached, one that was not heard of yet is called at once.
   virtual void learn(const ProcessId& id, const std::string& address) = 0;
 
   // This life of a process belongs to the job no more: its sessions end, and when it calls again it

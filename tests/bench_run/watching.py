@@ -65,7 +65,8 @@ def median_step_ms(reports):
 
 def log_lines(run, process):
     """What it has logged, in all its lives."""
-    for log in sorted((Path(run.events[0]["runFolder"]) / "logs").glob(f"{process}.*")):
+    folder = next(event["runFolder"] for event in run.events if "runFolder" in event)
+    for log in sorted((Path(folder) / "logs").glob(f"{process}.*")):
         yield from map(json.loads, log.read_text().splitlines())
 
 

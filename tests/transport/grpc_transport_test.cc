@@ -297,6 +297,29 @@ TEST(Lives, AServerThatComesBackIsFoundAgain) {
   EXPECT_EQ(second.arrived<WorkerHeartbeat>(), nullptr);
 }
 
+// Whoever waits between two attempts does not go on waiting for a life that others speak of.
+TEST(Lives, ANewLifeThatIsHeardOfIsCalledAtOnce) {
+  const TestFolder folder;
+  const std::string address = folder.socket("ps.sock");
+  TransportLimits limits;
+  limits.connect_backoff_first_ms = limits.connect_backoff_last_ms = 100 * kPatienceMs;
+  End worker = make_end("worker-0", Role::kWorker, {}, "job", {}, limits);
+  End first = make_end("ps-0", Role::kServer, address);
+  worker.transport->connect(address);
+  worker.transport->learn(first.self.from, first.transport->address());
+  ASSERT_TRUE(poll_until({&worker, &first}, [&] { return worker.find<PeerUp>() != nullptr; }));
+  first.transport.reset();
+  ASSERT_TRUE(poll_until({&worker}, [&] { return worker.find<PeerDown>() != nullptr; }));
+  worker.events.clear();
+  End second = make_end("ps-0", Role::kServer, address);
+  worker.transport->learn(first.self.from, second.transport->address());
+  for (int i = 0; i < 20; ++i) worker.poll(1);
+  EXPECT_EQ(worker.find<PeerUp>(), nullptr) << "nobody spoke of another life";
+  worker.transport->learn(second.self.from, second.transport->address());
+  ASSERT_TRUE(poll_until({&worker, &second}, [&] { return worker.find<PeerUp>() != nullptr; }));
+  EXPECT_EQ(worker.find<PeerUp>()->peer.from, second.self.from);
+}
+
 // Over TCP a server that was started again listens on another port.
 TEST(Lives, AnyLifeOfANameIsCalledWhereItWasHeardOfLast) {
   const TestFolder folder;
