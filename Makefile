@@ -190,6 +190,7 @@ dashboards-png: dependencies-test dependencies-cluster
 		{ echo "dashboards-png needs Debian's chromium-headless-shell: apt-get install chromium-headless-shell"; exit 2; }
 	@command -v prometheus-alertmanager >/dev/null || \
 		{ echo "dashboards-png needs Debian's prometheus-alertmanager: apt-get install prometheus-alertmanager"; exit 2; }
+	@command -v npm >/dev/null || { echo "dashboards-png needs Debian's npm: apt-get install npm"; exit 2; }
 	$(call build,release,programs fake_pods)
 	python3 -B tests/cluster/cluster.py run --fake-nodes 2 -- \
 	  python3 -B tests/demo_metrics/operator_load.py $(CURDIR)/build/pictures/operator.json

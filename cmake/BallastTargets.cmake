@@ -136,7 +136,7 @@ function(ballast_add_test name labels timeout)
   set(environment "UBSAN_OPTIONS=print_stacktrace=1"
     "TSAN_OPTIONS=second_deadlock_stack=1:history_size=7:suppressions=${CMAKE_SOURCE_DIR}/cmake/thread_sanitizer.supp")
   if(BALLAST_SANITIZER AND label STREQUAL "sim")   # the build without runs them all
-    list(APPEND environment "RC_PARAMS=max_success=8" "BALLAST_SEEDS=120")
+    list(APPEND environment "RC_PARAMS=max_success=4" "BALLAST_SEEDS=60")
   endif()
   set_tests_properties(${shown} PROPERTIES
     LABELS "${labels}" TIMEOUT ${timeout} COST ${cost} ENVIRONMENT "${environment}")

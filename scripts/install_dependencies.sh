@@ -19,7 +19,6 @@ for group in "$@"; do
       # prometheus: for promtool; bible-kjv: a long text; clang: for libFuzzer; lld: links in a quarter of ld's time;
       # python3-torch: the oracle, which takes fifteen times as long over the BLAS that it depends on
       packages+=(prometheus bible-kjv clang-14 libclang-rt-14-dev lld-14 libopenblas0-serial python3-torch python3-venv)
-      command -v npm >/dev/null || packages+=(npm) # some have it from elsewhere
       ;;
     cluster)
       # util-linux: for namespaces; python3-venv: for a Go where the machine has none that is new enough

@@ -40,7 +40,7 @@ def read_into(files, buffer_of):
 
 
 def newest(folder):
-    return max((folder / "checkpoints").iterdir(), key=lambda directory: directory.stat().st_mtime)
+    return max((folder / "checkpoints").rglob("manifest.json"), key=lambda file: file.stat().st_mtime).parent
 
 
 def main():
@@ -61,6 +61,7 @@ def main():
         assert first.end() == 0, first.describe()
         first.close()
         files = sorted(newest(folder).glob("*.safetensors"))
+        assert files, f"no parts in {newest(folder)}"
         gigabytes = sum(file.stat().st_size for file in files) / 1e9
         small = bytearray(PIECE)
         rounds = []

@@ -126,6 +126,7 @@ class ClusterChaos:
         kubectl("create", "--filename", path)
         self.job = ClusterJob(NAME)
         self.job.wait_until("a whole job", self.whole)
+        self.job.wait_for_step(1)  # before that the job may have no origin yet
         self.origin = self.job.record()["origin"]
 
     def whole(self, pods):

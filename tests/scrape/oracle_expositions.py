@@ -16,7 +16,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "oracle_tools"))
-from peers import cache_folder, fail, ready_once, run  # noqa: E402
+from peers import cache_folder, fail, from_pip, ready_once, run  # noqa: E402
 
 PEER = "prometheus_client==0.21.1"
 SEED = 20260101
@@ -115,13 +115,6 @@ def damaged(text, count, generator):
         yield changed
 
 
-def make_peer(folder):
-    environment = folder.parent / "environment"
-    run("a virtual environment (Debian: python3-venv)", [sys.executable, "-m", "venv", environment])
-    pip = [environment / "bin" / "python", "-m", "pip"]
-    run(f"the peer {PEER}", pip + ["install", "--quiet", "--target", folder, PEER])
-
-
 def promtool_says(text):
     """Why promtool cannot read it, or "ok"; what its linter thinks of it does not matter."""
     done = subprocess.run(["promtool", "check", "metrics"], input=text.encode(), capture_output=True, check=False)
@@ -188,7 +181,7 @@ def main(arguments):
     if len(arguments) != 1:
         fail("usage: oracle_expositions.py READ_EXPOSITION")
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    sys.path.insert(0, str(ready_once(cache_folder("oracle_expositions") / f"{PEER}-python{version}", make_peer)))
+    sys.path.insert(0, str(ready_once(cache_folder("oracle_expositions") / f"{PEER}-python{version}", from_pip(PEER))))
     generator = random.Random(SEED)
     texts = TEXTS + [WHOLE_TEXT, *damaged(WHOLE_TEXT, DAMAGED_TEXTS, generator)]
     good = compare("promtool", texts, ours_say(arguments[0], "prometheus", texts), [promtool_says(t) for t in texts],
