@@ -204,4 +204,10 @@ Scenario make_scenario(uint64_t seed, Weather weather, bool decides) {
   return scenario;
 }
 
+TimeMs computed_by_one_ms(const Scenario& scenario) {
+  const TrainingSettings& training = scenario.training;
+  return scenario.compute_ms * static_cast<TimeMs>(training.steps) *
+         (TimeMs{training.microbatches} + TimeMs{training.evaluation_batches});
+}
+
 }  // namespace ballast::sim

@@ -37,7 +37,7 @@
 //
 // Not made: bits that change on the way.
 // After `heal_at_ms` nothing fails any more, no coordinator is replaced for standing still, and the
-// job must end within kLivenessMs.
+// job must end within kLivenessMs beyond what one worker alone would compute for.
 #pragma once
 
 #include <cstdint>
@@ -131,5 +131,8 @@ struct Scenario {
 };
 
 Scenario make_scenario(uint64_t seed, Weather weather, bool decides);
+
+// How long one worker computes, if it computes all gradients and an evaluation of every version.
+TimeMs computed_by_one_ms(const Scenario& scenario);
 
 }  // namespace ballast::sim

@@ -234,7 +234,9 @@ Outcome World::run() {
   tick();
   begin(scenario_.heal_at_ms, [this] { heal(); });
   next_fault();
-  const TimeMs limit_ms = scenario_.heal_at_ms + kLivenessMs + (scenario_.decides ? kBackoffMs : 0);
+  const TimeMs patience_ms =
+      kLivenessMs + computed_by_one_ms(scenario_) + (scenario_.decides ? kBackoffMs : 0);
+  const TimeMs limit_ms = scenario_.heal_at_ms + patience_ms;
   while (!checker_.failed() && !finished()) {
     CHECK(!queue_.empty());
     const Entry entry = queue_.front();
@@ -243,7 +245,7 @@ Outcome World::run() {
     now_ms_ = entry.at_ms;
     ++events_;
     if (now_ms_ > limit_ms && !operator_->status().finished) {
-      checker_.fail(fmt::format("no end {} ms after the last fault: step {} of {}", kLivenessMs,
+      checker_.fail(fmt::format("no end {} ms after the last fault: step {} of {}", patience_ms,
                                 checker_.next_step(), reference_.steps));
     }
     dispatch(entry.slot);
