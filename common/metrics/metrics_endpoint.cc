@@ -70,8 +70,12 @@ Result<std::string> resolve(const HostPort& listen) {
                                                  listen.host, gai_strerror(error)));
   }
   const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> owner(found, &freeaddrinfo);
+  // Of several an IPv4 one: Debian's civetweb is built without IPv6.
+  const addrinfo* chosen = found;
+  while (chosen != nullptr && chosen->ai_family != AF_INET) chosen = chosen->ai_next;
+  if (chosen == nullptr) chosen = found;
   std::array<char, NI_MAXHOST> numeric{};
-  if (getnameinfo(found->ai_addr, found->ai_addrlen, numeric.data(), numeric.size(), nullptr, 0,
+  if (getnameinfo(chosen->ai_addr, chosen->ai_addrlen, numeric.data(), numeric.size(), nullptr, 0,
                   NI_NUMERICHOST) != 0) {
     return fail(ErrorCode::kInvalid,
                 fmt::format("listening at {}: host has no numeric address", to_string(listen)));

@@ -55,8 +55,8 @@ def from_pip(package, *options):
     def make(folder):
         environment = folder.parent / "environment"
         run("a virtual environment (Debian: python3-venv)", [sys.executable, "-m", "venv", environment])
-        run(f"the peer {package}", [environment / "bin" / "python", "-m", "pip", "install", "--quiet", "--target", folder,
-                                    *options, package])
+        pip = [environment / "bin" / "python", "-m", "pip"]
+        run(f"the peer {package}", [*pip, "install", "--quiet", "--target", folder, *options, package])
 
     return make
 

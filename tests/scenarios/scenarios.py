@@ -4,7 +4,8 @@
 
 A scenario is a text file: a title with the promise it shows, a paragraph of purpose, then commands (`> ...`), each
 followed by what is then seen. The commands run, and what they print must be what stands there; --update writes it
-down instead, to be reviewed. What runs have trained is compared at the end, with one run that nobody disturbs. Who is meant: `coordinator`, `server` (one that does not coordinate), `worker`.
+down instead, to be reviewed. What runs have trained is compared at the end, with one run that nobody disturbs. Who is
+meant: `coordinator`, `server` (one that does not coordinate), `worker`.
 
   start [key=value ...]    ballast run with these values of the specification (NAN_STEP=, FLIP_BIT= for faults)
   resume [key=value ...]   the same with --resume

@@ -25,7 +25,8 @@
 // - Operator: may be down for a while, dies between any two writes and sends, appoints for no
 //   reason. When it comes back it may see an older status for a while. It is the one of
 //   status_operator.h or, where the world decides, that of production; then a server is killed only
-//   while every other one answers, since one that has been silent for long is a loss by itself.
+//   while every other one answers, since one that has been silent for long is a loss by itself,
+//   and none falls silent for long while another is lost.
 // - Disk: a part or a manifest may take long or fail (twice at most for one version: a job that can
 //   never write its last checkpoint fails). What was written may turn out damaged when it is read
 //   back: a lost or torn write, a flipped byte.

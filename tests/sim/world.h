@@ -164,6 +164,7 @@ class World final : public OperatorView {
   uint32_t live_process();  // any; kProcesses: none
   bool one_more_server_may_go() const;
   bool all_answer() const;
+  TimeMs spared(uint32_t process, TimeMs silence_ms) const;
   void kill_server(uint32_t process);
   void kill_any_server();
   void kill_worker();

@@ -85,6 +85,14 @@ bool World::all_answer() const {
   });
 }
 
+// decide() takes a server that is silent for long for lost, and one is lost at a time.
+TimeMs World::spared(uint32_t index, TimeMs silence_ms) const {
+  const bool one_too_many = scenario_.decides && scenario_.training.replication >= 2 &&
+                            scenario_.faults.kill_any_server == 0 && is_server(index) &&
+                            !one_more_server_may_go();
+  return one_too_many ? std::min(silence_ms, kSilentAtMostMs) : silence_ms;
+}
+
 void World::kill_server(uint32_t index) {
   if (!one_more_server_may_go() || index >= kFirstWorker || !processes_[index].alive) {
     return;
@@ -179,12 +187,12 @@ void World::pause(uint32_t index) {
   Process& process = processes_[index];
   trace(fmt::format("{} pauses", describe(process.id)));
   process.paused = true;
-  begin(random_.chance(700) ? random_.between(10, 500) : random_.between(500, 6000),
-        [this, index, id = process.id] {
-          if (lives(id)) {
-            resume(index);
-          }
-        });
+  const TimeMs drawn = random_.chance(700) ? random_.between(10, 500) : random_.between(500, 6000);
+  begin(spared(index, drawn), [this, index, id = process.id] {
+    if (lives(id)) {
+      resume(index);
+    }
+  });
 }
 
 // What came meanwhile is now read, in the order in which it came.

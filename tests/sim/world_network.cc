@@ -95,7 +95,7 @@ void World::cut_process() {
   if (process == kProcesses) {
     return;
   }
-  const auto duration = random_.between(50, 6000);
+  const TimeMs duration = spared(process, random_.between(50, 6000));
   const uint64_t direction = random_.below(4);
   const uint32_t peers = random_.chance(500) ? kProcesses : kOperator;
   for (uint32_t peer = 0; peer < peers; ++peer) {
