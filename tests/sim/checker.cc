@@ -100,7 +100,12 @@ void Checker::check_prepared(const Record& record) {
 void Checker::committed(const ProcessId& coordinator, Term term, const Record& record,
                         Origin origin_of_status, const MemberList& members) {
   if (abandoned_.contains(record.origin)) {
-    return;  // whoever has not heard of it yet harms nobody
+    // Whoever has not heard of it yet harms nobody, and may write a checkpoint as good as any.
+    remember_committed();
+    if (record.step == ever_committed_.size()) {
+      ever_committed_.push_back(record);
+    }
+    return;
   }
   if (record.map == MapVersion{}) {
     // What a restore began with: said again until everybody has it, made by no step.
@@ -198,8 +203,7 @@ void Checker::copied(const ProcessId& server, SegmentId segment, const Replica& 
   }
 }
 
-void Checker::went_back(Origin abandoned, Step version) {
-  abandoned_.insert(abandoned);
+void Checker::remember_committed() {
   for (Step step = 0; step < committed_.size(); ++step) {
     if (step < ever_committed_.size()) {
       ever_committed_[step] = committed_[step];
@@ -207,6 +211,11 @@ void Checker::went_back(Origin abandoned, Step version) {
       ever_committed_.push_back(committed_[step]);
     }
   }
+}
+
+void Checker::went_back(Origin abandoned, Step version) {
+  abandoned_.insert(abandoned);
+  remember_committed();
   for (const auto& [step, holders] : holders_) {
     ever_held_[step] = holders;
   }

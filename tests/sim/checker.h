@@ -60,6 +60,7 @@ class Checker {
                      const Values& payload);
   void check_replica(const ProcessId& server, SegmentId segment, const Replica& replica);
   void check_prepared(const Record& record);
+  void remember_committed();  // among what the job may go back to
 
   const Scenario& scenario_;
   const Reference& reference_;
