@@ -52,50 +52,58 @@ TEST(CheckpointInFlight, TheNextOneWaitsUntilTheLastIsWritten) {
   EXPECT_EQ(only<WriteCheckpoint>(table.commit()).version, 5u);
 }
 
-TEST(CheckpointInFlight, AFailureIsToldAndTriedAgainButNeverEndsTheJob) {
-  TrainingSettings settings = every_two_steps();
-  settings.checkpoint_every = 4;
-  Coordinator table({kPs0}, settings);
-  table.begin();
-  for (int step = 0; step < 4; ++step) table.commit();
-  for (const Step version : {4u, 5u, 6u}) {
-    const Effects effects =
-        table.hear(kPs0, CheckpointWritten{kTerm, version, 1, {}, "no space left"});
-    if (version == 6) {
-      EXPECT_EQ(only<Progress>(effects).checkpoint_failure, "ps-0: no space left");
-    } else {
-      EXPECT_EQ(table.state().checkpoint_failure, "") << "it is tried again";
-      table.commit();
-    }
+// One that is due after four steps, and after each of the next two; then it is given up.
+class NoSpace : public testing::Test {
+ protected:
+  NoSpace() : table_({kPs0}, every_four_steps()) {
+    table_.begin();
+    for (int step = 0; step < 4; ++step) table_.commit();
   }
-  table.commit();
-  EXPECT_FALSE(table.state().writing) << "given up until the next is due";
-  EXPECT_EQ(table.state().phase, JobPhase::kTraining);
-  EXPECT_EQ(only<WriteCheckpoint>(table.commit()).version, 8u);
+
+  static TrainingSettings every_four_steps() {
+    TrainingSettings settings = every_two_steps();
+    settings.checkpoint_every = 4;
+    return settings;
+  }
+
+  Effects fails(Step version, uint32_t attempt = 1) {
+    return table_.hear(kPs0, CheckpointWritten{kTerm, version, attempt, {}, "no space left"});
+  }
+
+  Effects is_given_up() {
+    for (const Step version : {4u, 5u}) {
+      fails(version);
+      EXPECT_EQ(table_.state().checkpoint_failure, "") << "it is tried again";
+      table_.commit();
+    }
+    return fails(6);
+  }
+
+  Coordinator table_;
+};
+
+TEST_F(NoSpace, IsToldAndTriedAgainButNeverEndsTheJob) {
+  EXPECT_EQ(only<Progress>(is_given_up()).checkpoint_failure, "ps-0: no space left");
+  table_.commit();
+  EXPECT_FALSE(table_.state().writing) << "given up until the next is due";
+  EXPECT_EQ(table_.state().phase, JobPhase::kTraining);
+  EXPECT_EQ(only<WriteCheckpoint>(table_.commit()).version, 8u);
 }
 
-TEST(CheckpointInFlight, AFailureBeforeSaysNothingOfTheOneThatSuspends) {
-  TrainingSettings settings = every_two_steps();
-  settings.checkpoint_every = 4;
-  Coordinator table({kPs0}, settings);
-  table.begin();
-  for (int step = 0; step < 4; ++step) table.commit();
-  for (const Step version : {4u, 5u, 6u}) {
-    table.hear(kPs0, CheckpointWritten{kTerm, version, 1, {}, "no space left"});
-    if (version < 6) table.commit();
-  }
-  ASSERT_FALSE(table.state().checkpoint_failure.empty());
-  table.hear(kOperator, PlanChanged{kTerm, 9, {}, true, table.state().training()});
-  const Effects suspended = table.commit();
+TEST_F(NoSpace, SaysNothingOfTheCheckpointThatSuspends) {
+  is_given_up();
+  ASSERT_FALSE(table_.state().checkpoint_failure.empty());
+  table_.hear(kOperator, PlanChanged{kTerm, 9, {}, true, table_.state().training()});
+  const Effects suspended = table_.commit();
   EXPECT_EQ(only<WriteCheckpoint>(suspended).version, 7u);
   for (const Progress& progress : sent<Progress>(suspended)) {
     EXPECT_EQ(progress.checkpoint_failure, "");
   }
   for (const uint32_t attempt : {1u, 2u, 3u}) {
-    EXPECT_EQ(table.state().checkpoint_failure, "");
-    table.hear(kPs0, CheckpointWritten{kTerm, 7, attempt, {}, "no space left"});
+    EXPECT_EQ(table_.state().checkpoint_failure, "");
+    fails(7, attempt);
   }
-  EXPECT_EQ(table.state().checkpoint_failure, "ps-0: no space left");
+  EXPECT_EQ(table_.state().checkpoint_failure, "ps-0: no space left");
 }
 
 TEST(CheckpointInFlight, IsAbandonedWhenAWriterIsLost) {
