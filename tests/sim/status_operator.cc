@@ -53,10 +53,10 @@ void StatusOperator::tick(TimeMs now) {
     return;
   }
   const bool leaves = seen_.members.find(seen_.coordinator) != nullptr &&
-                      !wanted(seen_.coordinator) && heard_term_ == seen_.term &&
-                      phase_ >= JobPhase::kTraining && random_.chance(300);
+                      !wanted(seen_.coordinator) && phase() >= JobPhase::kTraining &&
+                      random_.chance(300);
   const bool stalled =
-      replaces_stalled_ && phase_ == JobPhase::kTraining && now - commit_at_ms_ > stall_ms_;
+      replaces_stalled_ && phase() == JobPhase::kTraining && now - commit_at_ms_ > stall_ms_;
   if (view_.known_gone(seen_.coordinator) || now - heard_at_ms_ > kSilenceMs || stalled || leaves) {
     if (stalled) {
       stall_ms_ *= 2;
@@ -121,18 +121,23 @@ void StatusOperator::start_job() {
       });
 }
 
+// What an earlier coordinator told does not hold for this one.
+JobPhase StatusOperator::phase() const {
+  return heard_term_ == seen_.term ? phase_ : JobPhase::kSealing;
+}
+
 // Some segment has no replica any more, as far as can be seen.
 bool StatusOperator::parts_are_lost() {
   const auto gone = [&](const Member& member) { return view_.known_gone(member.id); };
   const auto& members = seen_.members.members;
-  return phase_ == JobPhase::kLost || std::all_of(members.begin(), members.end(), gone) ||
+  return phase() == JobPhase::kLost || std::all_of(members.begin(), members.end(), gone) ||
          (training_.replication < 2 && std::any_of(members.begin(), members.end(), gone));
 }
 
 // The job was suspended as wished, and its checkpoint has been read back: its processes would end
 // now, and be started again some day.
 bool StatusOperator::rests() const {
-  return phase_ == JobPhase::kSuspended && seen_.suspend && followed_ == seen_.plan &&
+  return phase() == JobPhase::kSuspended && seen_.suspend && followed_ == seen_.plan &&
          verified_ == verifying_;
 }
 
@@ -160,7 +165,6 @@ void StatusOperator::go_back(TimeMs now) {
         status.origin = 0;
       },
       [this] {
-        phase_ = JobPhase::kSealing;
         view_.appointed(seen_.term, seen_.coordinator);
         send_appointment();
       });
@@ -191,7 +195,6 @@ void StatusOperator::appoint(TimeMs now) {
         status.coordinator = coordinator;
       },
       [this] {
-        phase_ = JobPhase::kSealing;
         view_.appointed(seen_.term, seen_.coordinator);
         send_appointment();
       });
@@ -344,7 +347,6 @@ void StatusOperator::restart(TimeMs now) {
   heard_at_ms_ = commit_at_ms_ = now;
   repeat_at_ms_ = now;
   stall_ms_ = kStallMs;
-  phase_ = JobPhase::kSealing;
   verifying_.clear();
   verified_.clear();
   seen_ = status_;

@@ -51,6 +51,7 @@ class StatusOperator final : public Authority {
   void write(std::function<void(Status&)> change, std::function<void()> then);
   void start_job();
   void appoint(TimeMs now);
+  JobPhase phase() const;
   bool parts_are_lost();
   bool rests() const;
   void go_back(TimeMs now);
@@ -90,10 +91,10 @@ class StatusOperator final : public Authority {
   TimeMs stall_ms_ = kStallMs;
   bool replaces_stalled_ = true;
   Step step_ = 0;
-  std::string verifying_;  // the latest checkpoint that was read back or is
-  std::string verified_;   // the latest that was, whole or not
-  JobPhase phase_ = JobPhase::kSealing;
-  PlanNumber followed_ = 0;  // the plan that the coordinator says it follows
+  std::string verifying_;                // the latest checkpoint that was read back or is
+  std::string verified_;                 // the latest that was, whole or not
+  JobPhase phase_ = JobPhase::kSealing;  // of heard_term_; see phase()
+  PlanNumber followed_ = 0;              // the plan that the coordinator says it follows
 };
 
 }  // namespace ballast::sim
