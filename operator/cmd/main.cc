@@ -119,9 +119,20 @@ void add_wishes(CLI::App& app, WishOptions& options) {
   suspend->add_option("JOB", options.suspend.job, job)->required();
   CLI::App* resume = app.add_subcommand("resume", "Let a suspended run go on");
   resume->add_option("JOB", options.resume.job, job)->required();
-  CLI::App* status = app.add_subcommand("status", "Tell how a run stands");
+  CLI::App* status =
+      app.add_subcommand("status", "Tell how a run stands, or a TrainingJob of a cluster");
   status->add_option("JOB", options.status.job, job)->required();
   status->add_flag("--json", options.status.json, "The whole status as JSON");
+  const auto place = [&options]() -> ClusterPlace& {
+    if (!options.status.cluster) options.status.cluster.emplace();
+    return *options.status.cluster;
+  };
+  status->add_option_function<std::string>(
+      "-n,--namespace", [place](const std::string& name) { place().name_space = name; },
+      "Ask the cluster for the job of this namespace");
+  status->add_option_function<std::string>(
+      "--kubeconfig", [place](const std::string& path) { place().kubeconfig = path; },
+      "Ask the cluster of this file (default: $KUBECONFIG, ~/.kube/config)");
 }
 
 void add_top(CLI::App& app, TopOptions& options) {

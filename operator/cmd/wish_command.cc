@@ -2,13 +2,12 @@
 
 #include <cstdio>
 #include <filesystem>
-
-#include <fmt/format.h>
+#include <utility>
 
 #include "common/exit_code.h"
 #include "operator/api/status_json.h"
 #include "operator/cmd/job_file.h"
-#include "operator/core/advance.h"
+#include "operator/cmd/status_text.h"
 #include "operator/local/control_socket.h"
 #include "operator/local/find_run.h"
 
@@ -37,48 +36,6 @@ int wish(const std::string& job, const api::Changes& changes) {
   return to_status(ExitCode::kDone);
 }
 
-std::string names_of(const std::vector<api::MemberStatus>& members) {
-  std::string names;
-  for (const api::MemberStatus& member : members) {
-    names += (names.empty() ? "" : ", ") + member.name;
-  }
-  return names.empty() ? "none" : names;
-}
-
-std::string state_of(const local::FoundRun& run) {
-  using api::ConditionType;
-  if (decide::is_true(run.status, ConditionType::kSucceeded)) return "succeeded";
-  if (decide::is_true(run.status, ConditionType::kFailed)) return "failed";
-  if (decide::is_true(run.status, ConditionType::kSuspended)) return "suspended";
-  if (!run.running) return "ended without an outcome";
-  if (run.status.planned_suspend) return "is being suspended";
-  return run.status.origin == 0 ? "starts" : "trains";
-}
-
-std::string text_of(const local::FoundRun& run) {
-  const api::TrainingJobStatus& status = run.status;
-  const auto& progress = status.progress;
-  std::string text = fmt::format("{}: {}, step {} of {}", run.job_name, state_of(run),
-                                 progress.step, status.planned_steps);
-  if (progress.step > 0) text += fmt::format(", loss {:.4f}", progress.loss);
-  text +=
-      fmt::format("\n  run folder   {}\n  servers      {} ({} wanted)\n  workers      {} wanted",
-                  run.folder.string(), names_of(status.members), status.planned_servers,
-                  status.planned_workers);
-  text += fmt::format("\n  coordinator  {}, term {}",
-                      status.coordinator.empty() ? "none" : status.coordinator, status.term);
-  text += fmt::format("\n  checkpoint   {}",
-                      progress.last_checkpoint.empty() ? "none" : progress.last_checkpoint);
-  for (const api::Condition& condition : status.conditions) {
-    text += fmt::format("\n  {:<12} {}: {}", api::to_string(condition.type),
-                        condition.status ? "yes" : "no", condition.message);
-  }
-  for (const auto& [name, restart] : status.restarts) {
-    if (restart.total > 0) text += fmt::format("\n  restarts     {}: {}", name, restart.total);
-  }
-  return text;
-}
-
 }  // namespace
 
 int scale_command(const ScaleOptions& options) {
@@ -96,9 +53,20 @@ int suspend_command(const SuspendOptions& options) {
 }
 
 int status_command(const StatusOptions& options) {
-  const auto run = find(options.job);
-  if (!run) return refuse(run.error());
-  const std::string text = options.json ? api::status_to_json(run->status) : text_of(*run);
+  Result<JobView> job;
+  if (options.cluster) {
+    job = find_cluster_job(*options.cluster, options.job);
+  } else {
+    job = find(options.job).map([](local::FoundRun run) {
+      return JobView{.job_name = std::move(run.job_name),
+                     .place_kind = "run folder",
+                     .place = run.folder.string(),
+                     .running = run.running,
+                     .status = std::move(run.status)};
+    });
+  }
+  if (!job) return refuse(job.error());
+  const std::string text = options.json ? api::status_to_json(job->status) : status_text(*job);
   std::printf("%s\n", text.c_str());
   return to_status(ExitCode::kDone);
 }

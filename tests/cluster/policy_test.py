@@ -6,11 +6,10 @@ policy_test.py, within a test cluster of one node that has the image localhost/b
 
 import json
 import re
-import time
 import unittest
 import urllib.request
 
-from training import LIMIT_SECONDS, TrainingCase, host_volume, run
+from training import TrainingCase, host_volume, run
 
 FOR_EVER = 10**6  # steps: a test ends it by suspending the job
 LENGTH = {"lengthSteps": 4000}
@@ -22,15 +21,6 @@ METRICS_PORT = 9600
 
 
 class Policies(TrainingCase):
-    def wait_until(self, what, condition):
-        """The first value of condition() that is true."""
-        deadline = time.monotonic() + LIMIT_SECONDS
-        while time.monotonic() < deadline:
-            if value := condition():
-                return value
-            time.sleep(0.2)
-        return self.fail(f"not within {LIMIT_SECONDS} s: {what}\n{self.told()}")
-
     def plan(self, name):
         return json.loads(self.status(name).get("authority", {}).get("record", "{}")).get("plan", {})
 

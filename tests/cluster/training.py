@@ -119,16 +119,18 @@ class TrainingCase(unittest.TestCase):
         done = run("kubectl", "apply", "--filename", path)
         self.assertEqual(done.returncode, 0, done.stderr)
 
-    def begin(self, name, steps, servers=None, workers=None, spec=None, schedule=None):
+    def begin(self, name, steps, servers=None, workers=None, spec=None, schedule=None, namespace="default"):
         """Templates go over those that mount the job's folders."""
         made = job(name, "/data/text.txt", "/checkpoints", steps, schedule)
+        made["metadata"]["namespace"] = namespace
         made["spec"]["servers"]["template"] = merged(
             host_volume("checkpoints", self.folder / "checkpoints", "/checkpoints"), servers or {})
         made["spec"]["workers"]["template"] = merged(
             host_volume("data", self.folder / "data", "/data"), workers or {})
         made["spec"].update(spec or {})
         self.apply(made)
-        self.addCleanup(run, "kubectl", "delete", "tjob", name, "--ignore-not-found", "--wait=false")
+        self.addCleanup(run, "kubectl", "delete", "tjob", name, f"--namespace={namespace}", "--ignore-not-found",
+                        "--wait=false")
 
     def patch(self, name, spec):
         done = run("kubectl", "patch", "tjob", name, "--type=merge", "--patch", json.dumps({"spec": spec}))
@@ -143,11 +145,17 @@ class TrainingCase(unittest.TestCase):
         self.assertEqual(shown.returncode, 0, shown.stderr)
         return json.loads(shown.stdout)["items"]
 
-    def wait_for_pods(self, name, count):
+    def wait_until(self, what, condition):
+        """The first value of condition() that is true."""
         deadline = time.monotonic() + LIMIT_SECONDS
-        while len(self.pods(name)) != count:
-            self.assertLess(time.monotonic(), deadline, f"not {count} pods:\n{self.told()}")
+        while time.monotonic() < deadline:
+            if value := condition():
+                return value
             time.sleep(0.1)
+        return self.fail(f"not within {LIMIT_SECONDS} s: {what}\n{self.told()}")
+
+    def wait_for_pods(self, name, count):
+        self.wait_until(f"{count} pods", lambda: len(self.pods(name)) == count)
 
     def suspend(self, name):
         """Has it come to rest; the step at which it stands."""

@@ -8,7 +8,7 @@ import os
 import unittest
 
 from ask import ask
-from training import IMAGE, LIMIT, OPERATOR, TrainingCase, host_volume, merged, run
+from training import IMAGE, LIMIT, OPERATOR, PROGRAMS, TrainingCase, host_volume, merged, run
 
 FOR_EVER = 10**6  # steps: a test ends it by suspending the job
 LENGTH = {"lengthSteps": 4000}
@@ -38,6 +38,47 @@ class Trouble(TrainingCase):
         condition = self.wait_for_reason("nowhere", "Running", "False", "Unschedulable")
         self.assertIn("nodes", condition["message"])
         self.assertEqual(run("kubectl", "delete", "tjob", "nowhere", f"--timeout={LIMIT}").returncode, 0)
+
+    def test_an_eviction_is_no_failure_of_the_job(self):
+        self.begin("evicted", FOR_EVER, schedule=LENGTH, spec={"backoffLimit": 0})
+        self.wait_for_step("evicted", 1)
+        for pod in ("evicted-ps-1", "evicted-worker-0"):
+            uid = self.uid("pod", pod)
+            eviction = {"apiVersion": "policy/v1", "kind": "Eviction",
+                        "metadata": {"name": pod, "namespace": "default"}}
+            path = self.folder / "eviction.json"
+            path.write_text(json.dumps(eviction), encoding="ascii")
+            done = run("kubectl", "create", "--raw", f"/api/v1/namespaces/default/pods/{pod}/eviction", "-f", path)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.wait_until(f"another {pod}", lambda pod=pod, uid=uid: self.uid("pod", pod) not in ("", uid))
+            self.wait_for("evicted", "condition=Running")
+            self.wait_for("evicted", "condition=Degraded=False")
+        step = self.suspend("evicted")
+        self.assert_same_bits_as_a_local_run("evicted", step, LENGTH)
+
+    def test_a_process_that_cannot_start_fails_the_job(self):
+        def with_command(*command):
+            return {"spec": {"containers": [{"name": "main", "command": list(command)}]}}
+
+        self.begin("nothing", 20, workers=with_command("/no/such/program"), spec={"backoffLimit": 1})
+        self.assertIn("worker-", self.wait_for_reason("nothing", "Failed", "True", "BackoffLimitExceeded")["message"])
+        # Which no other start can help.
+        self.begin("misread", 20, workers=with_command("/usr/bin/ballast-worker", "--no-such-flag"))
+        self.assertIn("worker-", self.wait_for_reason("misread", "Failed", "True", "BadConfiguration")["message"])
+        self.assertEqual(self.status("misread")["restarts"], 0)
+
+    def test_a_namespace_goes_with_the_jobs_in_it(self):
+        self.assertEqual(run("kubectl", "create", "namespace", "doomed").returncode, 0)
+        self.addCleanup(run, "kubectl", "delete", "namespace", "doomed", "--ignore-not-found", "--wait=false")
+        self.begin("doomed", FOR_EVER, namespace="doomed")
+        ready = run("kubectl", "wait", "--for=condition=Running", "tjob/doomed", "--namespace=doomed",
+                    f"--timeout={LIMIT}")
+        self.assertEqual(ready.returncode, 0, ready.stderr + self.told())
+        done = run("kubectl", "delete", "namespace", "doomed", f"--timeout={LIMIT}")
+        self.assertEqual(done.returncode, 0, done.stderr + self.told())
+        self.assertIsNone(self.operator.poll(), "the operator lives")
+        self.begin("after", 20)
+        self.wait_for("after", "condition=Succeeded")
 
     def test_a_quota_is_told_and_waited_for(self):
         quota = run("kubectl", "create", "quota", "few", "--hard=pods=3")
@@ -70,7 +111,11 @@ class Trouble(TrainingCase):
         self.assertEqual(scaled.returncode, 0, scaled.stderr)
         self.wait_for_pods("moved", 5)
         self.wait_for("moved", "condition=Scaling=False")
+        self.assertRegex(self.told_by_ballast("moved"), r"^moved: trains, step \d+ of 1000000, loss \d")
+        logs = run("kubectl", "logs", "moved-ps-0").stdout.splitlines()
+        self.assertTrue(logs and all("message" in json.loads(line) for line in logs), logs)
         step = self.suspend("moved")
+        self.assertIn(f"moved: suspended, step {step} of", self.told_by_ballast("moved"))
         self.assertNotEqual(self.status("moved").get("lastCheckpoint", ""), "")
         self.patch("moved", {"suspend": False, "servers": {"replicas": 3}})
         self.wait_for_step("moved", step + 50)
@@ -109,6 +154,14 @@ class Trouble(TrainingCase):
         self.patch("short", {"ttlSecondsAfterFinished": 0})
         gone = run("kubectl", "wait", "--for=delete", "tjob/short", f"--timeout={LIMIT}")
         self.assertEqual(gone.returncode, 0, gone.stderr + self.told())
+        nothing = run(PROGRAMS / "ballast", "status", "short", "--namespace=default")
+        self.assertEqual(nothing.returncode, 2)
+        self.assertIn("TrainingJob short of namespace default", nothing.stderr)
+
+    def told_by_ballast(self, name):
+        done = run(PROGRAMS / "ballast", "status", name, "--namespace=default")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
 
     def writes_until_succeeded(self, name):
         """Requests of the operator that were to change something of this job, and not its Lease."""
