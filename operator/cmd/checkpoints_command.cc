@@ -36,14 +36,14 @@ uint64_t bytes_of(const Manifest& manifest) {
 }
 
 struct Line {
-  std::string state;  // "whole", "damaged", "not complete"
+  std::string state;  // "whole", "damaged", "unreadable", "not complete"
   std::string detail;
 };
 
 Line judge(const CheckpointEntry& entry) {
   if (!entry.complete) return {"not complete", "being written, or whoever wrote it has died"};
   const auto whole = verify_checkpoint(entry.directory);
-  if (!whole) return {"damaged", whole.error().message};
+  if (!whole) return {is_damage(whole.error()) ? "damaged" : "unreadable", whole.error().message};
   const auto manifest = read_manifest(entry.directory);
   if (!manifest) return {"damaged", manifest.error().message};
   return {"whole",
@@ -69,7 +69,7 @@ int checkpoints_command(const CheckpointsOptions& options) {
     any = any || !entries->empty();
     for (const CheckpointEntry& entry : *entries) {
       const Line line = judge(entry);
-      damaged = damaged || line.state == "damaged";
+      damaged = damaged || line.state == "damaged" || line.state == "unreadable";
       if (options.json) {
         const nlohmann::json out = {{"directory", entry.directory.string()},
                                     {"step", entry.id.step},

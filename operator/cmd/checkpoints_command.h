@@ -11,7 +11,8 @@ struct CheckpointsOptions {
   bool json = false;
 };
 
-// The exit status: 0 all that are complete are whole, 1 one is damaged, 2 there is no such folder.
+// The exit status: 0 all that are complete are whole, 1 one is damaged or cannot be read, 2 there
+// is no such folder.
 int checkpoints_command(const CheckpointsOptions& options);
 
 }  // namespace ballast::cmd

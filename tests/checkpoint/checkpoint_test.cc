@@ -2,6 +2,9 @@
 #include "services/checkpoint/checkpoint.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <optional>
 
 #include "tests/checkpoint/sample.h"
 #include "tests/storage/files.h"
@@ -132,6 +135,66 @@ TEST_F(CheckpointTest, ReadingEndsWhereItIsToldToStopAndCallsNothingDamaged) {
   const auto newest = newest_whole_checkpoint(folder_ / "c", &passed_over, stop.get_token());
   ASSERT_FALSE(newest);
   EXPECT_EQ(newest.error().code, ErrorCode::kUnavailable);
+  EXPECT_TRUE(passed_over.empty());
+}
+
+// As long as it lives this process can open nothing.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    const rlimit none{0, before_.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &none);
+  }
+  ~NoDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  NoDescriptors(const NoDescriptors&) = delete;
+  NoDescriptors& operator=(const NoDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+TEST_F(CheckpointTest, WhatCannotBeReadIsNotDamagedAndIsReadAgain) {
+  const auto directory = write({1, 1, 0});
+  std::optional<NoDescriptors> none(std::in_place);
+  std::vector<int> attempts;
+  const auto gives_up = verify_patiently(directory, [&](int attempt) {
+    attempts.push_back(attempt);
+    return attempt < 3;
+  });
+  ASSERT_FALSE(gives_up);
+  EXPECT_EQ(gives_up.error().code, ErrorCode::kUnavailable);
+  EXPECT_FALSE(is_damage(gives_up.error()));
+  EXPECT_EQ(attempts, (std::vector{1, 2, 3}));
+  EXPECT_TRUE(verify_patiently(directory, [&](int) {
+    none.reset();
+    return true;
+  }));
+  flip(directory / "server-0-of-2.safetensors", 1500);
+  const auto damaged = verify_patiently(directory, [](int) {
+    ADD_FAILURE() << "damage does not pass";
+    return false;
+  });
+  ASSERT_FALSE(damaged);
+  EXPECT_TRUE(is_damage(damaged.error()));
+}
+
+TEST_F(CheckpointTest, NobodyGoesOnFromAnOlderOneBecauseTheNewestCannotBeRead) {
+  write({1, 1, 0});
+  const auto manifest = write({2, 1, 0}) / kManifestName;
+  const auto aside = folder_ / "aside";
+  std::filesystem::rename(manifest, aside);
+  std::filesystem::create_symlink("/proc/self/mem", manifest);  // its first byte: EIO
+  std::vector<DamagedCheckpoint> passed_over;
+  int attempts = 0;
+  const auto found = newest_whole_checkpoint(folder_ / "c", &passed_over, {}, [&](int) {
+    ++attempts;
+    std::filesystem::rename(aside, manifest);
+    return true;
+  });
+  ASSERT_TRUE(found) << found.error().message;
+  EXPECT_EQ(found->id, (CheckpointId{2, 1, 0}));
+  EXPECT_EQ(attempts, 1);
   EXPECT_TRUE(passed_over.empty());
 }
 
