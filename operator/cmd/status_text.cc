@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "operator/api/status_json.h"
 #include "operator/core/advance.h"
 
 namespace ballast::cmd {

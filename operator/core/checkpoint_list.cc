@@ -128,7 +128,6 @@ std::string newest_whole(const api::TrainingJobStatus& status) {
 }
 
 bool choose_restore(Draft& draft) {
-  if (!draft.observed.checkpoints_by_servers) return true;
   auto& next = draft.next;
   if (seeks_checkpoint(draft.observed, next)) return false;
   // What is older than what begins may be read later.

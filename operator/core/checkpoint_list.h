@@ -1,7 +1,7 @@
 // The checkpoints of a job as its status lists them: what is complete is read back; then what is
-// too much may go, oldest first, and never the last one that is known to be whole. Where servers
-// alone see them, nothing begins before the newest that is whole is known, and, for a job that is
-// to go on from another's checkpoints, before those are. Pure functions.
+// too much may go, oldest first, and never the last one that is known to be whole. Nothing begins
+// before the newest that is whole is known, and, where servers alone see them and a job is to go on
+// from another's checkpoints, before those are. Pure functions.
 #pragma once
 
 #include <string>

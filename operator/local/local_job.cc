@@ -303,7 +303,12 @@ class LocalJobImpl final : public LocalJob {
         listener_.member_left(member.name, member.incarnation);
       }
     }
-    if (before.origin > 0 && now.origin == 0) listener_.goes_back(now.restore_from);
+    if (before.origin > 0 && now.origin == 0) goes_back_ = true;
+    // Where to is known once what is complete has been read.
+    if (goes_back_ && now.term > before.term) {
+      goes_back_ = false;
+      listener_.goes_back(now.restore_from);
+    }
     for (const api::CheckpointStatus& checkpoint : now.checkpoints) {
       const auto same = [&](const auto& known) { return known.directory == checkpoint.directory; };
       if (std::none_of(before.checkpoints.begin(), before.checkpoints.end(), same))
@@ -377,6 +382,7 @@ class LocalJobImpl final : public LocalJob {
   std::optional<decide::TimeMs> without_session_since_ms_;
   std::optional<int> finished_;
   bool ended_at_once_ = false;
+  bool goes_back_ = false;  // and it is not known yet to which checkpoint
 };
 
 }  // namespace

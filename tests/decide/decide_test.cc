@@ -294,6 +294,26 @@ TEST(Decide, SegmentsThatAreLostBringTheJobBack) {
   EXPECT_EQ(world.observed.status.restore_from, "c1");
 }
 
+TEST(Decide, GoesBackToTheNewestCheckpointThoughItIsStillBeingRead) {
+  World world(1, 1, 1);
+  world.run_to_training();
+  world.writes_checkpoint("c1");
+  world.settle();
+  world.checked("c1");
+  world.settle();
+  world.writes_checkpoint("c2");
+  world.settle();
+  world.exits("ps-0", 0, 9);
+  world.settle();
+  world.observed.now_ms += kFirstBackoffMs;
+  world.settle();
+  world.ready("ps-0");
+  world.settle();
+  EXPECT_EQ(world.observed.status.term, 1U) << "nobody knows yet whether c2 is whole";
+  world.checked("c2");
+  EXPECT_THAT(world.settle().front(), HasSubstr("term 2 ps-0 restore c2"));
+}
+
 TEST(Decide, KeepsAsManyWholeCheckpointsAsTheSpecSays) {
   World world;
   world.observed.job.spec.checkpoint.keep = 2;

@@ -210,8 +210,10 @@ void check_question(const Observed& observed, const api::TrainingJobStatus& stat
 // Parameters come from a checkpoint that was read and is whole, and from no older one than is
 // known.
 void check_beginning(const Observed& observed, const api::TrainingJobStatus& status) {
-  if (!observed.checkpoints_by_servers || status.start == api::StartMode::kContinue) return;
-  if (observed.job.spec.checkpoint.resume) RC_ASSERT(status.sought);
+  if (status.start == api::StartMode::kContinue) return;
+  if (observed.checkpoints_by_servers && observed.job.spec.checkpoint.resume) {
+    RC_ASSERT(status.sought);
+  }
   if (status.restore_from.empty()) return;
   const auto& all = status.checkpoints;
   RC_ASSERT(std::any_of(all.begin(), all.end(), [&](const auto& one) {
