@@ -120,7 +120,7 @@ class Certificates(TrainingCase):
             return None
         return float(found[1]) if found else None
 
-    def wait_until(self, what, holds, of):
+    def wait_for_all(self, what, holds, of):
         """For all of `of`."""
         waiting, deadline = set(of), time.monotonic() + LIMIT_SECONDS
         while waiting and time.monotonic() < deadline:
@@ -136,13 +136,13 @@ class Certificates(TrainingCase):
         end = "ballast_certificate_end_timestamp_seconds"
         first = {name: self.metric(address, end) for name, address in addresses.items()}
         self.assertNotIn(None, first.values(), self.told())
-        self.wait_until("renewed", lambda name: self.metric(addresses[name], end) > first[name], addresses)
+        self.wait_for_all("renewed", lambda name: self.metric(addresses[name], end) > first[name], addresses)
         self.assertEqual(self.addresses_and_uids("long"), (addresses, uids), "somebody was restarted")
 
         # New connections are made with the new ones: a worker that is lost comes back and joins.
         lost = self.uid("pod", "long-worker-0")
         run("kubectl", "delete", "pod", "long-worker-0", "--grace-period=0", "--force", "--wait=false")
-        self.wait_until("joined", self.has_joined_after(lost), ["long-worker-0"])
+        self.wait_for_all("joined", self.has_joined_after(lost), ["long-worker-0"])
         status = self.get("tjob", "long")["status"]
         self.assertEqual(status["certificates"].keys(), {"expirationTime", "renewalTime", "signer"})
 

@@ -5,10 +5,9 @@ folders of this machine, and BALLAST_PROGRAMS (a folder with `ballast-operator` 
 """
 
 import json
-import time
 import unittest
 
-from training import LIMIT_SECONDS, TrainingCase, run
+from training import TrainingCase, run
 
 STEPS = 1200
 EVERY = 200
@@ -24,14 +23,8 @@ class Checkpoints(TrainingCase):
         found = [path.parent for path in (self.folder / "checkpoints").glob("step-*/manifest.json")]
         return sorted(found, key=lambda path: int(path.name.split("-")[1]))
 
-    def wait_until(self, condition, what):
-        deadline = time.monotonic() + LIMIT_SECONDS
-        while not condition():
-            self.assertLess(time.monotonic(), deadline, f"{what}:\n{self.told()}")
-            time.sleep(0.1)
-
     def wait_for_checkpoints(self, count):
-        self.wait_until(lambda: len(self.complete()) >= count, f"not {count} checkpoints")
+        self.wait_until(f"{count} checkpoints", lambda: len(self.complete()) >= count)
 
     def record(self, name):
         return json.loads(self.status(name)["authority"]["record"])
@@ -51,8 +44,8 @@ class Checkpoints(TrainingCase):
         self.begin_with_checkpoints("kept", keep=2)
         self.wait_for("kept", "condition=Succeeded")
         # The servers go when everything was read and deleted.
-        self.wait_until(lambda: not [pod for pod in self.pods("kept") if pod["status"]["phase"] == "Running"],
-                        "pods still run")
+        self.wait_until("no pod runs", lambda: not [
+            pod for pod in self.pods("kept") if pod["status"]["phase"] == "Running"])
         left = [path.name for path in self.complete()]
         self.assertEqual([int(name.split("-")[1]) for name in left], [STEPS - EVERY, STEPS], self.told())
         everything = sorted(path.name for path in (self.folder / "checkpoints").glob("step-*"))
@@ -93,7 +86,7 @@ class Checkpoints(TrainingCase):
         self.wait_for_checkpoints(1)
         killed = run("kubectl", "delete", "pod", "lost-ps-0", "lost-ps-1", "--force", "--grace-period=0")
         self.assertEqual(killed.returncode, 0, killed.stderr)
-        self.wait_until(lambda: self.events("lost", "WentBack"), "it did not go back")
+        self.wait_until("it went back", lambda: self.events("lost", "WentBack"))
         self.wait_for("lost", "condition=Succeeded")
         record = self.record("lost")
         self.assertIn("/checkpoints/step-", record["restoreFrom"])
