@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from api import JOBS, Api, wait_until
 from audit import Audit, span
 from operator_process import PROGRAMS, OperatorProcess, make_account
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster"))
+from commands import define_training_jobs  # noqa: E402
+
 POD_ADDRESSES = "10.245.0.0/16"  # of fake nodes
 IN_FLIGHT = "64"  # of a plain create
 
@@ -19,9 +22,7 @@ class World:
     def __init__(self):
         self.api = Api()
         subprocess.run(["ip", "route", "add", "local", POD_ADDRESSES, "dev", "lo"], check=True)
-        for command in (["apply", "--server-side", "--filename", ROOT / "crds" / "trainingjobs.yaml"],
-                        ["wait", "--for=condition=Established", "crd/trainingjobs.ballast.dev", "--timeout=60s"]):
-            subprocess.run(["kubectl", *command], check=True, stdout=subprocess.DEVNULL)
+        define_training_jobs()
         self.kubeconfig = make_account(self.api)
         self.fake = subprocess.Popen([PROGRAMS / "fake_pods"], stdout=subprocess.PIPE, text=True)
         if self.fake.stdout.readline() != "ready\n":

@@ -37,6 +37,7 @@ sys.path.insert(0, str(ROOT / "tests" / "cluster"))
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 from ask import ask  # noqa: E402
 from ballast_run import PROGRAMS, some_text  # noqa: E402
+from commands import define_training_jobs  # noqa: E402
 from training import IMAGE, host_volume  # noqa: E402  (how a pod reaches folders of the node)
 
 NAME = "chaos"
@@ -115,8 +116,7 @@ class ClusterChaos:
         (folder / "data" / "text.txt").write_text(some_text(), encoding="ascii")
 
     def begin(self):
-        kubectl("apply", "--server-side", "--filename", ROOT / "crds" / "trainingjobs.yaml")
-        kubectl("wait", "--for=condition=Established", "crd/trainingjobs.ballast.dev", "--timeout=30s")
+        define_training_jobs()
         self.operators = Operators(self.folder)
         made = job(self.options, "/data/text.txt", "/checkpoints", self.steps_wanted)
         made["spec"]["servers"]["template"] = host_volume("checkpoints", self.folder / "checkpoints", "/checkpoints")

@@ -10,6 +10,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from commands import define_training_jobs
 from jobs import BAD, CHANGES, GOOD, job
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,11 +40,10 @@ class Schema(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        for step in [kubectl("apply", "--server-side", "--filename", ROOT / "crds" / "trainingjobs.yaml"),
-                     kubectl("wait", "--for=condition=Established", "crd/trainingjobs.ballast.dev", "--timeout=120s"),
-                     kubectl("create", "namespace", NAMESPACE)]:
-            if step.returncode != 0:
-                raise AssertionError(step.stderr)
+        define_training_jobs()
+        made = kubectl("create", "namespace", NAMESPACE)
+        if made.returncode != 0:
+            raise AssertionError(made.stderr)
 
     @classmethod
     def tearDownClass(cls):

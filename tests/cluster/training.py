@@ -10,6 +10,7 @@ import unittest
 from pathlib import Path
 
 from ask import ask
+from commands import define_training_jobs
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAMS = Path(os.environ.get("BALLAST_PROGRAMS") or ROOT / "build" / "release" / "bin")
@@ -78,14 +79,9 @@ class TrainingCase(unittest.TestCase):
             (self.folder / name).mkdir()
         (self.folder / "checkpoints").chmod(0o777)  # pods run as nobody
         (self.folder / "data" / "text.txt").write_text(some_text(), encoding="ascii")
-        done = run("kubectl", "apply", "--server-side", "--filename", ROOT / "crds" / "trainingjobs.yaml")
-        self.assertEqual(done.returncode, 0, done.stderr)
+        define_training_jobs()
         self.log = open(self.folder / "operator.log", "w+", encoding="utf-8")
         self.addCleanup(self.log.close)
-        # Asked again and again: `kubectl wait` fails at once where a definition is so new that its conditions are null.
-        self.wait_until("the definition is established", lambda: run(
-            "kubectl", "wait", "--for=condition=Established", "crd/trainingjobs.ballast.dev",
-            "--timeout=10s").returncode == 0)
         self.operator = self.start_operator()
 
     def start_operator(self):
