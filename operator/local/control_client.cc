@@ -12,6 +12,8 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <stop_token>
+#include <thread>
 #include <utility>
 
 #include "ballast/v1/control.grpc.pb.h"
@@ -56,6 +58,46 @@ bool refused_for_good(grpc::StatusCode code) {
          code == grpc::StatusCode::PERMISSION_DENIED;
 }
 
+// gRPC 1.51 forgets to close the connection of a channel that is let go while it connects
+// (Subchannel::OnConnectingFinishedLocked, where it was shut down). So channels are kept here until
+// they have connected, or failed to, which they do within kConnectWithinMs. Any thread.
+class Parting {
+ public:
+  static Parting& of_this_process() {
+    static Parting parting;
+    return parting;
+  }
+
+  void take(std::shared_ptr<grpc::Channel> channel) {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back(std::move(channel));
+    changed_.notify_one();
+  }
+
+ private:
+  Parting() : thread_([this](const std::stop_token& stop) { run(stop); }) {}
+
+  void run(const std::stop_token& stop) {
+    constexpr milliseconds kLookForStop{100};
+    for (;;) {
+      std::unique_lock lock(mutex_);
+      if (!changed_.wait(lock, stop, [this] { return !waiting_.empty(); })) return;
+      const auto channel = std::move(waiting_.front());
+      waiting_.pop_front();
+      lock.unlock();
+      while (!stop.stop_requested() && channel->GetState(false) == GRPC_CHANNEL_CONNECTING) {
+        channel->WaitForStateChange(GRPC_CHANNEL_CONNECTING,
+                                    std::chrono::system_clock::now() + kLookForStop);
+      }
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable_any changed_;
+  std::deque<std::shared_ptr<grpc::Channel>> waiting_;  // guarded by mutex_
+  std::jthread thread_;                                 // last: ends before what it uses
+};
+
 }  // namespace
 
 // Who is called, one time after the other, on threads that gRPC shares among all calls of this
@@ -71,6 +113,8 @@ class ControlClient::Session {
     if (calling_) call_->cancel();
     if (alarm_ != nullptr) alarm_->Cancel();
     quiet_.wait(lock, [this] { return busy_ == 0; });
+    lock.unlock();
+    part();
   }
 
   const ControlClientOptions& options() const { return options_; }
@@ -97,8 +141,11 @@ class ControlClient::Session {
   // of the last channel, whose end is theirs.
   class Call final : public grpc::ClientBidiReactor<v1::Frame, v1::Frame> {
    public:
-    Call(Session& session, const std::shared_ptr<grpc::Channel>& channel, v1::Frame hello)
-        : session_(session), stub_(v1::Control::NewStub(channel)), written_(std::move(hello)) {}
+    Call(Session& session, std::shared_ptr<grpc::Channel> channel, v1::Frame hello)
+        : session_(session),
+          channel_(std::move(channel)),
+          stub_(v1::Control::NewStub(channel_)),
+          written_(std::move(hello)) {}
 
     void begin() {
       stub_->async()->Session(&context_, this);
@@ -108,6 +155,7 @@ class ControlClient::Session {
       StartCall();
     }
     void cancel() { context_.TryCancel(); }
+    const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
     // None is under way.
     void write(v1::Frame frame) {
       written_ = std::move(frame);
@@ -138,6 +186,7 @@ class ControlClient::Session {
     }
 
     Session& session_;  // outlives OnDone
+    const std::shared_ptr<grpc::Channel> channel_;
     grpc::ClientContext context_;
     const std::unique_ptr<v1::Control::Stub> stub_;
     v1::Frame written_;
@@ -149,7 +198,7 @@ class ControlClient::Session {
 
   // On the owner's thread.
   void call() {
-    call_.reset();  // the one before has ended: nobody uses it
+    part();
     const auto channel = make_channel();
     {
       const std::lock_guard lock(mutex_);
@@ -160,6 +209,14 @@ class ControlClient::Session {
       writing_ = true;
     }
     call_->begin();  // gRPC takes a lock of its own there, for whose owner ours may be waited
+  }
+
+  // The call before has ended: nobody uses it.
+  void part() {
+    if (call_ == nullptr) return;
+    auto channel = call_->channel();
+    call_.reset();
+    Parting::of_this_process().take(std::move(channel));
   }
 
   Result<std::shared_ptr<grpc::Channel>> make_channel() const {
