@@ -46,7 +46,7 @@ ENTRYPOINT ["/usr/bin/ballast-ps"]
 
 FROM runtime AS engine
 RUN apt-get update \
-  && apt-get install --yes --quiet=2 --no-install-recommends libcpprest2.10 libdnnl2 libgomp1 libicu72 libyaml-cpp0.7 \
+  && apt-get install --yes --quiet=2 --no-install-recommends libdnnl2 libgomp1 libicu72 libyaml-cpp0.7 \
   && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*
 
 FROM engine AS worker
@@ -56,5 +56,8 @@ ENTRYPOINT ["/usr/bin/ballast-worker"]
 
 # What pods of jobs run unless their template names another image; and the command line, for checkpoints on volumes.
 FROM engine AS job
+RUN apt-get update \
+  && apt-get install --yes --quiet=2 --no-install-recommends libcpprest2.10 \
+  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*
 COPY --from=programs /programs/ballast /programs/ballast-ps /programs/ballast-worker /usr/bin/
 USER 65532:65532

@@ -27,6 +27,7 @@ Result<JobView> find_cluster_job(const ClusterPlace& place, const std::string& j
     if (!read) return tl::unexpected(read.error());
     object = {read->metadata.name_space, read->metadata.name};
   }
+  if (object.name.empty()) return fail(ErrorCode::kInvalid, "status of which job? JOB is empty");
   if (!place.name_space.empty()) object.name_space = place.name_space;
 
   auto transport =

@@ -210,7 +210,9 @@ class RunCommand {
 
     local_options.resume = resume_;
     local_options.file = local::JobFile{absolute(options_.file), options_.overrides, as_read_};
-    local_options.verify_checkpoint = verify_checkpoint;
+    local_options.verify_checkpoint = [](const fs::path& directory, const std::stop_token& stop) {
+      return verify_patiently(directory, half_a_minute(stop), stop);
+    };
     local_options.abandoned_before = abandoned_before;
     local_options.remove_checkpoint = remove_if_there;
 

@@ -65,6 +65,9 @@ int status_command(const StatusOptions& options) {
                      .status = std::move(run.status)};
     });
   }
+  if (!job && !options.cluster && job.error().code == ErrorCode::kNotFound) {
+    job.error().message += " (of a cluster's job tells --namespace NAMESPACE)";
+  }
   if (!job) return refuse(job.error());
   const std::string text = options.json ? api::status_to_json(job->status) : status_text(*job);
   std::printf("%s\n", text.c_str());

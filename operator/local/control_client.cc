@@ -12,13 +12,12 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
-#include <stop_token>
-#include <thread>
 #include <utility>
 
 #include "ballast/v1/control.grpc.pb.h"
 #include "operator/local/control_events.h"
 #include "operator/local/job_config.h"
+#include "operator/local/parting_channels.h"
 
 namespace ballast::local {
 namespace {
@@ -58,46 +57,6 @@ bool refused_for_good(grpc::StatusCode code) {
          code == grpc::StatusCode::PERMISSION_DENIED;
 }
 
-// gRPC 1.51 forgets to close the connection of a channel that is let go while it connects
-// (Subchannel::OnConnectingFinishedLocked, where it was shut down). So channels are kept here until
-// they have connected, or failed to, which they do within kConnectWithinMs. Any thread.
-class Parting {
- public:
-  static Parting& of_this_process() {
-    static Parting parting;
-    return parting;
-  }
-
-  void take(std::shared_ptr<grpc::Channel> channel) {
-    const std::lock_guard lock(mutex_);
-    waiting_.push_back(std::move(channel));
-    changed_.notify_one();
-  }
-
- private:
-  Parting() : thread_([this](const std::stop_token& stop) { run(stop); }) {}
-
-  void run(const std::stop_token& stop) {
-    constexpr milliseconds kLookForStop{100};
-    for (;;) {
-      std::unique_lock lock(mutex_);
-      if (!changed_.wait(lock, stop, [this] { return !waiting_.empty(); })) return;
-      const auto channel = std::move(waiting_.front());
-      waiting_.pop_front();
-      lock.unlock();
-      while (!stop.stop_requested() && channel->GetState(false) == GRPC_CHANNEL_CONNECTING) {
-        channel->WaitForStateChange(GRPC_CHANNEL_CONNECTING,
-                                    std::chrono::system_clock::now() + kLookForStop);
-      }
-    }
-  }
-
-  std::mutex mutex_;
-  std::condition_variable_any changed_;
-  std::deque<std::shared_ptr<grpc::Channel>> waiting_;  // guarded by mutex_
-  std::jthread thread_;                                 // last: ends before what it uses
-};
-
 }  // namespace
 
 // Who is called, one time after the other, on threads that gRPC shares among all calls of this
@@ -114,7 +73,7 @@ class ControlClient::Session {
     if (alarm_ != nullptr) alarm_->Cancel();
     quiet_.wait(lock, [this] { return busy_ == 0; });
     lock.unlock();
-    part();
+    end_call();
   }
 
   const ControlClientOptions& options() const { return options_; }
@@ -198,7 +157,7 @@ class ControlClient::Session {
 
   // On the owner's thread.
   void call() {
-    part();
+    end_call();
     const auto channel = make_channel();
     {
       const std::lock_guard lock(mutex_);
@@ -212,11 +171,11 @@ class ControlClient::Session {
   }
 
   // The call before has ended: nobody uses it.
-  void part() {
+  void end_call() {
     if (call_ == nullptr) return;
     auto channel = call_->channel();
     call_.reset();
-    Parting::of_this_process().take(std::move(channel));
+    part_with(std::move(channel));
   }
 
   Result<std::shared_ptr<grpc::Channel>> make_channel() const {

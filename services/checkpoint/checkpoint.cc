@@ -109,30 +109,15 @@ Result<void> verify_checkpoint(const path& directory, const std::stop_token& sto
   return {};
 }
 
-bool is_damage(const Error& error) {
-  return error.code == ErrorCode::kCorrupt || error.code == ErrorCode::kInvalid ||
-         error.code == ErrorCode::kNotFound;
-}
-
-Result<void> verify_patiently(const path& directory, const std::function<bool(int)>& rest,
-                              const std::stop_token& stop) {
-  for (int attempt = 1;; ++attempt) {
-    auto verified = verify_checkpoint(directory, stop);
-    const bool may_pass =
-        !verified && !is_damage(verified.error()) && verified.error().code != ErrorCode::kDenied;
-    if (!may_pass || stop.stop_requested() || !rest || !rest(attempt)) return verified;
-  }
-}
-
 Result<CheckpointEntry> newest_whole_checkpoint(const path& folder,
                                                 std::vector<DamagedCheckpoint>* passed_over,
                                                 const std::stop_token& stop,
-                                                const std::function<bool(int)>& rest) {
+                                                const Patience& patience) {
   const auto entries = list_checkpoints(folder);
   if (!entries) return tl::unexpected<Error>(entries.error());
   for (auto entry = entries->rbegin(); entry != entries->rend(); ++entry) {
     if (!entry->complete) continue;
-    const auto whole = verify_patiently(entry->directory, rest, stop);
+    const auto whole = verify_patiently(entry->directory, patience, stop);
     if (whole) return *entry;
     if (stop.stop_requested() || !is_damage(whole.error())) {
       return tl::unexpected<Error>(whole.error());

@@ -6,7 +6,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <optional>
 #include <span>
 #include <stop_token>
@@ -17,6 +16,7 @@
 #include "common/error.h"
 #include "services/checkpoint/manifest.h"
 #include "services/checkpoint/part.h"
+#include "services/checkpoint/patience.h"
 #include "services/checkpoint/safetensors.h"
 #include "services/core/messages.h"
 #include "services/storage/file_system.h"
@@ -65,22 +65,12 @@ class Checkpoint {
 Result<void> verify_checkpoint(const std::filesystem::path& directory,
                                const std::stop_token& stop = {});
 
-// Whether what says so is wrong with the checkpoint itself. Otherwise nothing is known of it: it
-// could not be read, for want of descriptors, rights, or a volume that answers.
-bool is_damage(const Error& error);
-
-// verify_checkpoint, again while it cannot be read for a reason that may pass. `rest` waits before
-// attempt 1, 2, ... after the first; false: no more of them.
-Result<void> verify_patiently(const std::filesystem::path& directory,
-                              const std::function<bool(int attempt)>& rest,
-                              const std::stop_token& stop = {});
-
 // The newest checkpoint that is complete and whole. `passed_over` gets each newer complete one that
 // is damaged. kNotFound where there is none; kUnavailable: told to stop. A newer one that cannot be
 // read is an error as well: who goes on from an older one loses steps.
 Result<CheckpointEntry> newest_whole_checkpoint(
     const std::filesystem::path& folder, std::vector<DamagedCheckpoint>* passed_over = nullptr,
-    const std::stop_token& stop = {}, const std::function<bool(int attempt)>& rest = {});
+    const std::stop_token& stop = {}, const Patience& patience = {});
 
 // The arena's parameters, layout().elements values.
 Result<std::vector<float>> read_parameters(const std::filesystem::path& directory);

@@ -103,8 +103,7 @@ Result<void> remove_if_there(const fs::path& directory) {
 }
 
 Result<CheckpointHistory> read_history(const fs::path& folder, std::string_view job_config,
-                                       const std::stop_token& stop,
-                                       const std::function<bool(int)>& rest) {
+                                       const std::stop_token& stop, const Patience& patience) {
   const auto entries = list_checkpoints(folder);
   if (!entries) return tl::unexpected(entries.error());
   CheckpointHistory history;
@@ -119,7 +118,7 @@ Result<CheckpointHistory> read_history(const fs::path& folder, std::string_view 
     list.push_back(entry.directory.string());
   }
   if (history.complete.empty()) return history;
-  const auto whole = newest_whole_checkpoint(folder, &history.damaged, stop, rest);
+  const auto whole = newest_whole_checkpoint(folder, &history.damaged, stop, patience);
   if (!whole && whole.error().code == ErrorCode::kNotFound) return history;
   if (!whole) return tl::unexpected(whole.error());
   const auto manifest = read_manifest(whole->directory);

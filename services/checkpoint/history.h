@@ -4,7 +4,6 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -39,10 +38,10 @@ struct CheckpointHistory {
 // Of a job that would go on there. `job_config` is JobConfig as protobuf JSON. kInvalid names the
 // field of spec.model in which the newest whole checkpoint is of another model, which may have
 // parameters of the same shapes. A folder that does not exist has no history. kUnavailable: told to
-// stop. `rest`, and what cannot be read: as of newest_whole_checkpoint.
+// stop. `patience`, and what cannot be read: as of newest_whole_checkpoint.
 Result<CheckpointHistory> read_history(const std::filesystem::path& folder,
                                        std::string_view job_config,
                                        const std::stop_token& stop = {},
-                                       const std::function<bool(int attempt)>& rest = {});
+                                       const Patience& patience = {});
 
 }  // namespace ballast

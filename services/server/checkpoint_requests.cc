@@ -1,10 +1,7 @@
 #include "services/server/checkpoint_requests.h"
 
-#include <chrono>
-#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -20,18 +17,6 @@ struct Request {
   std::string name;  // the same for the same
   std::function<Message()> work;
 };
-
-// A volume may not answer for a moment; the operator takes for damaged what is answered with an
-// error. 1, 2, ... 16 seconds. False: they were enough, or it is told to stop.
-bool rest_before(int attempt, const std::stop_token& stop) {
-  constexpr int kMostAttempts = 5;
-  if (attempt > kMostAttempts) return false;
-  std::mutex mutex;
-  std::condition_variable_any never;
-  std::unique_lock lock(mutex);
-  never.wait_for(lock, stop, std::chrono::seconds(1 << (attempt - 1)), [] { return false; });
-  return !stop.stop_requested();
-}
 
 std::string text_of(const Result<void>& result) { return result ? "" : result.error().message; }
 
@@ -56,8 +41,8 @@ CheckpointVerified verify(const VerifyCheckpoint& request, const std::string& pa
                           const std::stop_token& stop) {
   CheckpointVerified answer{request.directory, "", {}};
   const auto verified = may_touch(request.path, request.directory, path_of_job).and_then([&] {
-    return verify_patiently(
-        request.directory, [&](int attempt) { return rest_before(attempt, stop); }, stop);
+    // The operator takes for damaged what is answered with an error.
+    return verify_patiently(request.directory, half_a_minute(stop), stop);
   });
   answer.error = text_of(verified);
   if (verified) answer.abandoned = abandoned_before(request.directory);
@@ -75,8 +60,7 @@ CheckpointDeleted remove(const DeleteCheckpoint& request, const std::string& pat
 CheckpointsFound find(const FindCheckpoint& request, const std::stop_token& stop) {
   CheckpointsFound answer;
   answer.path = request.path;
-  auto history = read_history(request.path, request.job_config, stop,
-                              [&](int attempt) { return rest_before(attempt, stop); });
+  auto history = read_history(request.path, request.job_config, stop, half_a_minute(stop));
   if (!history) {
     answer.error = history.error().message;
     return answer;
