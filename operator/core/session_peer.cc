@@ -47,7 +47,8 @@ std::optional<api::MemberStatus> session_peer(const Observed& observed,
   const bool appointed = status.term > 0 && coordinator != status.members.end();
   const bool asks = observed.checkpoints_by_servers &&
                     (seeks_checkpoint(observed, status) || checkpoints_are_open(status));
-  if (appointed && asks && has_outcome(status)) {
+  if (has_outcome(status) && !asks) return std::nullopt;
+  if (appointed && has_outcome(status)) {
     const Process* process = find_process(observed, coordinator->name);
     const bool there = process != nullptr && process->incarnation == coordinator->incarnation &&
                        answers(observed, *process, kCoordinatorSilenceMs);

@@ -234,6 +234,7 @@ class ControlClient::Session {
   void add(ControlEvent event) {
     {
       const std::lock_guard lock(mutex_);
+      if (ended_) return;
       // Only the latest progress counts; a flood from a broken peer must not fill the memory.
       if (std::holds_alternative<Progress>(event) && !events_.empty() &&
           std::holds_alternative<Progress>(events_.back())) {
@@ -275,10 +276,15 @@ class ControlClient::Session {
     end_of_turn();
   }
 
-  // The owner comes, and calls again where that is due.
+  // The owner comes, and calls again where that is due; not for the end that it wanted itself, or
+  // it would come for ever where it makes a client each time.
   void end_of_turn() {
-    options_.notify();
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    if (!ended_) {
+      lock.unlock();
+      options_.notify();
+      lock.lock();
+    }
     --busy_;
     quiet_.notify_all();
   }

@@ -2,7 +2,7 @@
 // questions about checkpoints go out; questions, answers and progress come in. gRPC and its
 // threads, which all clients of a process share, stay inside; what arrives waits in a queue until
 // take(), which also calls again where that is due. One thread owns a client; `notify` is called
-// from another when it should take().
+// from another when it should take(), and not for the end of a client that is let go.
 //
 // Not promised: that what is sent arrives. decide() learns of each new session and tells it
 // everything again.

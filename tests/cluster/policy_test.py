@@ -34,11 +34,7 @@ class Policies(TrainingCase):
 
     def decisions(self, **labels):
         """Counted by the operator so far."""
-        self.log.flush()
-        lines = (self.folder / "operator.log").read_text(encoding="utf-8").splitlines()
-        address = next(json.loads(line)["metrics"] for line in lines if '"started"' in line)
-        with urllib.request.urlopen(f"http://{address}/metrics", timeout=60) as answer:
-            text = answer.read().decode()
+        text = self.operator_metrics()
         found = re.findall(r"^ballast_policy_decisions_total\{(.*)\} (\d+)$", text, re.M)
         self.assertTrue(found, text)
         return sum(int(count) for have, count in found

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 import unittest
+import urllib.request
 from pathlib import Path
 
 from ask import ask
@@ -94,6 +95,13 @@ class TrainingCase(unittest.TestCase):
         self.addCleanup(operator.wait, 30)
         self.addCleanup(operator.terminate)
         return operator
+
+    def operator_metrics(self):
+        self.log.flush()
+        lines = (self.folder / "operator.log").read_text(encoding="utf-8").splitlines()
+        address = next(json.loads(line)["metrics"] for line in lines if '"started"' in line)
+        with urllib.request.urlopen(f"http://{address}/metrics", timeout=60) as answer:
+            return answer.read().decode()
 
     def told(self):
         """What a person would look at after a failure."""

@@ -5,6 +5,8 @@ trouble_test.py, within a test cluster of two nodes that have the image localhos
 
 import json
 import os
+import re
+import time
 import unittest
 
 from ask import ask
@@ -150,12 +152,22 @@ class Trouble(TrainingCase):
         self.assertIn("Succeeded", self.events("short"))
         writes = self.writes_until_succeeded("short")
         self.assertLessEqual(len(writes), 4 + 16, writes)
+        self.wait_until("the operator rests", self.no_turn_for_a_while)
         self.patch("short", {"ttlSecondsAfterFinished": 0})
         gone = run("kubectl", "wait", "--for=delete", "tjob/short", f"--timeout={LIMIT}")
         self.assertEqual(gone.returncode, 0, gone.stderr + self.told())
         nothing = run(PROGRAMS / "ballast", "status", "short", "--namespace=default")
         self.assertEqual(nothing.returncode, 2)
         self.assertIn("TrainingJob short of namespace default", nothing.stderr)
+
+    def no_turn_for_a_while(self):
+        def turns():
+            return re.findall(r"^workqueue_adds_total.* (\d+)$", self.operator_metrics(), re.M)
+
+        before = turns()
+        self.assertTrue(before)
+        time.sleep(3)  # sleeps: this long is measured
+        return turns() == before
 
     def told_by_ballast(self, name):
         done = run(PROGRAMS / "ballast", "status", name, "--namespace=default")

@@ -61,6 +61,20 @@ TEST(Checkpoints, NobodyIsAskedWithoutASessionAndTheNextCoordinatorIsAskedAgain)
   EXPECT_THAT(world.settle(), Contains("verify /c/1"));
 }
 
+TEST(Checkpoints, AJobThatIsOverSpeaksToNobodyUnlessThereIsSomethingToAsk) {
+  World world = in_cluster();
+  world.run_to_training();
+  world.writes_checkpoint("/c/1");
+  world.settle();
+  world.reports(CoordinatorPhase::kDone, 7);
+  world.settle();
+  ASSERT_TRUE(has_outcome(world.observed.status));
+  EXPECT_TRUE(session_peer(world.observed, world.observed.status)) << "/c/1 is still to be read";
+  world.checked("/c/1");
+  world.settle();
+  EXPECT_FALSE(session_peer(world.observed, world.observed.status));
+}
+
 TEST(Checkpoints, AFewAreInHandAtATime) {
   World world = in_cluster();
   world.run_to_training();

@@ -58,7 +58,7 @@ class ControlClientTest : public testing::Test {
     options.name = "ps-0";
     options.incarnation = 1;
     options.address = "127.0.0.1:" + std::to_string(port_);
-    options.notify = [] {};
+    options.notify = [this] { ++told_; };
     return std::make_unique<ControlClient>(std::move(options));
   }
   static int64_t descriptors() {
@@ -77,6 +77,7 @@ class ControlClientTest : public testing::Test {
   Silent service_;
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
+  std::atomic<int> told_ = 0;
 };
 
 TEST_F(ControlClientTest, LeavesNoConnectionBehind) {
@@ -89,6 +90,23 @@ TEST_F(ControlClientTest, LeavesNoConnectionBehind) {
   }
   EXPECT_GT(service_.greeted, 0) << "some must have come through";
   expect_no_more_than(before + 8);
+}
+
+TEST_F(ControlClientTest, TellsNothingOfItsOwnEnd) {
+  auto client = call();
+  bool opened = false;
+  const auto limit = std::chrono::steady_clock::now() + seconds(60);
+  while (!opened && std::chrono::steady_clock::now() < limit) {
+    for (const ControlEvent& event : client->take()) {
+      opened = opened || std::holds_alternative<SessionOpened>(event);
+    }
+    std::this_thread::sleep_for(milliseconds(1));  // sleeps: until it looks again
+  }
+  ASSERT_TRUE(opened);
+  const int told = told_;
+  EXPECT_GT(told, 0);
+  client.reset();
+  EXPECT_EQ(told_, told);
 }
 
 // The machine takes the connections; the process behind them is stuck.
