@@ -18,7 +18,7 @@ using kube::Object;
 // A process on a node that is not ready may live, and then it answers.
 constexpr TimeMs kSilenceOnLostNodeMs = 10'000;
 // More nodes are not named in a pod.
-constexpr size_t kMostAvoidedNodes = 64;
+constexpr size_t kMostTroubledNodes = 64;
 
 std::string metrics_address(const Process& process) {
   return process.address.substr(0, process.address.rfind(':') + 1) +
@@ -151,11 +151,11 @@ std::optional<Object> PodView::find(const api::TrainingJob& job,
   return options_.pods->find(job.metadata.name_space + "/" + pod_name);
 }
 
-std::vector<std::string> PodView::avoided_nodes() const {
+std::vector<std::string> PodView::troubled_nodes() const {
   std::vector<std::string> names;
   if (options_.nodes == nullptr) return names;
   for (const Object& node : options_.nodes->all()) {
-    if (names.size() < kMostAvoidedNodes && kube::node_trouble(node.name, node.body.get()))
+    if (names.size() < kMostTroubledNodes && kube::node_trouble(node.name, node.body.get()))
       names.push_back(node.name);
   }
   return names;

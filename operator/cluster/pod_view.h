@@ -44,8 +44,8 @@ class PodView {
 
   // Of the name of one of the job's pods, whosever it is; nothing: the watch tells of none.
   std::optional<kube::Object> find(const api::TrainingJob& job, const std::string& pod_name) const;
-  // Nodes that no pod must come to.
-  std::vector<std::string> avoided_nodes() const;
+  // Nodes where a pod would not start now.
+  std::vector<std::string> troubled_nodes() const;
   // Its process has, or its whole pod.
   bool has_ended(const kube::Object& pod, decide::TimeMs now_ms) const;
   // Its node is lost: no kubelet will end it.

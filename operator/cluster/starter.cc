@@ -49,7 +49,7 @@ uint64_t raised_memory(const StartProcess& start, const decide::Observed& observ
 }
 
 // Where a life before this one was far too slow.
-std::string shunned_node(const StartProcess& start, const api::TrainingJobStatus& status) {
+std::string slow_node(const StartProcess& start, const api::TrainingJobStatus& status) {
   const auto replaced = status.replacements.find(decide::process_name(start.role, start.index));
   return replaced == status.replacements.end() ? "" : replaced->second.node;
 }
@@ -63,9 +63,9 @@ Result<void> Starter::start(const std::vector<StartProcess>& starts, decide::Obs
   std::vector<std::optional<Made>> made(starts.size());
   Made first_failure = around;
   if (!around.refusal) {
-    const std::vector<std::string> avoided = pods.avoided_nodes();
+    const std::vector<std::string> troubled = pods.troubled_nodes();
     const auto done = options_.parallel->for_each(starts.size(), [&](size_t i) -> Result<void> {
-      made[i] = make_pod(starts[i], observed, pods, avoided);
+      made[i] = make_pod(starts[i], observed, pods, troubled);
       if (made[i]->error) return tl::unexpected(*made[i]->error);
       // What holds for all others too is not tried with each of them.
       if (made[i]->refusal && holds_for_all(*made[i]->refusal))
@@ -136,10 +136,10 @@ Starter::Made Starter::ensure(const kube::Resource& kind, const std::string& nam
 }
 
 Starter::Made Starter::make_pod(const StartProcess& start, const decide::Observed& observed,
-                                PodView& pods, const std::vector<std::string>& avoided) {
+                                PodView& pods, const std::vector<std::string>& troubled) {
   const std::string name = kube::pod_name(observed.job, start.role, start.index);
   const auto old = pods.find(observed.job, name);
-  if (!old) return create_pod(start, observed, avoided);
+  if (!old) return create_pod(start, observed, troubled);
   if (!is_owned_by(*old, observed.job.metadata.uid)) return {name_taken("Pod", name), {}};
   // An ended life of that name goes first; its successor is made when it is gone. What was made
   // meanwhile is no end.
@@ -150,13 +150,15 @@ Starter::Made Starter::make_pod(const StartProcess& start, const decide::Observe
 }
 
 Starter::Made Starter::create_pod(const StartProcess& start, const decide::Observed& observed,
-                                  const std::vector<std::string>& avoided) {
+                                  const std::vector<std::string>& troubled) {
   const api::TrainingJob& job = observed.job;
   const std::string name = kube::pod_name(job, start.role, start.index);
   const std::string creation = creation_of(start.role, start.index, start.instance);
-  const auto pod =
-      kube::pod_of(job, start, options_.settings,
-                   {avoided, shunned_node(start, observed.status), raised_memory(start, observed)});
+  std::vector<std::string> shunned = troubled;
+  if (auto slow = slow_node(start, observed.status); !slow.empty())
+    shunned.push_back(std::move(slow));
+  const auto pod = kube::pod_of(job, start, options_.settings,
+                                {std::move(shunned), raised_memory(start, observed)});
   if (!pod) return {decide::Trouble{"InvalidTemplate", pod.error().message}, {}};
   if (!expected_.ask(creation, observed.now_ms)) return {};
   const auto made = options_.client->create(kube::kPods, job.metadata.name_space, *pod);

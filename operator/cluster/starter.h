@@ -53,9 +53,9 @@ class Starter {
   Made ensure(const kube::Resource& kind, const std::string& name, const api::TrainingJob& job,
               const nlohmann::json& body);
   Made make_pod(const decide::StartProcess& start, const decide::Observed& observed, PodView& pods,
-                const std::vector<std::string>& avoided);
+                const std::vector<std::string>& troubled);
   Made create_pod(const decide::StartProcess& start, const decide::Observed& observed,
-                  const std::vector<std::string>& avoided);
+                  const std::vector<std::string>& troubled);
   Made remove_pod(const kube::Object& pod, std::optional<int64_t> grace_seconds,
                   decide::TimeMs now_ms, PodView& pods);
 

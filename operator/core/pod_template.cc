@@ -149,26 +149,14 @@ void limit_memory(json& spec, uint64_t bytes) {
   }
 }
 
-// Where there is another one that takes it.
-void prefer_others(json& spec, const std::string& node) {
-  spec["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"].push_back(
-      {{"weight", kSpreadWeight},
-       {"preference",
-        {{"matchFields",
-          {{{"key", "metadata.name"}, {"operator", "NotIn"}, {"values", {node}}}}}}}});
-}
-
-// Terms are alternatives: each of them has to say it.
-void avoid_nodes(json& spec, const std::vector<std::string>& avoided) {
-  json& terms = spec["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
-                    ["nodeSelectorTerms"];
-  if (!terms.is_array() || terms.empty()) terms = json::array({json::object()});
-  for (json& term : terms) {
-    for (const std::string& node : avoided) {
-      term["matchFields"].push_back(
-          {{"key", "metadata.name"}, {"operator", "NotIn"}, {"values", {node}}});
-    }
+// One preference: a node has to be none of them.
+void prefer_others(json& spec, const std::vector<std::string>& shunned) {
+  json fields = json::array();
+  for (const std::string& node : shunned) {
+    fields.push_back({{"key", "metadata.name"}, {"operator", "NotIn"}, {"values", {node}}});
   }
+  spec["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"].push_back(
+      {{"weight", kSpreadWeight}, {"preference", {{"matchFields", std::move(fields)}}}});
 }
 
 }  // namespace
@@ -209,8 +197,7 @@ json filled(const api::TrainingJob& job, const decide::StartProcess& start,
   pod["apiVersion"] = "v1";
   pod["kind"] = "Pod";
   pod["spec"]["restartPolicy"] = "Never";  // a process that ends is another life: ours to start
-  if (!needs.avoided_nodes.empty()) avoid_nodes(pod["spec"], needs.avoided_nodes);
-  if (!needs.shunned_node.empty()) prefer_others(pod["spec"], needs.shunned_node);
+  if (!needs.shunned_nodes.empty()) prefer_others(pod["spec"], needs.shunned_nodes);
   if (needs.memory_bytes > 0) limit_memory(pod["spec"], needs.memory_bytes);
   json& metadata = pod["metadata"];
   metadata["name"] = pod_name(job, start.role, start.index);

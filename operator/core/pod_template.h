@@ -34,9 +34,10 @@ std::string config_name(const api::TrainingJob& job);
 
 // Beside what the spec says.
 struct PodNeeds {
-  std::vector<std::string> avoided_nodes;  // it must not come to them
-  std::string shunned_node;                // nor to this one, if there is another
-  uint64_t memory_bytes = 0;               // its limit; 0: as the template has it
+  // It comes to them only where no other takes it: a pod keeps what it was made with, and a node
+  // in trouble may be the only one left, or well again, by the time that it is placed.
+  std::vector<std::string> shunned_nodes;
+  uint64_t memory_bytes = 0;  // its limit; 0: as the template has it
 };
 
 // kInvalid: the template has something else where a pod has a map or a list.

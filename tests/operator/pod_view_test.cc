@@ -121,9 +121,9 @@ TEST_F(View, AServerThatIsNotWantedAnyMoreIsForgotten) {
 
 TEST_F(View, ANodeThatIsNotReadyLosesItsSilentProcessesAfterAWhile) {
   look(0, 1'000'000);
-  EXPECT_TRUE(view_.avoided_nodes().empty());
+  EXPECT_TRUE(view_.troubled_nodes().empty());
   put_node("Unknown");
-  ASSERT_TRUE(eventually([&] { return view_.avoided_nodes().size() == 1; }));
+  ASSERT_TRUE(eventually([&] { return view_.troubled_nodes().size() == 1; }));
   EXPECT_EQ(look(0, 1'000'000).state, ProcessState::kStarting);
   EXPECT_EQ(look(0, 1'009'999).state, ProcessState::kStarting) << "it may be its kubelet alone";
   EXPECT_FALSE(view_.is_lost(*pods_->find("n/j-ps-0")));
@@ -133,7 +133,7 @@ TEST_F(View, ANodeThatIsNotReadyLosesItsSilentProcessesAfterAWhile) {
   EXPECT_EQ(lost.trouble.reason, "NodeNotReady");
   EXPECT_TRUE(view_.is_lost(*pods_->find("n/j-ps-0")));
   put_node("True");
-  ASSERT_TRUE(eventually([&] { return view_.avoided_nodes().empty(); }));
+  ASSERT_TRUE(eventually([&] { return view_.troubled_nodes().empty(); }));
   EXPECT_EQ(look(0, 1'010'001).state, ProcessState::kStarting) << "it may have lived";
 }
 
