@@ -10,12 +10,18 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 JobView some_job() {
-  JobView job{.job_name = "my-job", .place_kind = "namespace", .place = "team", .running = true};
+  JobView job;
+  job.job_name = "my-job";
+  job.place_kind = "namespace";
+  job.place = "team";
+  job.running = true;
   job.status.plan_number = 3;
   job.status.origin = 1;
   job.status.term = 2;
   job.status.coordinator = "ps-1";
-  job.status.members = {{.name = "ps-0"}, {.name = "ps-1"}};
+  job.status.members.resize(2);
+  job.status.members[0].name = "ps-0";
+  job.status.members[1].name = "ps-1";
   job.status.planned_steps = 100;
   job.status.planned_servers = 2;
   job.status.planned_workers = 4;
@@ -24,7 +30,7 @@ JobView some_job() {
 }
 
 void set(JobView& job, api::ConditionType type) {
-  job.status.conditions = {{.type = type, .status = true, .message = "told"}};
+  job.status.conditions = {{type, true, "Reason", "told"}};
 }
 
 TEST(StatusText, TellsWhereAndHowFar) {
