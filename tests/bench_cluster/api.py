@@ -82,15 +82,15 @@ class Api:
         return time.time()
 
 
-def wait_until(what, condition, every=0.1, patience=PATIENCE_SECONDS):
-    """The first true value of condition()."""
+def wait_until(what, condition, every=0.1, patience=PATIENCE_SECONDS, seen=lambda: ""):
+    """The first true value of condition(); seen() is told where it does not come."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         value = condition()
         if value:
             return value
         time.sleep(every)  # sleeps: between two looks
-    raise AssertionError(f"{what}: not within {patience} s")
+    raise AssertionError(f"{what}: not within {patience} s {seen()}")
 
 
 def job(name, namespace, servers, workers, steps):

@@ -29,12 +29,19 @@ class Audit:
 
     def creates(self, resource, namespaces):
         """[(received, answered)] of those that were created there, by time."""
-        return sorted(
-            (seconds(event["requestReceivedTimestamp"]), seconds(event["stageTimestamp"]))
-            for event in self.requests()
-            if event["verb"] == "create" and event["objectRef"].get("resource") == resource
-            and not event["objectRef"].get("subresource") and event["objectRef"].get("namespace") in namespaces
-            and event["responseStatus"].get("code") == 201)
+        return sorted(stamps for one, of in self.creates_by_namespace(resource).items() if one in namespaces
+                      for stamps in of)
+
+    def creates_by_namespace(self, resource):
+        """{namespace: [(received, answered)]}; the log of a crowd is read once for all of its namespaces."""
+        found = {}
+        for event in self.requests():
+            place = event["objectRef"]
+            if (event["verb"] == "create" and place.get("resource") == resource and not place.get("subresource")
+                    and event["responseStatus"].get("code") == 201):
+                found.setdefault(place.get("namespace"), []).append(
+                    (seconds(event["requestReceivedTimestamp"]), seconds(event["stageTimestamp"])))
+        return found
 
     def writes(self, user, namespaces):
         """[(verb, resource/subresource, code)] of that user in those namespaces."""

@@ -46,7 +46,8 @@ class World:
         return self.api.count(f"/api/v1{where}/pods")
 
     def wait_for_pods(self, count, namespace=None):
-        wait_until(f"{count} pods", lambda: self.pods(namespace) == count)
+        wait_until(f"{count} pods", lambda: self.pods(namespace) == count,
+                   seen=lambda: f"but {self.pods(namespace)}; the log is {self.operator and self.operator.log}")
 
     def members(self, namespace):
         """Jobs of which servers are known."""
@@ -90,7 +91,8 @@ class World:
 
     def end(self):
         if self.operator is not None and self.operator.process.poll() is None:
-            self.operator.stop()
+            self.operator.process.terminate()  # its log stays: something has failed
+            self.operator.process.wait(60)
         self.fake.kill()
         self.fake.wait()
 

@@ -70,9 +70,11 @@ class ControlPlane:
         return [f"--audit-policy-file={policy}", f"--audit-log-path={self.folder / 'audit.log'}",
                 f"--audit-log-maxsize={whole}"]
 
-    def start_controllers(self):
-        """The controller manager and the scheduler: what makes pods of nodes. After start()."""
-        pki = self.pki
+    def start_controllers(self, nodes_are_real):
+        """The controller manager and the scheduler: what makes pods of nodes. After start().
+
+        Real nodes are lost after some seconds; those that pretend never are, however busy who pretends is."""
+        pki, silence = self.pki, "8s" if nodes_are_real else "10m"
         for name in ("kube-controller-manager", "kube-scheduler"):
             kubeconfig = self.user(f"system:{name}")
             command = [path_of(name), "--leader-elect=false", "--bind-address=127.0.0.1", "--v=1",
@@ -82,7 +84,7 @@ class ControlPlane:
                 command += [
                     f"--root-ca-file={pki.certificate('ca')}", "--use-service-account-credentials=true",
                     f"--service-account-private-key-file={pki.key('service-accounts')}",
-                    "--node-monitor-period=1s", "--node-monitor-grace-period=8s", "--allocate-node-cidrs=false"]
+                    "--node-monitor-period=1s", f"--node-monitor-grace-period={silence}", "--allocate-node-cidrs=false"]
             self.processes.start(name, command)
 
     def wait_until_ready(self):

@@ -64,7 +64,7 @@ def start(plane, settings):
     plane.start()
     nodes = []
     if settings.nodes or settings.fake_nodes:
-        plane.start_controllers()
+        plane.start_controllers(nodes_are_real=settings.nodes > 0)
     if settings.nodes:
         nodes = start_nodes(plane, settings.nodes, settings.images)
     if settings.fake_nodes:
