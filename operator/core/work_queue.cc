@@ -1,6 +1,7 @@
 #include "operator/core/work_queue.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace ballast::kube {
 
@@ -11,7 +12,12 @@ void WorkQueue::add(const std::string& key, TimeMs now_ms) {
 
 void WorkQueue::add_new(const std::string& key, TimeMs now_ms) {
   if (!dirty_.try_emplace(key, now_ms).second) return;
-  if (!in_work_.contains(key)) new_.push_back(key);
+  if (in_work_.contains(key)) return;
+  const std::string name_space = key.substr(0, key.find('/'));
+  const auto [line, first] = new_.try_emplace(name_space);
+  if (first) turns_.push_back(name_space);
+  line->second.keys.push_back(key);
+  ++new_waiting_;
 }
 
 void WorkQueue::add_at(const std::string& key, TimeMs due_ms) {
@@ -41,24 +47,33 @@ std::optional<std::string> WorkQueue::get(TimeMs now_ms) {
     add(key, due_ms);
   }
   if (waiting() == 0) return std::nullopt;
-  std::string key = take_next();
+  const bool from_new = waiting_.empty() || (new_waiting_ > 0 && new_is_next_);
+  new_is_next_ = !from_new;
+  std::string key = from_new ? take_new() : std::move(waiting_.front());
+  if (!from_new) waiting_.pop_front();
   const auto since = dirty_.find(key);
   in_work_[key] = {since->second, now_ms};
   dirty_.erase(since);
   return key;
 }
 
-std::string WorkQueue::take_next() {
-  const bool from_new = waiting_.empty() || (!new_.empty() && new_is_next_);
-  new_is_next_ = !from_new;
-  const bool newest = from_new && newest_is_next_;
-  if (from_new) newest_is_next_ = !newest_is_next_;
-  std::deque<std::string>& line = from_new ? new_ : waiting_;
-  std::string key = std::move(newest ? line.back() : line.front());
+std::string WorkQueue::take_new() {
+  std::string name_space = std::move(turns_.front());
+  turns_.pop_front();
+  const auto found = new_.find(name_space);
+  Line& line = found->second;
+  const bool newest = std::exchange(line.newest_is_next, !line.newest_is_next);
+  std::string key = std::move(newest ? line.keys.back() : line.keys.front());
   if (newest) {
-    line.pop_back();
+    line.keys.pop_back();
   } else {
-    line.pop_front();
+    line.keys.pop_front();
+  }
+  --new_waiting_;
+  if (line.keys.empty()) {
+    new_.erase(found);
+  } else {
+    turns_.push_back(std::move(name_space));
   }
   return key;
 }

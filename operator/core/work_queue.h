@@ -1,9 +1,10 @@
 // Which keys must be looked at, with the meaning of client-go's work queue: a key that is added
 // many times waits once; one that is added while somebody works on it comes back when that is done;
 // nobody ever works on a key twice at once. Later and repeated work waits by key. Keys that are new
-// to everybody have a line of their own, so that a small job is begun at once, however many others
-// came just before it; no line and no end of it waits for ever. Pure; the shell brings the lock and
-// the time.
+// to everybody have lines of their own, one for each namespace, which take turns: one job is begun
+// at once, however many others came just before it in its own namespace or elsewhere; no line and
+// no end of it waits for ever. Keys are "namespace/name". Pure; the shell brings the lock and the
+// time.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +31,8 @@ class WorkQueue {
   void forget(const std::string& key);  // its failures
 
   // The key that waited longest; from then on it is worked on until done(). By turns it is a new
-  // one: of them by turns the one that came last and the one that waited longest.
+  // one: of the namespace whose turn it is, by turns the one that came last and the one that waited
+  // longest.
   std::optional<std::string> get(TimeMs now_ms);
   void done(const std::string& key);
 
@@ -41,7 +43,7 @@ class WorkQueue {
 
   // When a key becomes due that is not yet: get() may have something then.
   std::optional<TimeMs> next_due_ms() const;
-  size_t waiting() const { return waiting_.size() + new_.size(); }
+  size_t waiting() const { return waiting_.size() + new_waiting_; }
   size_t in_work() const { return in_work_.size(); }
   size_t delayed() const { return due_.size(); }
   int failures(const std::string& key) const;
@@ -51,12 +53,18 @@ class WorkQueue {
     TimeMs waited_since_ms = 0;
     TimeMs begun_ms = 0;
   };
-  std::string take_next();
+  // New keys of one namespace.
+  struct Line {
+    std::deque<std::string> keys;  // at least one
+    bool newest_is_next = true;    // of the two ends
+  };
+  std::string take_new();
 
   std::deque<std::string> waiting_;
-  std::deque<std::string> new_;          // waiting, too
-  bool new_is_next_ = true;              // of the two lines
-  bool newest_is_next_ = true;           // of the two ends of `new_`
+  std::map<std::string, Line, std::less<>> new_;  // waiting, too, by namespace
+  std::deque<std::string> turns_;                 // of those namespaces
+  size_t new_waiting_ = 0;
+  bool new_is_next_ = true;              // of the two kinds
   std::map<std::string, TimeMs> dirty_;  // since when: waiting, or to wait once its work is done
   std::map<std::string, Work> in_work_;  // between get() and done()
   std::map<std::string, TimeMs> due_;

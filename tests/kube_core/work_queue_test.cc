@@ -1,6 +1,6 @@
 #include "operator/core/work_queue.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 namespace ballast::kube {
 namespace {
@@ -72,11 +72,23 @@ TEST(WorkQueue, EachFailureInARowDoublesTheWait) {
 TEST(WorkQueue, NewKeysHaveALineOfTheirOwnAndTheNewestIsSoonBegun) {
   WorkQueue queue;
   for (const char* key : {"a", "b", "c"}) queue.add(key);
-  for (const char* key : {"1", "2", "3", "4"}) queue.add_new(key, 0);
+  for (const char* key : {"n/1", "n/2", "n/3", "n/4"}) queue.add_new(key, 0);
   std::string order;
-  while (const auto key = queue.get(0)) order += *key;
+  while (const auto key = queue.get(0)) order += key->back();
   EXPECT_EQ(order, "4a1b3c2")
       << "newest and oldest of the new by turns, and each other one is not new";
+}
+
+// A crowd of one namespace holds up nobody else, whoever came first.
+TEST(WorkQueue, NamespacesTakeTurns) {
+  WorkQueue queue;
+  for (const char* key : {"crowd/1", "crowd/2", "probe/1", "crowd/3", "crowd/4", "other/1"})
+    queue.add_new(key, 0);
+  std::vector<std::string> order;
+  while (const auto key = queue.get(0)) order.push_back(*key);
+  EXPECT_THAT(order, ::testing::ElementsAre("crowd/4", "probe/1", "other/1", "crowd/1", "crowd/3",
+                                            "crowd/2"));
+  EXPECT_EQ(queue.waiting(), 0U);
 }
 
 TEST(WorkQueue, AKeyStandsInOneLine) {
