@@ -20,6 +20,13 @@ json picked(const json& map, std::initializer_list<const char*> names) {
   return out;
 }
 
+// The same of each item of a list, where it is one.
+void pick_of_each(json& map, const char* list, std::initializer_list<const char*> names) {
+  const auto found = map.find(list);
+  if (found == map.end() || !found->is_array()) return;
+  for (json& item : *found) item = picked(item, names);
+}
+
 }  // namespace
 
 json kept_of_job(const json& job) {
@@ -32,14 +39,33 @@ json kept_of_job(const json& job) {
   return out;
 }
 
+// There may be ten thousand of them: of what their lists say only what is read (pod_status.cc).
 json kept_of_pod(const json& pod) {
   json out = picked(pod, {"metadata", "spec", "status"});
-  out["metadata"] = picked(
-      out["metadata"], {"name", "namespace", "uid", "resourceVersion", "labels", "ownerReferences",
-                        "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds"});
+  json& metadata = out["metadata"];
+  metadata = picked(metadata, {"labels", "ownerReferences", "creationTimestamp",
+                               "deletionTimestamp", "deletionGracePeriodSeconds"});
+  if (const auto labels = metadata.find("labels"); labels != metadata.end())
+    *labels = picked(*labels, {kube::kJobLabel, kube::kRoleLabel, kube::kIndexLabel,
+                               kube::kInstanceLabel, kube::kStatusVersionLabel});
+  pick_of_each(metadata, "ownerReferences", {"uid"});
   out["spec"] = picked(out["spec"], {"nodeName"});
-  out["status"] = picked(out["status"], {"phase", "podIP", "reason", "message", "conditions",
-                                         "containerStatuses", "initContainerStatuses"});
+  json& status = out["status"];
+  status = picked(status, {"phase", "podIP", "reason", "message", "conditions", "containerStatuses",
+                           "initContainerStatuses"});
+  pick_of_each(status, "conditions", {"type", "status", "reason", "message"});
+  pick_of_each(status, "containerStatuses", {"name", "state"});
+  pick_of_each(status, "initContainerStatuses", {"name", "state"});
+  if (const auto conditions = status.find("conditions");
+      conditions != status.end() && conditions->is_array()) {
+    json telling = json::array();
+    for (json& condition : *conditions) {
+      const json type = condition.value("type", json());
+      if (type == "PodScheduled" || type == "DisruptionTarget")
+        telling.push_back(std::move(condition));
+    }
+    *conditions = std::move(telling);
+  }
   return out;
 }
 

@@ -7,22 +7,37 @@ namespace {
 
 using nlohmann::json;
 
-TEST(Kept, OfAPodWhoItIsAndHowItIs) {
-  const json metadata = {{"name", "j-ps-0"},
-                         {"namespace", "n"},
-                         {"uid", "u"},
-                         {"resourceVersion", "5"},
-                         {"labels", {{"ballast.dev/job", "j"}}},
-                         {"ownerReferences", json::array({{{"uid", "owner"}}})},
-                         {"deletionTimestamp", "2026-01-31T12:00:00Z"}};
-  json pod = {{"kind", "Pod"},
-              {"metadata", metadata},
-              {"spec", {{"nodeName", "node-1"}, {"containers", json::array({{{"name", "main"}}})}}},
-              {"status", {{"phase", "Running"}, {"podIP", "10.0.0.1"}, {"qosClass", "Burstable"}}}};
-  pod["metadata"]["managedFields"] = json::array({{{"manager", "kubelet"}}});
-  const json expected = {{"metadata", metadata},
-                         {"spec", {{"nodeName", "node-1"}}},
-                         {"status", {{"phase", "Running"}, {"podIP", "10.0.0.1"}}}};
+TEST(Kept, OfAPodWhoseItIsAndHowItIs) {
+  const json running = {{"running", {{"startedAt", "2026-01-31T11:00:00Z"}}}};
+  const json pod = {
+      {"kind", "Pod"},
+      {"metadata",
+       {{"name", "j-ps-0"},
+        {"managedFields", json::array({{{"manager", "kubelet"}}})},
+        {"labels", {{"ballast.dev/job", "j"}, {"ballast.dev/role", "ps"}, {"team", "t"}}},
+        {"ownerReferences", json::array({{{"uid", "owner"}, {"name", "j"}}})},
+        {"deletionTimestamp", "2026-01-31T12:00:00Z"}}},
+      {"spec", {{"nodeName", "node-1"}, {"containers", json::array({{{"name", "main"}}})}}},
+      {"status",
+       {{"phase", "Running"},
+        {"podIP", "10.0.0.1"},
+        {"qosClass", "Burstable"},
+        {"conditions",
+         json::array({{{"type", "Ready"}, {"status", "True"}},
+                      {{"type", "PodScheduled"}, {"status", "True"}, {"lastProbeTime", nullptr}}})},
+        {"containerStatuses",
+         json::array({{{"name", "main"}, {"state", running}, {"image", "i"}}})}}}};
+  const json expected = {
+      {"metadata",
+       {{"labels", {{"ballast.dev/job", "j"}, {"ballast.dev/role", "ps"}}},
+        {"ownerReferences", json::array({{{"uid", "owner"}}})},
+        {"deletionTimestamp", "2026-01-31T12:00:00Z"}}},
+      {"spec", {{"nodeName", "node-1"}}},
+      {"status",
+       {{"phase", "Running"},
+        {"podIP", "10.0.0.1"},
+        {"conditions", json::array({{{"type", "PodScheduled"}, {"status", "True"}}})},
+        {"containerStatuses", json::array({{{"name", "main"}, {"state", running}}})}}}};
   EXPECT_EQ(kept_of_pod(pod), expected);
 }
 
@@ -76,6 +91,8 @@ TEST(Kept, OfAnAutoscalerWhatItScales) {
 // Whatever an API server sends.
 TEST(Kept, OddObjectsAreNoCrash) {
   for (const json& odd : {json::object(), json({{"metadata", 1}, {"spec", "x"}}),
+                          json({{"metadata", {{"ownerReferences", {1}}}},
+                                {"status", {{"conditions", {1}}, {"containerStatuses", "x"}}}}),
                           json({{"metadata", {{"labels", 3}, {"annotations", json::array()}}},
                                 {"spec", {{"scaleTargetRef", {{"kind", 3}}}}}})}) {
     kept_of_pod(odd);
