@@ -225,13 +225,16 @@ Result<json> pod_of(const api::TrainingJob& job, const decide::StartProcess& sta
 }
 
 json service_of(const api::TrainingJob& job) {
-  const json selector = {{kJobLabel, job.metadata.name}};
+  const json labels = {{kJobLabel, job.metadata.name}};
+  // Nobody looks for a worker by name, and a thousand of them would be a thousand endpoints that
+  // the cluster keeps up to date.
+  const json selector = {{kJobLabel, job.metadata.name}, {kRoleLabel, "ps"}};
   return {{"apiVersion", "v1"},
           {"kind", "Service"},
           {"metadata",
            {{"name", job.metadata.name},
             {"namespace", job.metadata.name_space},
-            {"labels", selector},
+            {"labels", labels},
             {"ownerReferences", owner_of(job)}}},
           {"spec",
            {{"clusterIP", "None"},

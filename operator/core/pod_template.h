@@ -43,7 +43,7 @@ struct PodNeeds {
 // kInvalid: the template has something else where a pod has a map or a list.
 Result<nlohmann::json> pod_of(const api::TrainingJob& job, const decide::StartProcess& start,
                               const PodSettings& settings, const PodNeeds& needs = {});
-// Gives each pod the name <pod>.<job>.<namespace>.svc.
+// Gives each server the name <pod>.<job>.<namespace>.svc.
 nlohmann::json service_of(const api::TrainingJob& job);
 nlohmann::json config_of(const api::TrainingJob& job, const std::string& job_json);
 // The owner references of whatever is made for the job.

@@ -216,16 +216,19 @@ TEST(PodTemplate, AnEndedProcessIsNeverStartedAgainByTheKubelet) {
   EXPECT_EQ(pod(job, Role::kWorker)["spec"]["restartPolicy"], "Never");
 }
 
-TEST(Service, GivesEachPodAName) {
+TEST(Service, GivesServersNames) {
   const json service = service_of(some_job());
   EXPECT_EQ(service["metadata"]["name"], "j");
   EXPECT_EQ(service["metadata"]["ownerReferences"][0]["uid"], "the-uid");
   EXPECT_EQ(service["spec"]["clusterIP"], "None");
-  const json made = pod(some_job(), Role::kWorker);
-  EXPECT_EQ(made["spec"]["subdomain"], "j");
-  EXPECT_EQ(made["spec"]["hostname"], "j-worker-1");
+  const json server = pod(some_job(), Role::kServer);
+  EXPECT_EQ(server["spec"]["subdomain"], "j");
+  EXPECT_EQ(server["spec"]["hostname"], "j-ps-1");
   for (const auto& [label, value] : service["spec"]["selector"].items())
-    EXPECT_EQ(made["metadata"]["labels"][label], value);
+    EXPECT_EQ(server["metadata"]["labels"][label], value);
+  EXPECT_NE(pod(some_job(), Role::kWorker)["metadata"]["labels"][kRoleLabel],
+            service["spec"]["selector"][kRoleLabel])
+      << "a thousand endpoints that nobody looks for";
 }
 
 }  // namespace
