@@ -36,7 +36,7 @@ class Audit:
         """{namespace: [(received, answered)]}; the log of a crowd is read once for all of its namespaces."""
         found = {}
         for event in self.requests():
-            place = event["objectRef"]
+            place = event.get("objectRef", {})  # none: of a path that is no object
             if (event["verb"] == "create" and place.get("resource") == resource and not place.get("subresource")
                     and event["responseStatus"].get("code") == 201):
                 found.setdefault(place.get("namespace"), []).append(
