@@ -68,19 +68,31 @@ JobBackend::JobBackend(JobBackendOptions options)
                 [log = options_.log](const std::string& folder, const std::string& error) {
                   log.warning("a checkpoint is left over", {{"folder", folder}, {"error", error}});
                 }}),
-      certificates_(options_.client, options_.authority, options_.log) {}
+      certificates_(options_.client, options_.parallel, options_.authority, options_.log) {}
 
+// A turn that comes late, for whatever reason, has not listened meanwhile.
 Result<std::optional<decide::TimeMs>> JobBackend::turn(const Object& job, decide::TimeMs now_ms) {
+  observed_.now_ms = now_ms;
+  if (due_ms_ && now_ms > *due_ms_) decide::excuse(observed_, now_ms - *due_ms_);
+  due_ms_ = now_ms;  // unless it ends well
+  auto again = do_turn(job, now_ms);
+  if (again) due_ms_ = *again;
+  return again;
+}
+
+Result<std::optional<decide::TimeMs>> JobBackend::do_turn(const Object& job,
+                                                          decide::TimeMs now_ms) {
   for (int round = 0; round < kMaxRoundsAtOnce; ++round) {
     if (auto seen = observe(job, now_ms); !seen) return tl::unexpected(seen.error());
     if (!looked_around()) return now_ms + kUntilAskedMs;
-    if (keep_certificates()) continue;
+    keep_certificates();
     ask_policies();
     const auto more = act();
     if (!more) return tl::unexpected(more.error());
     if (finished_) return wake_at_ms_;
     if (!*more) break;
   }
+  if (auto told = tell_certificates(); !told) return tl::unexpected(told.error());
   const decide::TimeMs latest_ms = now_ms + (works() ? kLookAgainMs : kLookRarelyMs);
   return std::min(wake_at_ms_.value_or(latest_ms), latest_ms);
 }
@@ -95,13 +107,17 @@ bool JobBackend::looked_around() {
 }
 
 // Where there are none yet, no process is started; what runs is looked after all the same.
-bool JobBackend::keep_certificates() {
-  auto told = certificates_.keep(observed_, *newest_);
+void JobBackend::keep_certificates() {
+  const auto kept = certificates_.keep(observed_, *newest_);
   no_certificates_.reset();
-  if (!told) no_certificates_ = told.error();
-  if (!told || !*told) return false;
-  newest_ = std::move(**told);
-  return true;
+  if (!kept) no_certificates_ = kept.error();
+}
+
+// Those that no other write of the status took along.
+Result<void> JobBackend::tell_certificates() {
+  const auto& untold = certificates_.untold();
+  if (!untold) return {};
+  return write_status(kube::with_certificates(*newest_->body, *untold));
 }
 
 void JobBackend::ask_policies() {
@@ -165,6 +181,7 @@ Result<void> JobBackend::read_job() {
   observed_.deleting = metadata.contains("deletionTimestamp");
   observed_.pods = true;
   observed_.checkpoints_by_servers = true;
+  if (options_.progress_every_ms) observed_.progress_every_ms = options_.progress_every_ms();
   auto status = kube::record_of(*newest_->body);
   if (!status) return tl::unexpected(status.error());
   if (status->term > observed_.status.term) {
@@ -206,6 +223,22 @@ Result<void> JobBackend::perform(const decide::WriteStatus& write) {
   json status = kube::status_object(observed_, write.next, generation);
   kube::keep_certificates(body, status);
   body["status"] = std::move(status);
+  if (const auto& untold = certificates_.untold())
+    body = kube::with_certificates(std::move(body), *untold);
+  if (auto written = write_status(std::move(body)); !written) return written;
+  read_version_ = newest_->resource_version;
+  if (options_.events != nullptr) {
+    for (const kube::JobEvent& event : kube::events_between(observed_.status, write.next)) {
+      options_.events->write(
+          kube::event_object(observed_.job, event, observed_.now_ms, options_.reporter));
+    }
+  }
+  decide::adopt_written(observed_, write.next);
+  return {};
+}
+
+// Only if the job is still as it was seen. The certificates that nobody knew of are told with it.
+Result<void> JobBackend::write_status(json body) {
   body["metadata"].erase("managedFields");
   const kube::ObjectName name{newest_->name_space, newest_->name};
   auto written = options_.client->replace(kube::kTrainingJobs, name, body, "status");
@@ -216,15 +249,8 @@ Result<void> JobBackend::perform(const decide::WriteStatus& write) {
     }
     return tl::unexpected(error_of(written.error()));
   }
-  newest_ = *written;
-  read_version_ = newest_->resource_version;
-  if (options_.events != nullptr) {
-    for (const kube::JobEvent& event : kube::events_between(observed_.status, write.next)) {
-      options_.events->write(
-          kube::event_object(observed_.job, event, observed_.now_ms, options_.reporter));
-    }
-  }
-  decide::adopt_written(observed_, write.next);
+  newest_ = std::move(*written);
+  certificates_.told();
   return {};
 }
 

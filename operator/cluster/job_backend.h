@@ -43,6 +43,8 @@ struct JobBackendOptions {
   // HorizontalPodAutoscalers, in groups by the key of the job that they scale; null: none is known.
   std::shared_ptr<const kube::Informer> autoscalers = nullptr;
   std::shared_ptr<local::DecisionCounters> decisions = nullptr;  // null: nobody counts
+  // Between two writes of a job's progress; null: kProgressEveryMs. Any thread.
+  std::function<decide::TimeMs()> progress_every_ms = nullptr;
 };
 
 class JobBackend {
@@ -54,11 +56,14 @@ class JobBackend {
   Result<std::optional<decide::TimeMs>> turn(const kube::Object& job, decide::TimeMs now_ms);
 
  private:
+  Result<std::optional<decide::TimeMs>> do_turn(const kube::Object& job, decide::TimeMs now_ms);
   Result<void> observe(const kube::Object& job, decide::TimeMs now_ms);
   Result<void> read_job();
   bool works() const;  // it has processes that answer
   bool looked_around();
-  bool keep_certificates();  // whether the status was written
+  void keep_certificates();
+  Result<void> tell_certificates();
+  Result<void> write_status(nlohmann::json body);
   void ask_policies();
   void tell(const policy::Decision& decision);
   Result<bool> act();  // whether the status was written, so that there may be more to do
@@ -91,6 +96,7 @@ class JobBackend {
   std::string read_spec_;               // uid and generation
   bool looked_around_ = false;
   std::optional<decide::TimeMs> wake_at_ms_;
+  std::optional<decide::TimeMs> due_ms_;  // the next turn, as was promised with the last one
   bool finished_ = false;
 };
 

@@ -1,6 +1,7 @@
 #include "operator/cluster/job_certificates.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "common/certificate.h"
@@ -30,37 +31,23 @@ bool may_miss_its_secret(const Process& process, TimeMs written_ms, TimeMs now_m
 
 }  // namespace
 
-Result<std::optional<kube::Object>> JobCertificates::keep(const decide::Observed& seen,
-                                                          const kube::Object& job) {
-  due_ms_.reset();
+Result<void> JobCertificates::keep(const decide::Observed& seen, const kube::Object& job) {
   if (authority_ == nullptr || seen.deleting || !kube::needs_certificates(seen.job, seen.status)) {
-    return std::nullopt;
+    return {};
   }
-  if (!written_) {
-    written_ = kube::certificates_of(*job.body);
-    told_ = written_.has_value();
-  }
+  if (!written_) written_ = kube::certificates_of(*job.body);
   const bool have_some = written_.has_value();
-  if (have_some && seen.now_ms < try_again_ms_) {
-    due_ms_ = try_again_ms_;
-    return std::nullopt;
-  }
-  const auto kept = [&]() -> Result<std::optional<kube::Object>> {
+  if (have_some && seen.now_ms < try_again_ms_) return {};
+  const auto kept = [&]() -> Result<void> {
     const auto due = is_due(seen);
     if (!due) return tl::unexpected(due.error());
-    if (*due) {
-      if (auto written = write(seen); !written) return tl::unexpected(written.error());
-    }
-    due_ms_ = std::min(written_->renew_ms, look_ms_);
-    if (told_) return std::nullopt;
-    return tell(job);
+    return *due ? write(seen) : Result<void>();
   }();
   if (kept || !have_some) return kept;
   // Its pods go on with what they have, and are looked after.
   log_.warning("the job's certificates are not renewed", {{"error", kept.error()}});
   try_again_ms_ = seen.now_ms + kTryAgainMs;
-  due_ms_ = try_again_ms_;
-  return std::nullopt;
+  return {};
 }
 
 Result<bool> JobCertificates::is_due(const decide::Observed& seen) {
@@ -84,22 +71,27 @@ Result<void> JobCertificates::write(const decide::Observed& seen) {
   if (!authority) return tl::unexpected(authority.error());
   const auto signer = certificates::signer_of(*authority);
   if (!signer) return tl::unexpected(signer.error());
+  constexpr std::array kRoles = {Role::kServer, Role::kWorker};
+  std::array<certificates::Identity, kRoles.size()> identities;
   TimeMs end_ms = 0;
-  for (const Role role : {Role::kServer, Role::kWorker}) {
-    const auto identity =
+  for (size_t i = 0; i < kRoles.size(); ++i) {
+    auto identity =
         certificates::identity_of(*authority, seen.job.metadata.name_space, seen.job.metadata.uid,
-                                  certificate_role(role), authority_->lives(), seen.now_ms);
+                                  certificate_role(kRoles[i]), authority_->lives(), seen.now_ms);
     if (!identity) return tl::unexpected(identity.error());
     const auto facts = certificate_facts(identity->own.certificate);
     if (!facts) return tl::unexpected(facts.error());
     end_ms = facts->ends_ms;
-    if (auto done = write_secret(seen.job, role, *identity); !done) return done;
+    identities[i] = std::move(*identity);
   }
+  const auto done = parallel_->for_each(
+      kRoles.size(), [&](size_t i) { return write_secret(seen.job, kRoles[i], identities[i]); });
+  if (!done) return done;
   written_ = kube::CertificatesStatus{
       end_ms, kube::renewal_of(seen.now_ms, end_ms, seen.job.metadata.uid), *signer};
+  untold_ = written_;
   written_ms_ = seen.now_ms;
   look_ms_ = seen.now_ms + kAuthorityMs;
-  told_ = false;
   log_.info("certificates written", {{"until", human_date(end_ms)}, {"signer", *signer}});
   return {};
 }
@@ -114,16 +106,6 @@ Result<void> JobCertificates::write_secret(const api::TrainingJob& job, Role rol
       false);
   if (written) return {};
   return fail(written.error().error.code, "Secret " + name + ": " + written.error().error.message);
-}
-
-// Only if the job is still as it was seen: whatever is decided next is decided on what comes back.
-Result<kube::Object> JobCertificates::tell(const kube::Object& job) {
-  nlohmann::json body = kube::with_certificates(*job.body, *written_);
-  body["metadata"].erase("managedFields");
-  auto written = client_->replace(kube::kTrainingJobs, {job.name_space, job.name}, body, "status");
-  if (!written) return tl::unexpected(written.error().error);
-  told_ = true;
-  return std::move(*written);
 }
 
 std::optional<local::ControlTls> control_tls(std::shared_ptr<CertificateAuthority> authority,

@@ -3,6 +3,7 @@
 // destroyed. Jobs and pods stay as they are then, and training goes on. Any thread may ask.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -57,6 +58,7 @@ class JobController {
   void pod_changed(const std::string& key);
   void forget(const kube::Object& job);
   JobBackend& backend_of(const kube::Object& job);
+  kube::TimeMs progress_every_ms() const;
 
   const ControllerOptions options_;
   const std::shared_ptr<SteadyClock> clock_ = std::make_shared<SteadyClock>();
@@ -68,6 +70,7 @@ class JobController {
   const std::shared_ptr<EventWriter> events_;
   const std::string reporter_ = "ballast-operator-" + random_uuid();
 
+  std::atomic<int64_t> working_ = 0;  // jobs that are not over
   Mutex mutex_;
   struct Known {
     std::string uid;

@@ -1,7 +1,8 @@
 // Does the items of several batches at once on a fixed number of threads: batches take turns item
-// by item, so that a small one is soon done beside a large one. A batch begins with one item and
-// doubles with each success, and begins no more after the first error: a quota that is used up
-// costs a few requests, and not a thousand. Any thread may bring a batch; it waits for its end.
+// by item, so that a small one is soon done beside a large one. A batch begins with kFirstAtOnce
+// items and doubles with each success, and begins no more after the first error: a quota that is
+// used up costs a few requests, and not a thousand. Any thread may bring a batch; it waits for its
+// end.
 #pragma once
 
 #include <condition_variable>
@@ -15,6 +16,8 @@
 #include "common/mutex.h"
 
 namespace ballast::cluster {
+
+inline constexpr size_t kFirstAtOnce = 4;
 
 class Parallel {
  public:
@@ -32,7 +35,7 @@ class Parallel {
     const std::function<Result<void>(size_t)>* item = nullptr;
     size_t begun = 0;
     size_t ended = 0;
-    size_t at_once = 1;  // may be under way
+    size_t at_once = kFirstAtOnce;  // may be under way
     bool in_line = false;
     Result<void> result;
     bool may_begin() const { return result && begun < count && begun - ended < at_once; }

@@ -1,6 +1,7 @@
 #include "operator/cluster/starter.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "operator/cluster/refusal.h"
@@ -108,17 +109,35 @@ Starter::Made Starter::failed(const kube::ApiError& error) {
   return {{}, error.error};
 }
 
+// What pods need, and what does not depend on another.
 Starter::Made Starter::make_surroundings(const api::TrainingJob& job) {
-  if (!has_service_) {
-    Made made = ensure(kube::kServices, job.metadata.name, job, kube::service_of(job));
-    if (made.error || made.refusal) return made;
-    has_service_ = true;
-  }
   std::string config = local::job_config_json(job);
-  if (config == config_) return {};
-  Made made = ensure(kube::kConfigMaps, kube::config_name(job), job, kube::config_of(job, config));
-  if (!made.error && !made.refusal) config_ = std::move(config);
-  return made;
+  std::vector<std::function<Made()>> missing;
+  if (!has_service_) {
+    missing.emplace_back([&] {
+      Made made = ensure(kube::kServices, job.metadata.name, job, kube::service_of(job));
+      if (!made.error && !made.refusal) has_service_ = true;
+      return made;
+    });
+  }
+  if (config != config_) {
+    missing.emplace_back([&] {
+      Made made =
+          ensure(kube::kConfigMaps, kube::config_name(job), job, kube::config_of(job, config));
+      if (!made.error && !made.refusal) config_ = config;
+      return made;
+    });
+  }
+  std::vector<Made> made(missing.size());
+  const auto done = options_.parallel->for_each(missing.size(), [&](size_t i) -> Result<void> {
+    made[i] = missing[i]();
+    return {};
+  });
+  if (!done) return {{}, done.error()};
+  for (Made& one : made) {
+    if (one.error || one.refusal) return std::move(one);
+  }
+  return {};
 }
 
 Starter::Made Starter::ensure(const kube::Resource& kind, const std::string& name,

@@ -47,6 +47,14 @@ void adopt_written(Observed& observed, api::TrainingJobStatus written) {
   observed.wish = {};
 }
 
+void excuse(Observed& observed, TimeMs late_ms) {
+  const auto move = [&](std::optional<TimeMs>& since_ms) {
+    if (since_ms) since_ms = std::min(*since_ms + late_ms, observed.now_ms);
+  };
+  move(observed.coordinator_heard_ms);
+  move(observed.standing_since_ms);
+}
+
 void remember(Observed& observed, RemoveRequest request) {
   constexpr size_t kMost = 256;
   auto& requests = observed.remove_requests;

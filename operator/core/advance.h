@@ -17,6 +17,10 @@ api::TrainingJobStatus advance(const Observed& observed);
 // coordinator is given its time.
 void adopt_written(Observed& observed, api::TrainingJobStatus written);
 
+// We looked so much later than was due: what was not heard meanwhile may have been said, and says
+// nothing of whoever should have said it.
+void excuse(Observed& observed, TimeMs late_ms);
+
 // What a coordinator asks now about a member, in place of what it asked before. Beyond a number
 // that no job has, requests are dropped: they are said again.
 void remember(Observed& observed, RemoveRequest request);

@@ -166,8 +166,8 @@ void tell_progress(Draft& draft) {
     return;
   auto& progress = draft.next.progress;
   const bool news = report.step != progress.step || report.checkpoint != progress.last_checkpoint;
-  const bool due =
-      has_outcome(draft.next) || draft.observed.now_ms - progress.at_ms >= kProgressEveryMs;
+  const bool due = has_outcome(draft.next) ||
+                   draft.observed.now_ms - progress.at_ms >= draft.observed.progress_every_ms;
   if (!news || !due) return;
   progress = {report.step, report.loss, report.checkpoint, tokens_per_second(draft, report),
               draft.observed.now_ms};

@@ -129,7 +129,7 @@ class Decision {
     if (spec.active_deadline_seconds > 0)
       wake_up_.at(status_.start_ms + spec.active_deadline_seconds * 1000);
     if (observed_.report && observed_.report->step != status_.progress.step) {
-      wake_up_.at(status_.progress.at_ms + kProgressEveryMs);
+      wake_up_.at(status_.progress.at_ms + observed_.progress_every_ms);
     }
   }
 

@@ -32,7 +32,6 @@ inline constexpr TimeMs kUnexpectedDoneBackoffMs = 5'000;
 inline constexpr TimeMs kHealthyLifeMs =
     600'000;  // a life of that length forgives the failures before
 inline constexpr TimeMs kFirstRefusalBackoffMs = 1'000;  // of a cluster that takes no process
-inline constexpr TimeMs kProgressEveryMs = 10'000;
 // A coordinator speaks every second. One that has said nothing for so long is replaced.
 inline constexpr TimeMs kCoordinatorSilenceMs = 4'000;
 // One that speaks, has workers, and commits nothing for so long is replaced, too. A longer step

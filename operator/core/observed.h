@@ -15,6 +15,8 @@ namespace ballast::decide {
 
 using TimeMs = int64_t;  // passed in; never read from a clock here
 
+inline constexpr TimeMs kProgressEveryMs = 10'000;
+
 enum class Role { kServer, kWorker };
 
 // "ps-0", "worker-3"
@@ -180,6 +182,7 @@ struct Observed {
   std::vector<StartRefusal> refusals;  // at most one of each name
   std::optional<CoordinatorSession> session;
   std::optional<CoordinatorReport> report;
+  TimeMs progress_every_ms = kProgressEveryMs;  // between two writes of how far the training is
   // The coordinator of the status in force was last heard of then, or appointed.
   std::optional<TimeMs> coordinator_heard_ms;
   // Since then it has workers and has committed nothing. Nothing: it waits for something, or no

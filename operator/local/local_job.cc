@@ -127,6 +127,7 @@ class LocalJobImpl final : public LocalJob {
     decide::TimeMs timeout = kTickMs;
     if (wake_at_ms_)
       timeout = std::clamp<decide::TimeMs>(*wake_at_ms_ - clock_.now_ms(), 0, kTickMs);
+    due_ms_ = clock_.now_ms() + timeout;
     pollfd entries[] = {{signals_.fd(), POLLIN, 0},
                         {notified_.get(), POLLIN, 0},
                         {ready_files_.get(), POLLIN, 0},
@@ -199,6 +200,9 @@ class LocalJobImpl final : public LocalJob {
 
   void observe() {
     observed_.now_ms = clock_.now_ms();
+    // Stopped by a person, or short of processor time: nobody listened meanwhile.
+    const auto due_ms = std::exchange(due_ms_, std::nullopt);
+    if (due_ms && observed_.now_ms > *due_ms) decide::excuse(observed_, observed_.now_ms - *due_ms);
     drain(notified_);
     drain(ready_files_);
     take_signals();
@@ -379,6 +383,7 @@ class LocalJobImpl final : public LocalJob {
   ProcessTable processes_;
   SessionKeeper session_;
   std::optional<decide::TimeMs> wake_at_ms_;
+  std::optional<decide::TimeMs> due_ms_;  // the next look
   std::optional<decide::TimeMs> without_session_since_ms_;
   std::optional<int> finished_;
   bool ended_at_once_ = false;

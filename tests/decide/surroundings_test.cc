@@ -78,6 +78,26 @@ TEST(Taken, AServerOnALostNodeThatComesBackIsNoMemberAgain) {
   EXPECT_EQ(world.observed.status.members.size(), 2U);
 }
 
+// An operator that was stopped, or has too much to do, hears what was said only afterwards.
+TEST(Excused, NobodyIsSilentWhileNobodyListens) {
+  World world(3, 1, 2);
+  world.run_to_training();
+  const TimeMs heard_ms = world.observed.now_ms;
+  world.observed.coordinator_heard_ms = heard_ms;
+  world.observed.standing_since_ms = heard_ms;
+  world.observed.now_ms += 10 * kStandingMs;
+  excuse(world.observed, 10 * kStandingMs - 1'000);  // it was due after a second
+  EXPECT_EQ(world.observed.coordinator_heard_ms, world.observed.now_ms - 1'000);
+  EXPECT_EQ(world.observed.standing_since_ms, world.observed.now_ms - 1'000);
+  EXPECT_THAT(world.settle(), IsEmpty());
+  world.observed.now_ms += kCoordinatorSilenceMs;
+  for (const char* name : {"ps-1", "ps-2"}) world.heard(name);
+  EXPECT_THAT(world.settle(), Contains(HasSubstr("term 2"))) << "now it is silent";
+  world.observed.coordinator_heard_ms.reset();
+  excuse(world.observed, 1'000);
+  EXPECT_EQ(world.observed.coordinator_heard_ms, std::nullopt);
+}
+
 TEST(Hindered, IsToldAndLeftAlone) {
   World world;
   world.settle();

@@ -4,7 +4,7 @@
 #include <set>
 #include <string>
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
 namespace ballast::cluster {
 namespace {
@@ -36,8 +36,8 @@ TEST(Parallel, BeginsNothingMoreAfterAnError) {
     return fail(ErrorCode::kDenied, "item " + std::to_string(i));
   });
   ASSERT_FALSE(result);
-  EXPECT_EQ(result.error().message, "item 0");
-  EXPECT_EQ(begun, 1) << "the first one is tried alone";
+  EXPECT_THAT(result.error().message, ::testing::StartsWith("item "));
+  EXPECT_LE(begun, static_cast<int>(kFirstAtOnce)) << "few are tried before one has succeeded";
 }
 
 TEST(Parallel, DoesNoMoreAtOnceThanThereAreThreads) {
