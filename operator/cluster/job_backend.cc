@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "operator/api/read_training_job.h"
+#include "operator/cluster/kept.h"
 #include "operator/core/advance.h"
 #include "operator/core/cluster_status.h"
 #include "operator/core/events.h"
@@ -121,7 +122,7 @@ Result<void> JobBackend::tell_certificates() {
 }
 
 void JobBackend::ask_policies() {
-  for (const policy::ProcessAnswer& answer : pods_.answers()) policies_.take(answer);
+  for (const policy::ProcessAnswer& answer : pods_.take_answers()) policies_.take(answer);
   const auto outcome = policies_.turn(observed_);
   if (!outcome) return;
   policy::adopt(*outcome, observed_);
@@ -249,7 +250,9 @@ Result<void> JobBackend::write_status(json body) {
     }
     return tl::unexpected(error_of(written.error()));
   }
-  newest_ = std::move(*written);
+  // Who manages which field is as long again as all the rest, and stays in memory otherwise.
+  newest_ = *written;
+  newest_->body = std::make_shared<const json>(kept_of_job(*written->body));
   certificates_.told();
   return {};
 }

@@ -105,6 +105,13 @@ std::optional<PodAnswer> PodScraper::latest(const std::string& pod) const {
   return found == pods_.end() ? std::nullopt : found->second.answer;
 }
 
+void PodScraper::taken(const std::string& pod, int64_t asked_ms) {
+  const MutexLock lock(mutex_);
+  const auto found = pods_.find(pod);
+  if (found == pods_.end() || !found->second.answer) return;
+  if (found->second.answer->asked_ms == asked_ms) found->second.answer->exposition.reset();
+}
+
 bool PodScraper::tried(const std::string& pod) const {
   const MutexLock lock(mutex_);
   const auto found = pods_.find(pod);

@@ -44,7 +44,7 @@ struct PodAnswer {
   // Until then it is not asked again only because there are so many, and counts as one that
   // answers.
   int64_t spared_until_ms = 0;
-  std::shared_ptr<const scrape::Exposition> exposition;
+  std::shared_ptr<const scrape::Exposition> exposition;  // null: it was taken
 };
 
 class PodScraper {
@@ -60,6 +60,8 @@ class PodScraper {
 
   // Nothing: the process that is meant has not answered yet.
   std::optional<PodAnswer> latest(const std::string& pod) const;
+  // The exposition that was asked for then has been read: 20 kB a pod need not stay.
+  void taken(const std::string& pod, int64_t asked_ms);
   // Whether it was asked, and has answered or not.
   bool tried(const std::string& pod) const;
 

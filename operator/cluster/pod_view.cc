@@ -85,9 +85,12 @@ void PodView::look_for_life(const std::string& uid, Known& known, Process& proce
   const TimeMs spared_ms = std::min(answer->spared_until_ms + options_.unix_offset_ms, now_ms);
   process.heard_ms = std::max(answer->answered_ms + options_.unix_offset_ms, spared_ms);
   process.state = ProcessState::kReady;
-  answers_.push_back({name_of(process), process.instance,
-                      answer->asked_ms + options_.unix_offset_ms,
-                      answer->answered_ms + options_.unix_offset_ms, answer->exposition});
+  if (answer->exposition != nullptr) {
+    answers_.push_back({name_of(process), process.instance,
+                        answer->asked_ms + options_.unix_offset_ms,
+                        answer->answered_ms + options_.unix_offset_ms, answer->exposition});
+    options_.scraper->taken(uid, answer->asked_ms);
+  }
   if (process.role == decide::Role::kWorker) process.address.clear();
 }
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "operator/cluster/pod_scraper.h"
@@ -36,8 +37,8 @@ class PodView {
   std::vector<decide::Process> observe(const api::TrainingJob& job,
                                        const api::TrainingJobStatus& status, decide::TimeMs now_ms);
 
-  // What those of the last look have answered last; times as observe() has them.
-  const std::vector<policy::ProcessAnswer>& answers() const { return answers_; }
+  // What those of the last look have answered since the look before; times as observe() has them.
+  std::vector<policy::ProcessAnswer> take_answers() { return std::exchange(answers_, {}); }
 
   // Whether each process that could answer was asked once.
   bool asked_all() const;

@@ -43,6 +43,20 @@ TEST(PodScraper, FindsTheLifeThatAnswersAndTheNextOne) {
   EXPECT_TRUE(eventually([&] { return changes == 2; }));
 }
 
+TEST(PodScraper, WhatWasTakenDoesNotStay) {
+  PodScraper scraper({.every_ms = 600'000});
+  const auto server = process("ps-0", 41);
+  scraper.follow("uid", {server->address(), "ps-0", [] {}});
+  ASSERT_TRUE(eventually([&] { return scraper.latest("uid").has_value(); }));
+  const int64_t asked_ms = scraper.latest("uid")->asked_ms;
+  scraper.taken("uid", asked_ms - 1);
+  EXPECT_NE(scraper.latest("uid")->exposition, nullptr) << "it was another that was taken";
+  scraper.taken("uid", asked_ms);
+  scraper.taken("nobody", asked_ms);
+  EXPECT_EQ(scraper.latest("uid")->exposition, nullptr);
+  EXPECT_EQ(scraper.latest("uid")->incarnation, 41U);
+}
+
 TEST(PodScraper, AnotherProcessIsNotTheOneThatIsMeant) {
   PodScraper scraper(quick());
   const auto other = process("worker-3", 41);
