@@ -7,7 +7,9 @@
 #include <random>
 #include <set>
 
+#include "common/exit_code.h"
 #include "operator/core/advance.h"
+#include "operator/core/session_peer.h"
 #include "tests/decide/world.h"
 
 namespace ballast::decide {
@@ -178,7 +180,11 @@ void all_is_well(World& world) {
   }
   observed.coordinator_heard_ms = observed.now_ms;
   observed.standing_since_ms.reset();
-  if (!observed.session || observed.status.coordinator != observed.session->name) world.connect();
+  const auto peer = session_peer(observed, observed.status);
+  if (!peer || !observed.session || observed.session->name != peer->name ||
+      observed.session->incarnation != peer->incarnation) {
+    world.connect();
+  }
   answer_all(world);
   if (observed.status.term == 0 || observed.status.coordinator.empty()) return;
   if (observed.status.origin == 0) world.origin_asked();
@@ -354,9 +360,20 @@ RC_GTEST_PROP(DecideProperties, ComesToTrainOnceNothingMoreHappens, ()) {
   RC_PRE(!is_true(observed.status, api::ConditionType::kSucceeded));
   RC_PRE(!is_true(observed.status, api::ConditionType::kFailed));
   RC_PRE(!observed.stop_requested);
+  // An end that no other start can help, of a job that rests, is judged when the job goes on.
+  for (const Process& process : observed.processes) {
+    const bool for_good = process.exit_code == to_status(ExitCode::kUsage) ||
+                          process.exit_code == to_status(ExitCode::kRefused);
+    RC_PRE(process.state != ProcessState::kExited || process.exit_signal != 0 || !for_good);
+  }
   observed.job.spec.suspend = false;
-  // Nonsense of a term that has not begun would come true with it.
-  if (observed.report && observed.report->term > observed.status.term) observed.report.reset();
+  // Nonsense of a term that has not begun would come true with it, and so would an end that was
+  // told of a job that rests.
+  if (observed.report && (observed.report->term > observed.status.term ||
+                          observed.report->phase == CoordinatorPhase::kDone ||
+                          observed.report->phase == CoordinatorPhase::kFailed)) {
+    observed.report.reset();
+  }
   for (int i = 0; i < 40; ++i) {
     observed.refusals.clear();
     observed.remove_requests.clear();
