@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 JOBS = "/apis/ballast.dev/v1alpha1"
 PATIENCE_SECONDS = 600
+MOST_IDLE_SECONDS = 20  # of a connection
 
 
 class Api:
@@ -35,8 +36,11 @@ class Api:
     def ask(self, method, path, body=None, content="application/json"):
         """(status, answer). What may be done twice is asked again where the connection was lost."""
         for attempt in range(5):
-            if not hasattr(self.own, "connection"):
+            # The server closes what was idle for long, and a create is not asked for twice.
+            idle = time.monotonic() - getattr(self.own, "used", 0)
+            if idle > MOST_IDLE_SECONDS or not hasattr(self.own, "connection"):
                 self.own.connection = http.client.HTTPSConnection(self.address, context=self.tls, timeout=120)
+            self.own.used = time.monotonic()
             text = None if body is None else json.dumps(body)
             try:
                 self.own.connection.request(method, path, text, {"Content-Type": content})
