@@ -18,22 +18,33 @@ size_t next_receiver(const std::vector<int64_t>& counts, const std::vector<doubl
   return best;
 }
 
-size_t slowest(const std::vector<int64_t>& counts, const std::vector<double>& speeds) {
-  size_t worst = 0;
-  for (size_t i = 1; i < counts.size(); ++i) {
-    if (seconds(counts[i], speeds[i]) > seconds(counts[worst], speeds[worst])) worst = i;
+// The slowest of those with at least so many; the number of workers: there is none.
+size_t slowest(const std::vector<int64_t>& counts, const std::vector<double>& speeds,
+               int64_t least) {
+  size_t worst = counts.size();
+  for (size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] < least) continue;
+    if (worst == counts.size() ||
+        seconds(counts[i], speeds[i]) > seconds(counts[worst], speeds[worst]))
+      worst = i;
   }
   return worst;
+}
+
+// The fastest of those without any; the number of workers: there is none.
+size_t fastest_idle(const std::vector<int64_t>& counts, const std::vector<double>& speeds) {
+  size_t best = counts.size();
+  for (size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] == 0 && (best == counts.size() || speeds[i] > speeds[best])) best = i;
+  }
+  return best;
 }
 
 void hand_out(int64_t rest, std::vector<int64_t>& counts, const std::vector<double>& speeds) {
   // A worker without work cannot be measured: those come first, the fastest before the others.
   for (; rest > 0; --rest) {
-    size_t to = next_receiver(counts, speeds);
-    for (size_t i = 0; i < counts.size(); ++i) {
-      if (counts[i] == 0 && (counts[to] != 0 || speeds[i] > speeds[to])) to = i;
-    }
-    ++counts[to];
+    const size_t idle = fastest_idle(counts, speeds);
+    ++counts[idle < counts.size() ? idle : next_receiver(counts, speeds)];
   }
 }
 
@@ -63,16 +74,20 @@ std::vector<int64_t> nearer_shares(int64_t total, std::vector<int64_t> counts,
   hand_out(rest, counts, speeds);
   const double enough = step_seconds(best_shares(total, speeds), speeds) * (1 + tolerance);
   for (int64_t moves = 0; moves < most_moves; ++moves) {
-    const auto idle = std::find(counts.begin(), counts.end(), 0);
-    const size_t from = slowest(counts, speeds);
-    if (idle != counts.end() && counts[from] > 1) {
-      ++*idle;
-    } else {
-      const size_t to = next_receiver(counts, speeds);
-      if (step_seconds(counts, speeds) <= enough || to == from) break;
-      if (counts[from] <= 1 && counts[to] > 0) break;  // somebody must keep one to be measured
-      ++counts[to];
+    const size_t none = counts.size();
+    size_t to = fastest_idle(counts, speeds);
+    size_t from = slowest(counts, speeds, 2);  // who has one keeps it to be measured
+    if (to == none || from == none) {
+      if (step_seconds(counts, speeds) <= enough) break;
+      from = slowest(counts, speeds, 1);
+      if (to == none) {
+        to = next_receiver(counts, speeds);
+        if (to == from || counts[from] == 1) break;
+      } else if (speeds[to] <= speeds[from]) {  // as few as workers: the fastest have them
+        break;
+      }
     }
+    ++counts[to];
     --counts[from];
   }
   return counts;

@@ -29,6 +29,10 @@ TEST(Apportion, MovesAreTheFewestThatReachTheGoal) {
   EXPECT_EQ(nearer_shares(8, {5, 3}, {1, 1}, 0.30, 64), (Counts{5, 3}));
   EXPECT_EQ(nearer_shares(8, {4, 2}, {1, 1}, 0.01, 64), (Counts{4, 4}));
   EXPECT_EQ(nearer_shares(8, {8, 0}, {1, 0.01}, 0.01, 64), (Counts{7, 1}));
+  // Fewer than workers: the fastest have one each.
+  EXPECT_EQ(nearer_shares(2, {1, 0, 1}, {1, 2, 10}, 0.01, 64), (Counts{0, 1, 1}));
+  EXPECT_EQ(nearer_shares(4, {2, 0, 0, 2, 0, 0}, {0.1, 0.2, 0.2, 0.2, 0.2, 0.5}, 0.01, 64),
+            (Counts{0, 1, 1, 1, 0, 1}));
   EXPECT_EQ(moves_between({4, 4}, {6, 2}), 2);
 }
 

@@ -49,7 +49,10 @@ RC_GTEST_PROP(PolicyProperties, NearerSharesAreNearAndKeepTheSum, ()) {
   RC_ASSERT(std::accumulate(wish.begin(), wish.end(), int64_t{0}) == total);
   RC_ASSERT(moves_between(counts, wish) <= most);
   const double best = step_seconds(best_shares(total, speeds), speeds);
-  if (most >= total) RC_ASSERT(step_seconds(wish, speeds) <= best * 1.01 * (1 + 1e-12));
+  if (most < total) return;
+  RC_ASSERT(step_seconds(wish, speeds) <= best * 1.01 * (1 + 1e-12));
+  const auto idle = std::count(wish.begin(), wish.end(), 0);
+  RC_ASSERT(idle == std::max<int64_t>(0, static_cast<int64_t>(speeds.size()) - total));
 }
 
 RC_GTEST_PROP(PolicyProperties, ServerMovesAreBoundedAndLowerTheHighest, ()) {
