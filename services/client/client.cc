@@ -68,8 +68,9 @@ struct Command {
 
 class BlockingClient final : public Client {
  public:
-  BlockingClient(ClientOptions options, JobIdentity identity, InitialValues initial_values,
-                 std::unique_ptr<Transport> transport);
+  // `names`: of the servers whose addresses stand in the options.
+  BlockingClient(ClientOptions options, const std::vector<std::string>& names, JobIdentity identity,
+                 InitialValues initial_values, std::unique_ptr<Transport> transport);
   ~BlockingClient() override;
   Result<void> wait_joined();
 
@@ -98,6 +99,7 @@ class BlockingClient final : public Client {
   void run(const std::stop_token& stop);
   void take(TransportEvent event);
   void step(const Event& event, const ReceivedPayload& payload);
+  void seek_servers();
   void perform(const Effects& effects, const ReceivedPayload& payload);
   void send(const Send& effect);
   void observe(const ProcessId& from, const Message& message, const ReceivedPayload& payload);
@@ -157,7 +159,9 @@ class BlockingClient final : public Client {
   std::atomic<int64_t> pulling_us_{0};
   std::atomic<int64_t> pushing_us_{0};
 
-  std::jthread thread_;  // last: ends before anything else does
+  std::optional<bool> sought_;            // the network's thread: what was last said to lookup_
+  std::unique_ptr<ServerLookup> lookup_;  // none: the servers have no names
+  std::jthread thread_;                   // last: ends before anything else does
 };
 
 std::unique_ptr<float[], void (*)(float*)> allocate(uint64_t elements) {
@@ -175,8 +179,15 @@ std::vector<Member> to_members(const std::vector<std::string>& addresses) {
   return members;
 }
 
-BlockingClient::BlockingClient(ClientOptions options, JobIdentity identity,
-                               InitialValues initial_values, std::unique_ptr<Transport> transport)
+std::unique_ptr<ServerLookup> look_up_again(const std::vector<std::string>& names,
+                                            ServerLookup::Found found) {
+  if (std::all_of(names.begin(), names.end(), is_unix_address)) return nullptr;
+  return std::make_unique<ServerLookup>(names, system_name_service(), std::move(found));
+}
+
+BlockingClient::BlockingClient(ClientOptions options, const std::vector<std::string>& names,
+                               JobIdentity identity, InitialValues initial_values,
+                               std::unique_ptr<Transport> transport)
     : options_(std::move(options)),
       segments_{.elements = identity.layout.elements,
                 .segment_elements = options_.segment_elements},
@@ -190,6 +201,10 @@ BlockingClient::BlockingClient(ClientOptions options, JobIdentity identity,
                to_members(options_.servers), std::move(identity), options_.microbatches,
                options_.segment_elements, options_.build, options_.protocol),
       have_(segments_.count()),
+      lookup_(look_up_again(names,
+                            [this](const std::vector<std::string>& addresses) {
+                              post({.event = ServersFound{to_members(addresses)}, .block = {}});
+                            })),
       thread_([this](const std::stop_token& stop) { run(stop); }) {}
 
 BlockingClient::~BlockingClient() {
@@ -382,6 +397,8 @@ void BlockingClient::run(const std::stop_token& stop) {
         kept_[{ready->node, ready->segment}] = std::move(command.block);
       } else if (const auto* initial = std::get_if<InitialReady>(&command.event)) {
         initial_[initial->segment] = std::move(command.block);
+      } else if (const auto* found = std::get_if<ServersFound>(&command.event)) {
+        for (const Member& server : found->servers) transport_->connect(server.address);
       }
       step(command.event, {});
     }
@@ -438,10 +455,18 @@ void BlockingClient::take(TransportEvent event) {
 
 void BlockingClient::step(const Event& event, const ReceivedPayload& payload) {
   perform(machine_.step(event, now_us() / 1000), payload);
+  seek_servers();
   if (joined_ || !machine_.state().joined) return;  // joined_ is written here alone
   const std::lock_guard lock(mutex_);
   joined_ = true;
   changed_.notify_all();
+}
+
+void BlockingClient::seek_servers() {
+  const bool sought = !machine_.state().joined;
+  if (lookup_ == nullptr || sought_ == sought) return;
+  sought_ = sought;
+  lookup_->seek(sought);
 }
 
 void BlockingClient::perform(const Effects& effects, const ReceivedPayload& payload) {
@@ -621,7 +646,8 @@ Result<std::unique_ptr<Client>> Client::join(ClientOptions options, JobIdentity 
                                              InitialValues initial_values) {
   if (auto sound = check_options(options, identity); !sound) return tl::unexpected(sound.error());
   if (options.incarnation == 0) options.incarnation = random_id();
-  options.servers = find_servers(options.servers, system_name_service());
+  const std::vector<std::string> names = options.servers;
+  options.servers = find_servers(names, system_name_service());
   TransportOptions transport_options{
       .self = {.from = {.name = options.name, .incarnation = options.incarnation},
                .protocol = kProtocolVersion,
@@ -637,7 +663,7 @@ Result<std::unique_ptr<Client>> Client::join(ClientOptions options, JobIdentity 
       .limits = {}};
   Result<std::unique_ptr<Transport>> transport = make_grpc_transport(std::move(transport_options));
   if (!transport) return tl::unexpected(transport.error());
-  auto client = std::make_unique<BlockingClient>(std::move(options), std::move(identity),
+  auto client = std::make_unique<BlockingClient>(std::move(options), names, std::move(identity),
                                                  std::move(initial_values), std::move(*transport));
   if (auto joined = client->wait_joined(); !joined) return tl::unexpected(joined.error());
   return client;

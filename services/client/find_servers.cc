@@ -67,4 +67,33 @@ std::vector<std::string> find_servers(const std::vector<std::string>& servers,
   }
 }
 
+ServerLookup::ServerLookup(std::vector<std::string> servers, NameService names, Found found,
+                           int64_t every_ms)
+    : servers_(std::move(servers)),
+      names_(std::move(names)),
+      found_(std::move(found)),
+      every_ms_(every_ms),
+      thread_([this](const std::stop_token& stop) { run(stop); }) {}
+
+void ServerLookup::seek(bool sought) {
+  {
+    const std::lock_guard lock(mutex_);
+    sought_ = sought;
+  }
+  changed_.notify_all();
+}
+
+void ServerLookup::run(const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  while (changed_.wait(lock, stop, [&] { return sought_; })) {
+    const auto pause = std::chrono::milliseconds(every_ms_);
+    if (changed_.wait_for(lock, stop, pause, [&] { return !sought_; })) continue;
+    if (stop.stop_requested()) return;
+    lock.unlock();
+    std::vector<std::string> found = addresses_of(servers_, names_);
+    if (!found.empty()) found_(std::move(found));
+    lock.lock();
+  }
+}
+
 }  // namespace ballast

@@ -305,7 +305,7 @@ void retire(Run& run) {
 // Workers need not find out by silence.
 void hand_over(Run& run, const Seal& newer) {
   for (const auto& [id, worker] : run.state.workers) {
-    run.send(id, Redirect{newer.term, Member{newer.coordinator, "", ""}});
+    run.send(id, Redirect{newer.term, newer.coordinator});
   }
   retire(run);
 }

@@ -24,8 +24,8 @@ struct Dispatch {
     retire_below(m.term);
     if (m.term != run.state.term()) return;
     on_members_changed(run, {m.term, m.members});
-    on_plan_changed(run, {m.term, m.plan, m.leaving, m.suspend, m.training, m.worker_shares,
-                          m.server_shares});
+    on_plan_changed(
+        run, {m.term, m.plan, m.leaving, m.suspend, m.training, m.worker_shares, m.server_shares});
   }
   void operator()(const MembersChanged& m) { on_members_changed(run, m); }
   void operator()(const OriginComplete& m) { on_origin_complete(run, m); }

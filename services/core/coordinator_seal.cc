@@ -177,9 +177,14 @@ void continue_job(Run& run) {
 
 }  // namespace
 
+Member self_of(const CoordinatorState& state) {
+  const auto self = state.servers.find(state.self);
+  return self == state.servers.end() ? Member{state.self, "", ""} : self->second.member;
+}
+
 void send_seal(Run& run, ServerInfo& server) {
   server.seal_sent_ms = run.now;
-  run.send(server.member.id, Seal{run.state.term(), run.state.self, run.state.members_number});
+  run.send(server.member.id, Seal{run.state.term(), self_of(run.state), run.state.members_number});
 }
 
 void on_sealed(Run& run, const ProcessId& from, const Sealed& message) {

@@ -25,6 +25,7 @@ struct Run {  // one run of the machine
 };
 
 // coordinator_seal.cc: the beginning of a term.
+Member self_of(const CoordinatorState& state);
 void send_seal(Run& run, ServerInfo& server);
 void on_sealed(Run& run, const ProcessId& from, const Sealed& message);
 void on_seal_refused(Run& run, const SealRefused& message);

@@ -232,10 +232,7 @@ void on_heartbeat(Run& run, const ProcessId& from, const WorkerHeartbeat& messag
     if (message.leaving) {
       dismiss(run, from, false, "left");
     } else if (state.phase != JobPhase::kSealing) {
-      const auto self = state.servers.find(state.self);
-      const Member here =
-          self == state.servers.end() ? Member{state.self, "", ""} : self->second.member;
-      run.send(from, Redirect{state.term(), here});
+      run.send(from, Redirect{state.term(), self_of(state)});
     }
     return;
   }

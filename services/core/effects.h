@@ -238,9 +238,14 @@ struct InitialReady {
   SegmentId segment = 0;
 };
 struct LeaveRequested {};  // SIGTERM: finish what is given, then go
+// Worker: whom it may ask instead of those that were found before (incarnation 0: whoever lives
+// there).
+struct ServersFound {
+  std::vector<Member> servers;
+};
 
 using Event = std::variant<Received, Tick, PeerLost, Summarised, CheckpointWrittenLocally,
                            ManifestWritten, CheckpointOpened, ManifestRead, ContributionReady,
-                           EvaluationReady, InitialReady, LeaveRequested>;
+                           EvaluationReady, InitialReady, LeaveRequested, ServersFound>;
 
 }  // namespace ballast

@@ -187,7 +187,7 @@ struct CheckpointsFound {
 
 struct Seal {
   Term term = 0;
-  ProcessId coordinator;
+  Member coordinator;  // with its address: a worker may know of no other server than this one
   MemberListNumber members = 0;
 };
 struct SealRefused {
@@ -425,6 +425,7 @@ struct PushInitial {
 struct PushInitialAck {
   Term term = 0;
   Origin origin = 0;
+  MapVersion map;  // the latest of the one that answers: a later one may take the segment away
   SegmentId segment = 0;
   DataStatus status = DataStatus::kOk;
 };

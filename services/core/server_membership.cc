@@ -31,7 +31,8 @@ Sealed report(const ServerState& state) {
 
 void on_seal(Run& run, const ProcessId& from, const Seal& message) {
   ServerState& state = run.state;
-  const bool repeated = message.term == state.promised && message.coordinator == state.coordinator;
+  const bool repeated =
+      message.term == state.promised && message.coordinator.id == state.coordinator;
   const bool newer = message.term > state.promised && message.members >= state.members;
   if (!repeated && !newer) {
     run.send(from, SealRefused{state.promised});
@@ -39,7 +40,8 @@ void on_seal(Run& run, const ProcessId& from, const Seal& message) {
   }
   if (newer) {
     state.promised = message.term;
-    state.coordinator = message.coordinator;
+    state.coordinator = message.coordinator.id;
+    state.coordinator_address = message.coordinator.address;
     state.members = message.members;
   }
   if (!state.active()) {
@@ -58,8 +60,7 @@ void redirect(Run& run, const ProcessId& worker) {
   }
   Redirect answer{.term = state.promised, .coordinator = {}};
   if (state.promised != 0) {
-    const auto index = state.map.index_of(state.coordinator);
-    answer.coordinator = index ? state.map.servers[*index] : Member{state.coordinator, "", ""};
+    answer.coordinator = Member{state.coordinator, state.coordinator_address, ""};
   }
   run.send(worker, answer);
 }

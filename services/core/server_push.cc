@@ -232,7 +232,7 @@ void release_step(Run& run, Replica& replica) {
 
 void on_push_initial(Run& run, const ProcessId& from, const PushInitial& push) {
   ServerState& state = run.state;
-  PushInitialAck ack{state.promised, push.origin, push.segment, DataStatus::kOk};
+  PushInitialAck ack{state.promised, push.origin, state.map.version, push.segment, DataStatus::kOk};
   if (push.term < state.promised || (state.configured && push.origin < state.origin)) {
     ack.status = DataStatus::kStale;
   } else if (push.term > state.promised || !state.active() || push.map > state.map.version ||
@@ -266,7 +266,8 @@ void on_push_initial(Run& run, const ProcessId& from, const PushInitial& push) {
 void on_push_initial_ack(Run& run, const ProcessId& from, const PushInitialAck& ack) {
   ServerState& state = run.state;
   if (!state.active() || ack.term != state.promised || ack.origin != state.origin ||
-      ack.status != DataStatus::kOk || ack.segment >= state.replicas.size()) {
+      ack.map < state.map.version || ack.status != DataStatus::kOk ||
+      ack.segment >= state.replicas.size()) {
     return;
   }
   for (ReplicaPeer& peer : state.replicas[ack.segment].peers) {

@@ -68,6 +68,7 @@ struct ServerState {
 
   Term promised = 0;
   ProcessId coordinator;
+  std::string coordinator_address;
   MemberListNumber members = 0;
   PlanNumber plan = 0;
 

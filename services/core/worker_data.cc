@@ -136,7 +136,9 @@ void rebuild_queues(Run& run) {
     if (!work.pulled) {
       work.pull = Delivery::kWaiting;
     }
-    if (work.initial == Delivery::kInFlight) {
+    // A map in between that never arrived may have had its primary drop what it held.
+    const bool holds = work.initial == Delivery::kDone && work.initial_under >= state.map.version;
+    if (!holds) {
       work.initial = Delivery::kWaiting;
     }
     const ProcessId& primary = state.map.primary(segment);
@@ -259,8 +261,9 @@ void on_initial_ack(Run& run, const ProcessId& from, const PushInitialAck& ack) 
   }
   SegmentWork& work = state.segments[ack.segment];
   if (work.initial == Delivery::kInFlight && work.initial_to == from &&
-      ack.status == DataStatus::kOk) {
+      ack.status == DataStatus::kOk && ack.map >= state.map.version) {
     work.initial = Delivery::kDone;
+    work.initial_under = ack.map;
   }
 }
 

@@ -233,6 +233,11 @@ void on_leave(Run& run) {
   }
 }
 
+void on_servers_found(Run& run, const ServersFound& event) {
+  std::erase_if(run.state.servers, [](const Member& server) { return server.id.incarnation == 0; });
+  learn_servers(run.state, event.servers);
+}
+
 void tick_join(Run& run) {
   WorkerState& state = run.state;
   if (run.now - state.heard_ms >= state.options.give_up_after_ms) {

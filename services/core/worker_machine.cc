@@ -40,6 +40,8 @@ void on_event(Run& run, const Event& event) {
     on_evaluation(run, *evaluation);
   } else if (const auto* initial = std::get_if<InitialReady>(&event)) {
     on_initial(run, *initial);
+  } else if (const auto* found = std::get_if<ServersFound>(&event)) {
+    on_servers_found(run, *found);
   } else if (std::holds_alternative<LeaveRequested>(event)) {
     on_leave(run);
   }

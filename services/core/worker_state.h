@@ -34,6 +34,7 @@ struct SegmentWork {
   bool initial_ready = false;
   Delivery initial = Delivery::kWaiting;
   ProcessId initial_to;
+  MapVersion initial_under;  // delivered: the map under which it was there
   TimeMs initial_sent_ms = 0;
 };
 

@@ -27,6 +27,7 @@ void on_map(Run& run, const ProcessId& from, const MapUpdate& message);
 void on_assignment(Run& run, const ProcessId& from, const Assignment& message);
 void on_finish(Run& run, const ProcessId& from, const Finish& message);
 void on_leave(Run& run);
+void on_servers_found(Run& run, const ServersFound& event);
 void lose_coordinator(Run& run);
 void heard_of_term(Run& run, Term term);  // in an answer of a server
 void tick_join(Run& run);

@@ -168,6 +168,7 @@ void fields(auto& io, Is<PushInitial> auto& m) {
 void fields(auto& io, Is<PushInitialAck> auto& m) {
   io.number(m.term);
   io.number(m.origin);
+  fields(io, m.map);
   io.number(m.segment);
   io.status(m.status);
 }

@@ -50,6 +50,46 @@ TEST(FindServers, LeavesWhatIsNoNameAsItIs) {
   EXPECT_EQ(names.asked, 0);
 }
 
+TEST(ServerLookup, LooksWhileItIsSought) {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::string address;  // guarded by mutex
+  int looks = 0;        // guarded by mutex
+  std::vector<std::string> found;
+  const auto resolve = [&](const std::string&) {
+    const std::lock_guard lock(mutex);
+    ++looks;
+    changed.notify_all();
+    return address;
+  };
+  ServerLookup lookup(
+      {"ps-0:7600"}, {resolve, {}},
+      [&](std::vector<std::string> addresses) {
+        const std::lock_guard lock(mutex);
+        found = std::move(addresses);
+        changed.notify_all();
+      },
+      1);
+  const auto wait_for = [&](const auto& condition) {
+    std::unique_lock lock(mutex);
+    return changed.wait_for(lock, std::chrono::seconds(60), condition);
+  };
+  lookup.seek(true);
+  ASSERT_TRUE(wait_for([&] { return looks >= 3; }));
+  {
+    const std::lock_guard lock(mutex);
+    EXPECT_THAT(found, IsEmpty());
+    address = "10.0.0.1";
+  }
+  ASSERT_TRUE(wait_for([&] { return found == std::vector<std::string>{"10.0.0.1:7600"}; }));
+  {
+    const std::lock_guard lock(mutex);
+    address = "10.0.0.2";
+  }
+  ASSERT_TRUE(wait_for([&] { return found == std::vector<std::string>{"10.0.0.2:7600"}; }));
+  lookup.seek(false);
+}
+
 // Numeric addresses stay what they are.
 TEST(FindServers, AsksThisMachine) {
   EXPECT_THAT(find_servers({"127.0.0.1:7600", "[::1]:7601"}, system_name_service()),

@@ -214,7 +214,7 @@ class RestoringServer : public testing::Test {
 };
 
 TEST_F(RestoringServer, ReadsWhatItHoldsInSync) {
-  hear(Seal{kTerm, kPs1, 1});
+  hear(Seal{kTerm, {kPs1, "", ""}, 1});
   const Effects first = map(1, {{0, {1}, {}}, {1, {}, {0}}});
   const auto opened = done<OpenCheckpoint>(first);
   ASSERT_EQ(opened.size(), 1u);
@@ -228,7 +228,7 @@ TEST_F(RestoringServer, ReadsWhatItHoldsInSync) {
 }
 
 TEST_F(RestoringServer, TriesAgainWhenTheDiskFails) {
-  hear(Seal{kTerm, kPs1, 1});
+  hear(Seal{kTerm, {kPs1, "", ""}, 1});
   map(1, {{0, {}, {}}, {0, {}, {}}});
   const Effects failed = machine_.step(CheckpointOpened{"/from", {0, 1}, "a read error"}, now_);
   EXPECT_EQ(done<FactRefused>(failed).size(), 1u);
@@ -236,7 +236,7 @@ TEST_F(RestoringServer, TriesAgainWhenTheDiskFails) {
 }
 
 TEST_F(RestoringServer, WhatALaterMapGivesItIsReadToo) {
-  hear(Seal{kTerm, kPs1, 1});
+  hear(Seal{kTerm, {kPs1, "", ""}, 1});
   map(1, {{0, {}, {}}, {1, {}, {}}});
   map(2, {{0, {}, {}}, {0, {}, {}}});
   machine_.step(CheckpointOpened{"/from", {0}, ""}, now_);

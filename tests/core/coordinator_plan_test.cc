@@ -224,7 +224,7 @@ TEST(CoordinatorPlan, CheckpointsByTime) {
 TEST(CoordinatorPlan, ACoordinatorThatIsReplacedSendsItsWorkersOn) {
   Coordinator table({kPs0, kPs1}, training(2));
   table.begin();
-  const Redirect redirect = only<Redirect>(table.hear(kPs1, Seal{kTerm + 1, kPs1, 1}));
+  const Redirect redirect = only<Redirect>(table.hear(kPs1, Seal{kTerm + 1, {kPs1, "", ""}, 1}));
   EXPECT_EQ(redirect.term, kTerm + 1);
   EXPECT_EQ(redirect.coordinator->id, kPs1);
 }

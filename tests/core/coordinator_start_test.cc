@@ -28,7 +28,7 @@ TEST(CoordinatorSeal, MemberThatIsRemovedNeedsNotSeal) {
 }
 
 TEST(CoordinatorSeal, HigherTermMakesItSilentForEver) {
-  const Message rows[] = {SealRefused{kTerm + 1}, Seal{kTerm + 1, kPs1, 1},
+  const Message rows[] = {SealRefused{kTerm + 1}, Seal{kTerm + 1, {kPs1, "", ""}, 1},
                           MembersChanged{kTerm + 1, {5, members({kPs0})}}};
   for (const Message& row : rows) {
     Coordinator table({kPs0, kPs1});

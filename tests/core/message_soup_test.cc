@@ -40,7 +40,7 @@ class Soup {
   Message message() {
     switch (random_.next() % 39) {
       case 0:
-        return Seal{term(), process(), random_.number(3)};
+        return Seal{term(), {process(), "", ""}, random_.number(3)};
       case 1:
         return SealRefused{random_.chance(50) ? kTerm + 1 : kTerm};
       case 2:
@@ -101,7 +101,7 @@ class Soup {
       case 31:
         return PushInitial{term(), origin(), version(), segment()};
       case 32:
-        return PushInitialAck{term(), origin(), segment(), status()};
+        return PushInitialAck{term(), origin(), version(), segment(), status()};
       case 33:
       case 34:
         return Root{term(), origin(), version(), step(), segment(), {1, 2}, 0, record()};
@@ -241,7 +241,7 @@ TEST(MessageSoup, ServerKeepsItsBooks) {
     Soup soup(seed);
     ServerMachine machine(kPs0);
     BufferBook buffers;
-    machine.step(from(kPs1, Seal{kTerm, kPs1, 0}), 0);
+    machine.step(from(kPs1, Seal{kTerm, {kPs1, "", ""}, 0}), 0);
     for (TimeMs now = 0; now < 1500; ++now) {
       const Effects effects = machine.step(soup.event(), now * 7);
       buffers.perform(effects);

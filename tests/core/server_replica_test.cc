@@ -14,7 +14,7 @@ class Replicas : public testing::Test {
   Effects hear(const ProcessId& sender, Message message) {
     return machine_.step(from(sender, std::move(message)), now_);
   }
-  Effects seal(Term term = kTerm) { return hear(kPs1, Seal{term, kPs1, 1}); }
+  Effects seal(Term term = kTerm) { return hear(kPs1, Seal{term, {kPs1, "", ""}, 1}); }
   Effects map(uint64_t number, std::vector<Placement> segments) {
     const auto count = static_cast<uint32_t>(segments.size());
     return hear(kPs1, MapUpdate{kTerm, 5, map_of(version(number), {kPs0, kPs1, kPs2}, segments),
@@ -45,10 +45,11 @@ class Replicas : public testing::Test {
 TEST_F(Replicas, PromiseIsKept) {
   EXPECT_EQ(only<Sealed>(seal(4)).term, 4u);
   EXPECT_EQ(only<Sealed>(seal(4)).term, 4u);  // asked again
-  EXPECT_EQ(only<SealRefused>(hear(kPs2, Seal{4, kPs2, 1})).term, 4u);
+  EXPECT_EQ(only<SealRefused>(hear(kPs2, Seal{4, {kPs2, "", ""}, 1})).term, 4u);
   EXPECT_EQ(only<SealRefused>(seal(3)).term, 4u);
   EXPECT_EQ(only<Sealed>(seal(6)).term, 6u);
-  EXPECT_EQ(only<SealRefused>(hear(kPs1, Seal{7, kPs1, 0})).term, 6u);  // an older member list
+  EXPECT_EQ(only<SealRefused>(hear(kPs1, Seal{7, {kPs1, "", ""}, 0})).term,
+            6u);  // an older member list
 }
 
 TEST_F(Replicas, AppointmentIsAPromiseToo) {
@@ -72,9 +73,9 @@ TEST_F(Replicas, AppointmentIsAPromiseToo) {
 
 TEST_F(Replicas, WorkersAreSentToTheCoordinator) {
   EXPECT_FALSE(only<Redirect>(hear(kWorker0, Join{})).coordinator);
-  seal();
+  // Before there is a map: the worker may know of no other server.
+  hear(kPs1, Seal{kTerm, {kPs1, "unix:/ps-1", ""}, 1});
   EXPECT_EQ(only<Redirect>(hear(kWorker0, WorkerHeartbeat{})).coordinator->id, kPs1);
-  map(1, {{0, {}, {}}});
   EXPECT_EQ(only<Redirect>(hear(kWorker0, Join{})).coordinator->address, "unix:/ps-1");
 }
 
@@ -119,7 +120,7 @@ TEST_F(Replicas, InitialValuesGoOnToTheBackupsAndTheFirstWin) {
   EXPECT_EQ(only<PushInitialAck>(again).status, DataStatus::kOk);
   now_ += 300;
   EXPECT_EQ(sent<PushInitial>(machine_.step(Tick{}, now_)).size(), 1u);
-  hear(kPs1, PushInitialAck{kTerm, 5, 0, DataStatus::kOk});
+  hear(kPs1, PushInitialAck{kTerm, 5, {kTerm, 1}, 0, DataStatus::kOk});
   now_ += 300;
   EXPECT_TRUE(sent<PushInitial>(machine_.step(Tick{}, now_)).empty());
 }
@@ -130,7 +131,7 @@ TEST_F(Replicas, SealReportsWhatIsHeldAndStopsTheLowerTerm) {
   initialise(0);
   hear(kWorker0, Push{kTerm, 5, version(1), 0, 1, 0, {1, 1}});
   hear(kWorker0, Pull{kTerm, 5, version(1), 1, 0});  // parked
-  const Effects effects = hear(kPs2, Seal{kTerm + 1, kPs2, 1});
+  const Effects effects = hear(kPs2, Seal{kTerm + 1, {kPs2, "", ""}, 1});
   EXPECT_EQ(only<PullReply>(effects).status, DataStatus::kStale);
   const Sealed sealed = only<Sealed>(effects);
   ASSERT_EQ(sealed.replicas.size(), 1u);  // the others hold no values yet

@@ -14,7 +14,7 @@ class Server {
   explicit Server(std::vector<Placement> segments, TrainingSettings settings = training())
       : machine_(kPs0) {
     const auto count = static_cast<uint32_t>(segments.size());
-    hear(kPs1, Seal{kTerm, kPs1, 1});
+    hear(kPs1, Seal{kTerm, {kPs1, "", ""}, 1});
     hear(kPs1, MapUpdate{kTerm, kTerm, map_of(kMap, {kPs0, kPs1, kPs2}, std::move(segments)),
                          identity(count), settings});
     for (SegmentId segment = 0; segment < count; ++segment) {
@@ -100,7 +100,7 @@ TEST(ServerPush, AcknowledgesBehindTheBufferAndDropsWhatItHas) {
 
 TEST(ServerPush, BeforeInitialValuesIsNotYet) {
   ServerMachine machine(kPs0);
-  machine.step(from(kPs1, Seal{kTerm, kPs1, 1}), 0);
+  machine.step(from(kPs1, Seal{kTerm, {kPs1, "", ""}, 1}), 0);
   const Push push{kTerm, kTerm, kMap, 0, 1, 0, {}};
   EXPECT_EQ(only<PushAck>(machine.step(from(kWorker0, push), 0)).status, DataStatus::kNotYet);
   machine.step(from(kPs1, MapUpdate{kTerm, kTerm, map_of(kMap, {kPs0, kPs1}, {kAlone}), identity(1),
@@ -161,7 +161,7 @@ TEST(ServerRoot, ValuesAreComparedWhereTheyAreDue) {
 
 TEST(ServerRoot, IsSentAgainUntilAcknowledgedAndPreparedUntilCommitted) {
   Server server({kWithBackup}, training(2));
-  server.hear(kPs1, PushInitialAck{kTerm, kTerm, 0, DataStatus::kOk});
+  server.hear(kPs1, PushInitialAck{kTerm, kTerm, {kTerm, 1}, 0, DataStatus::kOk});
   server.hear(kWorker0, server.push(1));
   server.step(Summarised{0, 0, 1, 2.5, true});
   EXPECT_TRUE(sent<Root>(server.tick_after(100)).empty());

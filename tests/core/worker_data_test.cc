@@ -208,8 +208,29 @@ TEST_F(WorkerData, InitialValuesAreMadeOnceAndPushedUntilTaken) {
   EXPECT_EQ(receivers<PushInitial>(machine_.step(InitialReady{3}, now_)),
             (std::vector<ProcessId>{kPs1}));
   EXPECT_EQ(sent<PushInitial>(tick_after(1000)).size(), 1u);
-  hear(kPs1, PushInitialAck{kTerm, kTerm, 3, DataStatus::kOk});
+  hear(kPs1, PushInitialAck{kTerm, kTerm, {kTerm, 1}, 3, DataStatus::kOk});
   EXPECT_TRUE(sent<PushInitial>(tick_after(1000)).empty());
+}
+
+// Of three maps it sees the first and the last, and the one in between took the segment away.
+TEST_F(WorkerData, InitialValuesArePushedAgainUnderALaterMap) {
+  map(1);
+  Assignment assignment;
+  assignment.term = kTerm;
+  assignment.origin = kTerm;
+  assignment.number = 1;
+  assignment.map = {kTerm, 1};
+  assignment.initialise = {3};
+  hear(kPs0, assignment);
+  machine_.step(InitialReady{3}, now_);
+  hear(kPs1, PushInitialAck{kTerm, kTerm, {kTerm, 1}, 3, DataStatus::kOk});
+  const Effects after = map(3);
+  EXPECT_EQ(receivers<PushInitial>(after), (std::vector<ProcessId>{kPs1}));
+  hear(kPs1, PushInitialAck{kTerm, kTerm, {kTerm, 1}, 3, DataStatus::kOk});  // late
+  EXPECT_EQ(sent<PushInitial>(tick_after(1000)).size(), 1u);
+  hear(kPs1, PushInitialAck{kTerm, kTerm, {kTerm, 4}, 3, DataStatus::kOk});
+  EXPECT_TRUE(sent<PushInitial>(map(4)).empty());
+  EXPECT_EQ(sent<PushInitial>(map(5)).size(), 1u);
 }
 
 }  // namespace

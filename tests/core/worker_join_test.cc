@@ -50,6 +50,13 @@ TEST_F(Worker, AsksOneServerAfterTheOtherWithGrowingWaits) {
   EXPECT_EQ(sent<Join>(tick_after(1000)).size(), 1u);  // and no rarer than that
 }
 
+TEST_F(Worker, AsksThoseThatWereFoundSince) {
+  start();
+  machine_.step(ServersFound{{{{"ps-2", 0}, "10.0.0.2:7600", ""}}}, now_);
+  EXPECT_EQ(receivers<Join>(tick_after(50)), (std::vector<ProcessId>{{"ps-2", 0}}));
+  EXPECT_EQ(receivers<Join>(tick_after(1000)), (std::vector<ProcessId>{{"ps-2", 0}}));
+}
+
 TEST_F(Worker, FollowsARedirectByName) {
   start();
   EXPECT_TRUE(hear(kPs0, Redirect{0, {}}).empty());  // it does not know yet

@@ -88,7 +88,7 @@ struct Text {
                        m.failure.empty() ? "" : ": ", m.failure);
   }
   std::string operator()(const Seal& m) const {
-    return fmt::format("Seal term {} by {}", m.term, describe(m.coordinator));
+    return fmt::format("Seal term {} by {}", m.term, describe(m.coordinator.id));
   }
   std::string operator()(const SealRefused& m) const {
     return fmt::format("SealRefused term {}", m.term);

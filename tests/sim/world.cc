@@ -101,10 +101,7 @@ void World::start_process(uint32_t index) {
   if (is_server(index)) {
     process.server = std::make_unique<ServerMachine>(process.id, scenario_.server_options);
   } else {
-    std::vector<Member> servers;
-    for (uint32_t i = 0; i < scenario_.servers; ++i) {
-      servers.push_back({{processes_[i].id.name, 0}, "sim:" + processes_[i].id.name, ""});
-    }
+    std::vector<Member> servers = addresses_found(process);
     process.toy.versions.assign(scenario_.segments.count(), std::nullopt);
     process.worker = std::make_unique<WorkerMachine>(
         process.id, std::move(servers), scenario_.identity, scenario_.training.microbatches,

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <bitset>
 #include <functional>
 #include <map>
 #include <memory>
@@ -69,6 +70,8 @@ struct Process {
   SimStore store;
   // worker
   std::unique_ptr<WorkerMachine> worker;
+  std::bitset<kMaxServers> addresses;  // of the servers that it can send to
+  TimeMs next_look_ms = 0;             // for addresses, unless it has joined
   ToyWorker toy;
   bool ended = false;
 };
@@ -121,6 +124,8 @@ class World final : public OperatorView {
   void kill(uint32_t process);
   void restart_later(uint32_t process, TimeMs delay_ms);
   bool finished();
+  std::vector<Member> addresses_found(Process& worker);
+  void learn_addresses(Process& worker, const Event& event);
   bool is_server(uint32_t process) const { return process < kFirstWorker; }
   uint32_t index_of(const ProcessId& id) const;  // kProcesses: no such name
   bool lives(const ProcessId& id) const;

@@ -16,6 +16,9 @@ void World::transmit(uint32_t from, const ProcessId& to, Message message, Values
         fmt::format("{} sends to {}, whom nobody knows", describe(sender.id), describe(to)));
     return;
   }
+  if (sender.worker && is_server(target) && !sender.addresses[target]) {
+    return;  // it knows no address
+  }
   Slot slot{target,
             to.incarnation,
             Received{{sender.id, to, std::move(message)}},
@@ -41,6 +44,41 @@ void World::transmit(uint32_t from, const ProcessId& to, Message message, Values
     schedule(delay(), slot);
   }
   schedule(delay(), std::move(slot));
+}
+
+// A worker starts once the name of one server leads somewhere; of the others it learns.
+std::vector<Member> World::addresses_found(Process& worker) {
+  std::vector<Member> live = live_servers();
+  if (live.empty()) {  // as if one after the other had been found
+    for (uint32_t i = 0; i < scenario_.servers; ++i) {
+      live.push_back({processes_[i].id, "sim:" + processes_[i].id.name, ""});
+    }
+  }
+  const uint64_t first = random_.below(live.size());
+  const bool all = random_.chance(500);
+  std::vector<Member> found;
+  for (size_t i = 0; i < live.size(); ++i) {
+    if (all || i == first || random_.chance(300)) {
+      found.push_back(live[i]);
+      found.back().id.incarnation = 0;
+      worker.addresses.set(index_of(live[i].id));
+    }
+  }
+  return found;
+}
+
+void World::learn_addresses(Process& worker, const Event& event) {
+  const auto learn = [&](const Member& server) {
+    if (!server.address.empty()) worker.addresses.set(index_of(server.id));
+  };
+  const auto* received = std::get_if<Received>(&event);
+  if (received == nullptr) return;
+  const Message& message = received->envelope.message;
+  if (const auto* update = std::get_if<MapUpdate>(&message)) {
+    for (const Member& server : update->map.servers) learn(server);
+  } else if (const auto* redirect = std::get_if<Redirect>(&message)) {
+    if (redirect->coordinator) learn(*redirect->coordinator);
+  }
 }
 
 // Connections close: some peers hear of it at once, others never.

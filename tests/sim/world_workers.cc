@@ -5,10 +5,17 @@
 #include <fmt/format.h>
 
 #include "services/core/tree.h"
+#include "services/core/worker_state.h"
 #include "tests/sim/describe.h"
 #include "tests/sim/world.h"
 
 namespace ballast::sim {
+namespace {
+
+// For servers that have another address now: longer than an answer of one that was known takes.
+constexpr TimeMs kLookAgainMs = 5000;
+
+}  // namespace
 
 void World::deliver_to_worker(Process& process, const Event& event, const Values& payload) {
   if (const auto* ready = std::get_if<ContributionReady>(&event)) {
@@ -20,6 +27,13 @@ void World::deliver_to_worker(Process& process, const Event& event, const Values
   if (const auto* ready = std::get_if<EvaluationReady>(&event);
       ready != nullptr && ready->version < process.toy.discarded_below) {
     return;
+  }
+  learn_addresses(process, event);
+  if (process.worker->state().joined) {
+    process.next_look_ms = now_ms_ + kLookAgainMs;
+  } else if (std::holds_alternative<Tick>(event) && now_ms_ >= process.next_look_ms) {
+    process.next_look_ms = now_ms_ + kLookAgainMs;
+    happen(0, index_of(process.id), ServersFound{addresses_found(process)});
   }
   perform(index_of(process.id), process.worker->step(event, clock(process)), event, payload);
 }

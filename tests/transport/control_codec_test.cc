@@ -114,7 +114,7 @@ std::vector<Message> every_control_message() {
       CheckpointVerified{"/c/a", "why", {"/c/b", "/c/d"}},
       CheckpointDeleted{"/c/a", "why"},
       CheckpointsFound{"/c", "why", "/c/a", {"/c/0", "/c/a"}, {{"/c/z", "torn"}}, {"/c/y"}, 7},
-      Seal{1, {"ps-0", 4}, 5},
+      Seal{1, {{"ps-0", 4}, "", ""}, 5},
       SealRefused{8},
       Sealed{1, an_identity(), {ReplicaReport{1, {2, 3}, 4, 5, true, true}}, {a_record()}, a_map()},
       MapUpdate{1, 2, a_map(), an_identity(), training(), Restore{"/from", 3, a_record()}},

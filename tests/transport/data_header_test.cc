@@ -53,7 +53,7 @@ Message any_message() {
     case 4:
       return PushInitial{any64(), any64(), any_map(), any32()};
     case 5:
-      return PushInitialAck{any64(), any64(), any32(), any_status()};
+      return PushInitialAck{any64(), any64(), any_map(), any32(), any_status()};
     case 6: {
       Root root{any64(), any64(), any_map(), any64(), any32(), any_sum(), any64(), {}};
       if (*rc::gen::arbitrary<bool>()) root.previous = any_record();

@@ -362,7 +362,7 @@ TEST(Expelled, IsToldWhenItCallsAgain) {
   // Called by the other end, it is not heard; the life that follows at the same address is.
   coordinator.events.clear();
   coordinator.transport->learn({"ps-1", 4242}, removed.transport->address());
-  coordinator.transport->send({"ps-1", 4242}, Seal{2, coordinator.self.from, 1});
+  coordinator.transport->send({"ps-1", 4242}, Seal{2, {coordinator.self.from, "", ""}, 1});
   removed.transport.reset();
   End next{.self = test_hello("ps-1", "job", Role::kServer), .transport = nullptr, .events = {}};
   next.self.from.incarnation = 4242;
