@@ -115,18 +115,20 @@ class Policies(TrainingCase):
         self.assert_same_bits_as_a_local_run("climbs", step, LENGTH, {**MODEL, **NO_POLICY})
 
     def test_a_worker_that_needs_more_memory_gets_it(self):
-        limit = {"spec": {"containers": [{"name": "main", "resources": {"limits": {"memory": "24Mi"}}}]}}
+        # Of 3.3 million parameters a worker holds five times 13 MiB and more.
+        model = {"model": {"layers": 4, "heads": 4, "embedding": 256, "context": 64}}
+        limit = {"spec": {"containers": [{"name": "main", "resources": {"limits": {"memory": "48Mi"}}}]}}
         self.begin("hungry", FOR_EVER, workers=limit, schedule=LENGTH,
-                   spec={"policy": {"memory": {"factorPercent": 1000, "cap": "2Gi"}}})
+                   spec={**model, "policy": {"memory": {"factorPercent": 1000, "cap": "2Gi"}}})
         self.wait_for("hungry", "condition=Running")
         self.wait_for_step("hungry", 1)
-        self.assertEqual(self.status("hungry")["memory"]["worker-0"], "240Mi")
+        self.assertEqual(self.status("hungry")["memory"]["worker-0"], "480Mi")
         self.assertLessEqual({"OOMKilled", "OutOfMemory"}, self.events("hungry"))
         limits = run("kubectl", "get", "pod", "hungry-worker-0",
                      "--output=jsonpath={.spec.containers[0].resources.limits.memory}").stdout
-        self.assertEqual(limits, "240Mi")
+        self.assertEqual(limits, "480Mi")
         step = self.suspend("hungry")
-        self.assert_same_bits_as_a_local_run("hungry", step, LENGTH)
+        self.assert_same_bits_as_a_local_run("hungry", step, LENGTH, model)
 
 
 if __name__ == "__main__":
