@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <utility>
 
@@ -25,21 +26,38 @@ constexpr auto kTokenLife = std::chrono::seconds(30);
 
 boost::asio::const_buffer buffer_of(const std::string& text) { return {text.data(), text.size()}; }
 
-void set_up_tls(const ClientConfig& config, boost::asio::ssl::context& context) {
-  context.set_options(boost::asio::ssl::context::default_workarounds |
-                      boost::asio::ssl::context::no_tlsv1 | boost::asio::ssl::context::no_tlsv1_1);
-  if (!config.ca_pem.empty()) context.add_certificate_authority(buffer_of(config.ca_pem));
-  if (config.certificate_pem.empty()) return;
-  context.use_certificate_chain(buffer_of(config.certificate_pem));
-  context.use_private_key(buffer_of(config.key_pem), boost::asio::ssl::context::pem);
+using TlsContext = boost::asio::ssl::context;
+
+// Whom a configuration trusts that names an authority; nothing: whom this machine trusts.
+std::shared_ptr<TlsContext> trust_of(const ClientConfig& config) {
+  if (config.ca_pem.empty()) return nullptr;
+  auto trusted = std::make_shared<TlsContext>(TlsContext::sslv23);
+  trusted->add_certificate_authority(buffer_of(config.ca_pem));
+  return trusted;
 }
 
-http::client::http_client client_of(const ClientConfig& config, int64_t idle_ms) {
+// The library has each connection read all that this machine trusts, half a megabyte: in its place
+// comes what is trusted, once for all of them, and nobody else.
+void set_up_tls(const ClientConfig& config, const std::shared_ptr<TlsContext>& trusted,
+                TlsContext& context) {
+  context.set_options(TlsContext::default_workarounds | TlsContext::no_tlsv1 |
+                      TlsContext::no_tlsv1_1);
+  if (trusted != nullptr) {
+    SSL_CTX_set1_cert_store(context.native_handle(),
+                            SSL_CTX_get_cert_store(trusted->native_handle()));
+  }
+  if (config.certificate_pem.empty()) return;
+  context.use_certificate_chain(buffer_of(config.certificate_pem));
+  context.use_private_key(buffer_of(config.key_pem), TlsContext::pem);
+}
+
+http::client::http_client client_of(const ClientConfig& config,
+                                    const std::shared_ptr<TlsContext>& trusted, int64_t idle_ms) {
   http::client::http_client_config settings;
   // Of the library's timeouts this is the one there is: between two signs of life.
   settings.set_timeout(std::chrono::milliseconds(idle_ms));
   settings.set_ssl_context_callback(
-      [config](boost::asio::ssl::context& context) { set_up_tls(config, context); });
+      [config, trusted](TlsContext& context) { set_up_tls(config, trusted, context); });
   return {config.server, settings};
 }
 
@@ -58,8 +76,9 @@ class CpprestTransport : public HttpTransport {
  public:
   CpprestTransport(const ClientConfig& config, const CpprestOptions& options)
       : config_(config),
-        requests_(client_of(config, options.request_timeout_ms)),
-        streams_(client_of(config, options.silent_stream_ms)) {}
+        trusted_(trust_of(config)),
+        requests_(client_of(config, trusted_, options.request_timeout_ms)),
+        streams_(client_of(config, trusted_, options.silent_stream_ms)) {}
 
   Result<HttpAnswer> send(const HttpRequest& request, std::stop_token stop) override {
     return guarded(request, stop, [&](const pplx::cancellation_token& token) {
@@ -148,6 +167,7 @@ class CpprestTransport : public HttpTransport {
   }
 
   const ClientConfig config_;
+  const std::shared_ptr<TlsContext> trusted_;
   http::client::http_client requests_;
   http::client::http_client streams_;
   Mutex mutex_;
@@ -165,8 +185,8 @@ Result<std::unique_ptr<HttpTransport>> make_cpprest_transport(const ClientConfig
       crossplat::threadpool::initialize_with_threads(static_cast<size_t>(options.threads));
     });
     // Certificates and keys that cannot be read are told now, and not with the first request.
-    boost::asio::ssl::context probe(boost::asio::ssl::context::sslv23);
-    set_up_tls(config, probe);
+    TlsContext probe(TlsContext::sslv23);
+    set_up_tls(config, trust_of(config), probe);
     return std::make_unique<CpprestTransport>(config, options);
   } catch (const std::exception& error) {
     return fail(ErrorCode::kInvalid, "the connection to " + config.server + ": " + error.what());

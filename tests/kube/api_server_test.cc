@@ -9,6 +9,8 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <set>
 #include <thread>
@@ -230,9 +232,15 @@ TEST_F(ApiServer, AStrangerIsRefused) {
 
 TEST_F(ApiServer, AServerThatOurAuthorityDoesNotKnowIsRefused) {
   ClientConfig config = direct_config();
+  // This machine trusts it, which is not the question.
+  const std::string trusted = ::testing::TempDir() + "trusted-" + random_uuid();
+  std::ofstream(trusted) << config.ca_pem;
+  ::setenv("SSL_CERT_FILE", trusted.c_str(), 1);
   config.ca_pem = config.certificate_pem;  // a certificate, but no authority of the server
   KubeClient client(transport_to(config), "ballast-test");
   const auto refused = client.get(kNamespaces, {"", "default"});
+  ::unsetenv("SSL_CERT_FILE");
+  std::filesystem::remove(trusted);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().status, 0);
 }
