@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+
+#include "common/check.h"
 
 namespace ballast::scrape {
 namespace {
@@ -29,6 +32,41 @@ Read read(const Exposition& exposition, const Series& series) {
 
 }  // namespace
 
+std::optional<double> History::Target::value(size_t row, size_t series) const {
+  const auto column = std::find(columns_.begin(), columns_.end(), series);
+  if (column == columns_.end()) return std::nullopt;
+  const auto index = static_cast<size_t>(column - columns_.begin());
+  const double cell = cells_[row * (1 + columns_.size()) + 1 + index];
+  if (std::isnan(cell)) return std::nullopt;
+  return cell;
+}
+
+void History::Target::add(TimeMs at_ms, const std::vector<Series>& series) {
+  for (uint32_t i = 0; i < series.size(); ++i) {
+    const bool shown = std::find(columns_.begin(), columns_.end(), i) != columns_.end();
+    if (series[i].counter && newest[i] && !shown) add_column(i);
+  }
+  cells_.push_back(static_cast<double>(at_ms));
+  for (const uint32_t column : columns_)
+    cells_.push_back(newest[column].value_or(std::numeric_limits<double>::quiet_NaN()));
+}
+
+void History::Target::add_column(uint32_t series) {
+  const size_t width = 1 + columns_.size();
+  std::deque<double> wider;
+  for (size_t i = 0; i < cells_.size(); ++i) {
+    wider.push_back(cells_[i]);
+    if ((i + 1) % width == 0) wider.push_back(std::numeric_limits<double>::quiet_NaN());
+  }
+  cells_ = std::move(wider);
+  columns_.push_back(series);
+}
+
+void History::Target::forget_before(TimeMs before_ms) {
+  const auto width = static_cast<std::ptrdiff_t>(1 + columns_.size());
+  while (at_ms(0) < before_ms) cells_.erase(cells_.begin(), cells_.begin() + width);
+}
+
 std::optional<std::string> History::observe(const std::string& target, TimeMs asked_ms,
                                             TimeMs answered_ms, const Exposition& exposition) {
   if (answered_ms < asked_ms) return "answered before it was asked";
@@ -40,80 +78,89 @@ std::optional<std::string> History::observe(const std::string& target, TimeMs as
       return "contradictory: " + twice;
     }
   }
-  const auto known = points_.find(target);
-  const Point* before = known == points_.end() ? nullptr : &known->second.back();
+  const auto known = targets_.find(target);
+  const Target* before = known == targets_.end() ? nullptr : &known->second;
+  const TimeMs before_ms = before == nullptr ? 0 : before->at_ms(before->rows() - 1);
   // Between question and answer nobody knows when the target looked: the middle.
-  Point point{asked_ms + (answered_ms - asked_ms) / 2, {}, {}};
-  if (before != nullptr && point.at_ms <= before->at_ms) return "overtaken by a later answer";
-  point.values.reserve(series_.size());
-  point.timestamp_ms.reserve(series_.size());
+  const TimeMs at_ms = asked_ms + (answered_ms - asked_ms) / 2;
+  if (before != nullptr && at_ms <= before_ms) return "overtaken by a later answer";
+  std::vector<std::optional<double>> values;
+  std::vector<std::optional<int64_t>> timestamp_ms;
+  values.reserve(series_.size());
+  timestamp_ms.reserve(series_.size());
   bool anything = false;
-  bool anew = before != nullptr && point.at_ms - before->at_ms > options_.gap_after_ms;
+  bool anew = before != nullptr && at_ms - before_ms > options_.gap_after_ms;
   for (size_t i = 0; i < series_.size(); ++i) {
     const Read found = read(exposition, series_[i]);
     if (found.contradictory) return "contradictory: " + series_[i].name;
-    if (before != nullptr && found.value && before->values[i]) {
+    if (before != nullptr && found.value && before->newest[i]) {
       // The target shows what it had shown already: it was not measured again.
       const bool same_moment = found.timestamp_ms && before->timestamp_ms[i] &&
                                *found.timestamp_ms <= *before->timestamp_ms[i];
       if (same_moment) return "measured before the last answer: " + series_[i].name;
-      anew = anew || (series_[i].counter && *found.value < *before->values[i]);
+      anew = anew || (series_[i].counter && *found.value < *before->newest[i]);
     }
     anything = anything || found.value.has_value();
-    point.values.push_back(found.value);
-    point.timestamp_ms.push_back(found.timestamp_ms);
+    values.push_back(found.value);
+    timestamp_ms.push_back(found.timestamp_ms);
   }
   if (!anything) return "none of the series";
-  std::deque<Point>& points = points_[target];
-  if (anew) points.clear();
-  // Only the newest ones are compared with: there may be thousands of targets.
-  if (!points.empty()) points.back().timestamp_ms = std::vector<std::optional<int64_t>>();
-  points.push_back(std::move(point));
-  while (points.front().at_ms < points.back().at_ms - options_.keep_ms) points.pop_front();
+  Target& kept = targets_[target];
+  if (anew) kept.clear();
+  kept.newest = std::move(values);
+  kept.timestamp_ms = std::move(timestamp_ms);
+  kept.add(at_ms, series_);
+  kept.forget_before(at_ms - options_.keep_ms);
   return std::nullopt;
 }
 
-void History::forget(const std::string& target) { points_.erase(target); }
+void History::forget(const std::string& target) { targets_.erase(target); }
 
 Reading History::latest(const std::string& target, size_t index, TimeMs now) const {
-  const auto found = points_.find(target);
-  if (found == points_.end() || !found->second.back().values[index])
-    return {std::nullopt, "NoSample"};
-  const Point& last = found->second.back();
-  if (now - last.at_ms > options_.stale_after_ms) return {std::nullopt, "Stale"};
-  return {last.values[index], ""};
+  const auto found = targets_.find(target);
+  if (found == targets_.end() || !found->second.newest[index]) return {std::nullopt, "NoSample"};
+  const Target& kept = found->second;
+  if (now - kept.at_ms(kept.rows() - 1) > options_.stale_after_ms) return {std::nullopt, "Stale"};
+  return {kept.newest[index], ""};
 }
 
 History::Ends History::ends(const std::string& target, size_t index, TimeMs window_ms,
                             TimeMs least_ms, TimeMs now) const {
+  CHECK(series_[index].counter);
   if (const Reading newest = latest(target, index, now); !newest.value)
-    return {nullptr, nullptr, newest.missing};
-  const std::deque<Point>& points = points_.at(target);
-  const Point& last = points.back();
-  const Point* first = &last;
-  for (auto point = points.rbegin(); point != points.rend(); ++point) {
-    if (!point->values[index]) break;  // it was not there: no longer connected
-    if (point->at_ms < last.at_ms - window_ms) break;
-    first = &*point;
+    return {nullptr, 0, 0, newest.missing};
+  const Target& kept = targets_.at(target);
+  const size_t last = kept.rows() - 1;
+  size_t first = last;
+  while (first > 0) {
+    if (!kept.value(first - 1, index)) break;  // it was not there: no longer connected
+    if (kept.at_ms(first - 1) < kept.at_ms(last) - window_ms) break;
+    --first;
   }
-  if (last.at_ms - first->at_ms < least_ms || first == &last) return {nullptr, nullptr, "TooShort"};
-  return {first, &last, ""};
+  if (kept.at_ms(last) - kept.at_ms(first) < least_ms || first == last)
+    return {nullptr, 0, 0, "TooShort"};
+  return {&kept, first, last, ""};
 }
 
 Reading History::rate(const std::string& target, size_t index, TimeMs window_ms, TimeMs now) const {
   const Ends found = ends(target, index, window_ms, window_ms / 2, now);
-  if (found.first == nullptr) return {std::nullopt, found.missing};
-  const double seconds = static_cast<double>(found.last->at_ms - found.first->at_ms) / 1000;
-  return {(*found.last->values[index] - *found.first->values[index]) / seconds, ""};
+  if (found.target == nullptr) return {std::nullopt, found.missing};
+  const Target& kept = *found.target;
+  const double seconds =
+      static_cast<double>(kept.at_ms(found.last) - kept.at_ms(found.first)) / 1000;
+  return {(*kept.value(found.last, index) - *kept.value(found.first, index)) / seconds, ""};
 }
 
 Reading History::ratio(const std::string& target, size_t index, size_t per, TimeMs window_ms,
                        TimeMs now) const {
   const Ends found = ends(target, index, window_ms, window_ms / 2, now);
-  if (found.first == nullptr) return {std::nullopt, found.missing};
-  if (!found.first->values[per] || !found.last->values[per]) return {std::nullopt, "NoSample"};
-  const double of = *found.last->values[index] - *found.first->values[index];
-  const double by = *found.last->values[per] - *found.first->values[per];
+  if (found.target == nullptr) return {std::nullopt, found.missing};
+  const Target& kept = *found.target;
+  const auto per_first = kept.value(found.first, per);
+  const auto per_last = kept.value(found.last, per);
+  if (!per_first || !per_last) return {std::nullopt, "NoSample"};
+  const double of = *kept.value(found.last, index) - *kept.value(found.first, index);
+  const double by = *per_last - *per_first;
   if (!(by > 0)) return {std::nullopt, "Idle"};
   return {of / by, ""};
 }
@@ -121,32 +168,32 @@ Reading History::ratio(const std::string& target, size_t index, size_t per, Time
 std::vector<Growth> History::growth(const std::string& target, size_t index, size_t per,
                                     TimeMs window_ms, TimeMs now) const {
   const Ends found = ends(target, index, window_ms, 0, now);
+  if (found.target == nullptr) return {};
+  const Target& kept = *found.target;
   std::vector<Growth> pieces;
-  if (found.first == nullptr) return pieces;
-  const std::deque<Point>& points = points_.at(target);
-  const Point* before = nullptr;
-  for (const Point& point : points) {
-    if (point.at_ms < found.first->at_ms) continue;
-    if (!point.values[per]) return {};
-    if (before == nullptr) {
-      before = &point;
-    } else if (*point.values[per] > *before->values[per]) {
-      pieces.push_back({before->at_ms, point.at_ms, *point.values[index] - *before->values[index],
-                        *point.values[per] - *before->values[per]});
-      before = &point;
-    }
+  size_t before = found.first;
+  for (size_t row = found.first; row <= found.last; ++row) {
+    const auto there = kept.value(row, per);
+    if (!there) return {};
+    const double base = *kept.value(before, per);
+    if (!(*there > base)) continue;
+    pieces.push_back({kept.at_ms(before), kept.at_ms(row),
+                      *kept.value(row, index) - *kept.value(before, index), *there - base});
+    before = row;
   }
   return pieces;
 }
 
 TimeMs History::seen_for_ms(const std::string& target) const {
-  const auto found = points_.find(target);
-  return found == points_.end() ? 0 : found->second.back().at_ms - found->second.front().at_ms;
+  const auto found = targets_.find(target);
+  if (found == targets_.end()) return 0;
+  const Target& kept = found->second;
+  return kept.at_ms(kept.rows() - 1) - kept.at_ms(0);
 }
 
 std::vector<std::string> History::targets() const {
   std::vector<std::string> names;
-  for (const auto& [target, points] : points_) names.push_back(target);
+  for (const auto& [target, kept] : targets_) names.push_back(target);
   return names;
 }
 

@@ -2,6 +2,9 @@
 // target at a time. A target is one life of one process. All times are ours: targets' clocks
 // differ, and a sample's own timestamp only tells whether it is a new one.
 //
+// Of a counter all samples are kept for a while, of another series the newest: 10,000 targets may
+// be remembered, and what each of them needs is small.
+//
 // Invariant: what is late, missing or contradictory leaves no trace but a reason; a rate or an
 // increase never reaches over a reset, a gap or two lives. A value; one user at a time.
 #pragma once
@@ -61,7 +64,8 @@ class History {
 
   // The newest value of series `index`, if it is not stale.
   Reading latest(const std::string& target, size_t index, TimeMs now) const;
-  // How much a counter grew over about the last `window_ms`, at least half of it: per second.
+  // Of counters, as all below. How much one grew over about the last `window_ms`, at least half of
+  // it: per second.
   Reading rate(const std::string& target, size_t index, TimeMs window_ms, TimeMs now) const;
   // The growth of one counter for each unit by which another grew over the same time. "Idle" where
   // the other stood still.
@@ -76,14 +80,31 @@ class History {
   std::vector<std::string> targets() const;
 
  private:
-  struct Point {
-    TimeMs at_ms = 0;
-    std::vector<std::optional<double>> values;         // by series
-    std::vector<std::optional<int64_t>> timestamp_ms;  // likewise, on the target's clock; newest
+  // Rows of cells: a time, then the value of each column; not a number where it was missing.
+  class Target {
+   public:
+    std::vector<std::optional<double>> newest;         // by series
+    std::vector<std::optional<int64_t>> timestamp_ms;  // likewise, on the target's clock
+
+    size_t rows() const { return cells_.size() / (1 + columns_.size()); }
+    TimeMs at_ms(size_t row) const {
+      return static_cast<TimeMs>(cells_[row * (1 + columns_.size())]);
+    }
+    std::optional<double> value(size_t row, size_t series) const;
+    void add(TimeMs at_ms, const std::vector<Series>& series);  // a row with the newest values
+    void forget_before(TimeMs at_ms);
+    void clear() { cells_.clear(); }
+
+   private:
+    void add_column(uint32_t series);
+
+    std::vector<uint32_t> columns_;  // the counters that it has shown, as indices of series
+    std::deque<double> cells_;
   };
   struct Ends {
-    const Point* first = nullptr;
-    const Point* last = nullptr;
+    const Target* target = nullptr;  // none: see missing
+    size_t first = 0;                // rows
+    size_t last = 0;
     const char* missing = "";
   };
   Ends ends(const std::string& target, size_t index, TimeMs window_ms, TimeMs least_ms,
@@ -91,7 +112,7 @@ class History {
 
   std::vector<Series> series_;
   HistoryOptions options_;
-  std::map<std::string, std::deque<Point>> points_;  // ascending in time
+  std::map<std::string, Target> targets_;  // with at least one row each
 };
 
 }  // namespace ballast::scrape
