@@ -70,7 +70,7 @@ JobController::JobController(ControllerOptions options)
     : options_(std::move(options)),
       unix_offset_ms_(unix_now_ms() - clock_->now_ms()),
       client_(std::make_shared<kube::KubeClient>(options_.transport, options_.manager)),
-      queue_(std::make_shared<JobQueue>(options_.metrics)),
+      queue_(std::make_shared<JobQueue>(options_.metrics, options_.threads)),
       parallel_(std::make_shared<Parallel>(options_.requests)),
       events_(std::make_shared<EventWriter>(client_, options_.log)) {
   options_.metrics->max_workers.Set(options_.threads);
@@ -92,6 +92,12 @@ JobController::JobController(ControllerOptions options)
                        [this](const std::string& key) { job_changed(key); });
   jobs.keep = kept_of_job;
   jobs_ = std::make_unique<kube::Informer>(client_, clock_, std::move(jobs));
+}
+
+void JobController::begin() {
+  begun_ = true;
+  // Those of which it was told before; what comes from now on comes by itself.
+  for (const kube::Object& job : jobs_->all()) job_changed(job.key());
   for (int i = 0; i < options_.threads; ++i) {
     threads_.emplace_back([this](const std::stop_token& stop) { work(stop); });
   }
@@ -122,6 +128,7 @@ std::map<std::string, int64_t> JobController::jobs_by_state() const {
 }
 
 void JobController::job_changed(const std::string& key) {
+  if (!begun_) return;
   bool known = false;
   {
     const MutexLock lock(mutex_);
@@ -136,6 +143,7 @@ void JobController::job_changed(const std::string& key) {
 
 // "<job>-ps-0" and "<job>-worker-3" are turns of "<job>".
 void JobController::pod_changed(const std::string& key) {
+  if (!begun_) return;
   for (const char* role : {"-ps-", "-worker-"}) {
     if (const size_t at = key.rfind(role); at != key.npos) return queue_->add(key.substr(0, at));
   }

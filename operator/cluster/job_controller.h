@@ -25,8 +25,8 @@ struct ControllerOptions {
   std::string name_space;  // empty: all
   std::shared_ptr<CertificateAuthority> authority;
   kube::PodSettings settings;
-  int threads = 8;    // jobs that are looked after at once
-  int requests = 32;  // pods that are made or removed at once, of all jobs together
+  int threads = 24;   // jobs that are looked after at once
+  int requests = 64;  // pods that are made or removed at once, of all jobs together
   std::shared_ptr<OperatorMetrics> metrics;
   std::shared_ptr<local::DecisionCounters> decisions;  // of policies
   Logger log;
@@ -42,6 +42,8 @@ class JobController {
   JobController(const JobController&) = delete;
   JobController& operator=(const JobController&) = delete;
 
+  // Until then it reads along, so that it knows all jobs and pods when its turn to act comes. Once.
+  void begin();
   // Ends turns and requests that are under way; nothing is begun after it.
   void stop();
 
@@ -70,6 +72,7 @@ class JobController {
   const std::shared_ptr<EventWriter> events_;
   const std::string reporter_ = "ballast-operator-" + random_uuid();
 
+  std::atomic<bool> begun_ = false;
   std::atomic<int64_t> working_ = 0;  // jobs that are not over
   Mutex mutex_;
   struct Known {

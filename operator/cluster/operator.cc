@@ -49,6 +49,7 @@ Operator::Operator(OperatorOptions options)
       metrics_(std::make_shared<OperatorMetrics>(host_of(options_.server))),
       authority_transport_(std::make_shared<GuardedTransport>(options_.transport, guards())),
       authority_(authority_of(options_, authority_transport_)) {
+  controller_ = make_controller();
   const LeaderElectionConfig& election = options_.config.leader_election;
   if (!election.enabled) {
     begin();
@@ -64,8 +65,9 @@ Operator::Operator(OperatorOptions options)
 
 Operator::~Operator() {
   authority_transport_->stop();
+  ending_ = true;
   leader_.reset();  // ceases before it gives the Lease up
-  cease();
+  end_controller();
 }
 
 TransportGuards Operator::guards() const {
@@ -76,8 +78,8 @@ TransportGuards Operator::guards() const {
   return guards;
 }
 
-void Operator::begin() {
-  auto made = std::make_shared<JobController>(
+std::shared_ptr<JobController> Operator::make_controller() const {
+  return std::make_shared<JobController>(
       ControllerOptions{std::make_shared<GuardedTransport>(options_.transport, guards()),
                         kManager,
                         options_.config.name_space,
@@ -88,12 +90,24 @@ void Operator::begin() {
                         metrics_,
                         decisions_,
                         options_.log});
-  metrics_->leads.Set(1);
-  const MutexLock lock(mutex_);
-  controller_ = std::move(made);
 }
 
+void Operator::begin() {
+  leads_ = true;
+  metrics_->leads.Set(1);
+  controller()->begin();
+}
+
+// What has acted never acts again: another one stands by for the next time.
 void Operator::cease() {
+  end_controller();
+  if (ending_) return;
+  auto next = make_controller();
+  const MutexLock lock(mutex_);
+  controller_ = std::move(next);
+}
+
+void Operator::end_controller() {
   std::shared_ptr<JobController> ended;
   {
     const MutexLock lock(mutex_);
@@ -101,6 +115,7 @@ void Operator::cease() {
   }
   // Also where somebody still asks it for its figures: from here on it does nothing.
   if (ended != nullptr) ended->stop();
+  leads_ = false;
   metrics_->leads.Set(0);
 }
 
@@ -125,8 +140,9 @@ Result<void> Operator::healthy() const {
 }
 
 Result<void> Operator::ready() const {
-  if (const auto jobs = controller()) {
-    if (jobs->synced()) return {};
+  if (leads_) {
+    const auto jobs = controller();
+    if (jobs == nullptr || jobs->synced()) return {};
     return fail(ErrorCode::kUnavailable, "leads, and has not read all jobs and pods yet");
   }
   if (leadership_->heard()) return {};
@@ -135,7 +151,7 @@ Result<void> Operator::ready() const {
 
 std::map<std::string, int64_t> Operator::jobs_by_state() const {
   const auto jobs = controller();
-  return jobs == nullptr ? no_jobs_by_state() : jobs->jobs_by_state();
+  return jobs == nullptr || !leads_ ? no_jobs_by_state() : jobs->jobs_by_state();
 }
 
 std::vector<std::shared_ptr<prometheus::Collectable>> Operator::collectables() const {

@@ -3,6 +3,7 @@
 // pods stay as they are. Any thread may ask.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -48,8 +49,10 @@ class Operator {
 
  private:
   TransportGuards guards() const;  // of what only a leader writes
+  std::shared_ptr<JobController> make_controller() const;
   void begin();
   void cease();
+  void end_controller();
   std::shared_ptr<JobController> controller() const;
   std::map<std::string, int64_t> jobs_by_state() const;
 
@@ -62,7 +65,10 @@ class Operator {
   const std::shared_ptr<GuardedTransport> authority_transport_;
   const std::shared_ptr<CertificateAuthority> authority_;
   mutable Mutex mutex_;
-  std::shared_ptr<JobController> controller_ BALLAST_GUARDED_BY(mutex_);  // there while we lead
+  // Reads along while another process leads. Nothing: it has just ceased to act.
+  std::shared_ptr<JobController> controller_ BALLAST_GUARDED_BY(mutex_);
+  std::atomic<bool> leads_ = false;
+  std::atomic<bool> ending_ = false;
   std::unique_ptr<Leader> leader_;  // last: its thread uses all of the above
 };
 

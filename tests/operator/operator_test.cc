@@ -41,16 +41,19 @@ class Link : public kube::HttpTransport {
                             const std::function<bool(std::string_view)>& line,
                             std::stop_token stop) override {
     if (cut_) return fail(ErrorCode::kUnavailable, "cut off");
+    ++watches_;
     return server_->stream(request, line, std::move(stop));
   }
   void cut() { cut_ = true; }
   void cut_after_writes(int writes) { writes_left_ = writes; }
   bool is_cut() const { return cut_; }
+  int watches() const { return watches_; }  // begun so far
 
  private:
   std::shared_ptr<FakeApiServer> server_;
   std::atomic<int> writes_left_ = 1 << 30;
   std::atomic<bool> cut_ = false;
+  std::atomic<int> watches_ = 0;
 };
 
 class Operators : public ::testing::Test {
@@ -237,12 +240,18 @@ TEST_F(Operators, OneLeadsAndTheOtherFollowsWhenItGoes) {
   ASSERT_TRUE(eventually([&] { return bool(first.running->ready()); }));
   const One second = start("b", true);
   ASSERT_TRUE(eventually([&] { return bool(second.running->ready()); })) << "it stands by";
+  ASSERT_TRUE(eventually([&] { return second.link->watches() >= 4; })) << "and reads along";
   apply("j");
   ASSERT_TRUE(eventually([&] { return pods().size() == 3; }));
   const std::string lease =
       "/apis/coordination.k8s.io/v1/namespaces/system/leases/ballast-operator";
   EXPECT_EQ((*server_->find(lease))["spec"]["holderIdentity"], "a");
   const auto before = std::chrono::steady_clock::now();
+  // Whoever had to read now what there is would know nothing.
+  server_->set_fault([](const HttpRequest& request) -> Answer {
+    if (request.path.find("limit=") == std::string::npos) return std::nullopt;
+    return HttpAnswer{500, "", std::nullopt};
+  });
   first.running.reset();
   EXPECT_EQ((*server_->find(lease))["spec"]["holderIdentity"], "") << "it was given up";
   apply("k");
