@@ -153,9 +153,10 @@ bool JobBackend::works() const {
 Result<void> JobBackend::observe(const Object& job, decide::TimeMs now_ms) {
   observed_.now_ms = now_ms;
   if (observed_.watching_since_ms == 0) observed_.watching_since_ms = now_ms;
-  // Our own last write is newer than what the watch has brought so far.
+  // Our own last write is newer than what the watch has brought so far. Of the same version, what
+  // it has brought is in memory once.
   if (!newest_ || newest_->uid != job.uid ||
-      newer(job.resource_version, newest_->resource_version)) {
+      !newer(newest_->resource_version, job.resource_version)) {
     newest_ = job;
   }
   if (auto read = read_job(); !read) return read;

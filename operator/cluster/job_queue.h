@@ -1,6 +1,7 @@
 // The work queue with its lock: threads wait here for the next key. Any thread.
 #pragma once
 
+#include <algorithm>
 #include <condition_variable>
 #include <memory>
 #include <optional>
@@ -16,7 +17,10 @@ namespace ballast::cluster {
 
 class JobQueue {
  public:
-  explicit JobQueue(std::shared_ptr<OperatorMetrics> metrics) : metrics_(std::move(metrics)) {}
+  // `threads` wait for keys: three of four for new ones, where there are such.
+  JobQueue(std::shared_ptr<OperatorMetrics> metrics, int threads)
+      : metrics_(std::move(metrics)),
+        queue_(static_cast<size_t>(std::max(1, threads - (threads + 3) / 4))) {}
 
   void add(const std::string& key);
   void add_new(const std::string& key);                      // one that nobody has looked after yet

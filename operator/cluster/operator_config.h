@@ -28,8 +28,8 @@ struct OperatorConfig {
   std::string kubeconfig;  // file; empty: $KUBECONFIG, the pod's service account, ~/.kube/config
   std::string name_space;  // only its jobs; empty: those of all namespaces
   std::string image;       // with ballast-ps and ballast-worker; there is no default
-  int64_t threads = 8;     // jobs that are looked after at once
-  int64_t requests = 32;   // pods that are made or removed at once, of all jobs together
+  int64_t threads = 24;    // jobs that are looked after at once
+  int64_t requests = 64;   // pods that are made or removed at once, of all jobs together
   std::string metrics_listen = "0.0.0.0:8080";  // metrics and health; port 0: any free one
   std::string log_level = "info";               // debug, info, warning, error
   LeaderElectionConfig leader_election;

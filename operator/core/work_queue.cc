@@ -47,12 +47,12 @@ std::optional<std::string> WorkQueue::get(TimeMs now_ms) {
     add(key, due_ms);
   }
   if (waiting() == 0) return std::nullopt;
-  const bool from_new = waiting_.empty() || (new_waiting_ > 0 && new_is_next_);
-  new_is_next_ = !from_new;
+  const bool from_new = waiting_.empty() || (new_waiting_ > 0 && new_in_work_ < new_at_once_);
   std::string key = from_new ? take_new() : std::move(waiting_.front());
   if (!from_new) waiting_.pop_front();
   const auto since = dirty_.find(key);
-  in_work_[key] = {since->second, now_ms};
+  in_work_[key] = {since->second, now_ms, from_new};
+  if (from_new) ++new_in_work_;
   dirty_.erase(since);
   return key;
 }
@@ -92,7 +92,10 @@ std::optional<TimeMs> WorkQueue::oldest_work_ms() const {
 }
 
 void WorkQueue::done(const std::string& key) {
-  if (in_work_.erase(key) == 0) return;
+  const auto work = in_work_.find(key);
+  if (work == in_work_.end()) return;
+  if (work->second.is_new) --new_in_work_;
+  in_work_.erase(work);
   if (dirty_.contains(key)) waiting_.push_back(key);
 }
 

@@ -23,6 +23,10 @@ inline constexpr TimeMs kLongestBackOffMs = 60'000;
 
 class WorkQueue {
  public:
+  // While keys of both kinds wait, at most `new_at_once` new ones are worked on at once (at least
+  // one): beginning a job is many requests, and what runs must be looked after meanwhile.
+  explicit WorkQueue(size_t new_at_once = 1) : new_at_once_(new_at_once) {}
+
   void add(const std::string& key, TimeMs now_ms = 0);
   void add_new(const std::string& key, TimeMs now_ms);
   void add_at(const std::string& key, TimeMs due_ms);  // the earliest of several counts
@@ -30,9 +34,9 @@ class WorkQueue {
   void add_after_failure(const std::string& key, TimeMs now_ms);
   void forget(const std::string& key);  // its failures
 
-  // The key that waited longest; from then on it is worked on until done(). By turns it is a new
-  // one: of the namespace whose turn it is, by turns the one that came last and the one that waited
-  // longest.
+  // The next key; from then on it is worked on until done(). A new one comes from the namespace
+  // whose turn it is, by turns the one that came last and the one that waited longest; of the
+  // others it is the one that waited longest.
   std::optional<std::string> get(TimeMs now_ms);
   void done(const std::string& key);
 
@@ -52,6 +56,7 @@ class WorkQueue {
   struct Work {
     TimeMs waited_since_ms = 0;
     TimeMs begun_ms = 0;
+    bool is_new = false;
   };
   // New keys of one namespace.
   struct Line {
@@ -64,7 +69,8 @@ class WorkQueue {
   std::map<std::string, Line, std::less<>> new_;  // waiting, too, by namespace
   std::deque<std::string> turns_;                 // of those namespaces
   size_t new_waiting_ = 0;
-  bool new_is_next_ = true;              // of the two kinds
+  size_t new_at_once_ = 1;
+  size_t new_in_work_ = 0;
   std::map<std::string, TimeMs> dirty_;  // since when: waiting, or to wait once its work is done
   std::map<std::string, Work> in_work_;  // between get() and done()
   std::map<std::string, TimeMs> due_;

@@ -70,13 +70,21 @@ TEST(WorkQueue, EachFailureInARowDoublesTheWait) {
 }
 
 TEST(WorkQueue, NewKeysHaveALineOfTheirOwnAndTheNewestIsSoonBegun) {
-  WorkQueue queue;
+  WorkQueue queue(2);
   for (const char* key : {"a", "b", "c"}) queue.add(key);
   for (const char* key : {"n/1", "n/2", "n/3", "n/4"}) queue.add_new(key, 0);
   std::string order;
-  while (const auto key = queue.get(0)) order += key->back();
-  EXPECT_EQ(order, "4a1b3c2")
-      << "newest and oldest of the new by turns, and each other one is not new";
+  const auto get = [&] { order += queue.get(0).value_or("-").back(); };
+  for (int i = 0; i < 4; ++i) get();
+  EXPECT_EQ(order, "41ab") << "newest and oldest of the new by turns; two of them at once";
+  queue.done("n/1");
+  for (int i = 0; i < 4; ++i) get();
+  EXPECT_EQ(order, "41ab3c2-") << "the last one has no others to wait for";
+  queue.done("a");
+  queue.add("a");
+  queue.add_new("n/5", 0);
+  get();
+  EXPECT_EQ(order, "41ab3c2-a") << "three new ones are worked on";
 }
 
 // A crowd of one namespace holds up nobody else, whoever came first.
