@@ -8,6 +8,7 @@
 #   make bench          print the benchmarks
 #   make bench-peers    print the engine's speed beside PyTorch's (a large download)
 #   make bench-cluster  the operator at scale on a real API server, with nodes that only pretend
+#   make bench-policies what policies bring to pods and processes that are held back; needs root
 #   make soak           an operator for ten minutes with an API server that fails: nothing may grow
 #   make sim SEEDS=N    run the simulators with N seeds
 #   make mutations      break the cores on purpose, in many ways, and show that the tests see each
@@ -55,7 +56,7 @@ build = $(call configure,$(1)) && ninja -C build/$(1) -j $(JOBS) $(2)
 .PHONY: help quickstart test test-cluster sanitize check bench bench-peers bench-cluster soak sim mutations
 .PHONY: chaos chaos-network chaos-cluster goodput demo demo-cluster images test-images same-bits format clean
 .PHONY: demo-metrics dashboards dashboards-png test-report
-.PHONY: dependencies dependencies-test dependencies-cluster dependencies-images dependencies-check
+.PHONY: bench-policies dependencies dependencies-test dependencies-cluster dependencies-images dependencies-check
 help:
 	@sed -n 's/^#   make/make/p' Makefile
 
@@ -122,6 +123,14 @@ bench-cluster: dependencies-cluster
 	$(call build,release,programs fake_pods plain_create)
 	python3 -B tests/cluster/cluster.py run --fake-nodes 14 --audit -- \
 	  python3 -B tests/bench_cluster/bench_operator.py $(LINES)
+
+bench-policies: dependencies-cluster
+	$(call build,release,programs)
+	python3 -B tests/cluster/images.py build/ballast-image.tar localhost/ballast:test \
+	  build/release/bin/ballast-operator build/release/bin/ballast-ps build/release/bin/ballast-worker
+	python3 -B tests/cluster/cluster.py run --nodes 1 --image build/ballast-image.tar -- \
+	  python3 -B tests/bench_cluster/bench_policies.py
+	python3 -B tests/bench_run/bench_policies.py
 
 soak: dependencies-cluster
 	$(call build,release,programs fake_pods)

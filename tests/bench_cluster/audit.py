@@ -19,7 +19,9 @@ class Audit:
     def requests(self):
         """Those that were answered since then."""
         with open(self.path, "rb") as file:
-            file.seek(self.begin)
+            if self.begin > 0:  # the line that was being written then is of before
+                file.seek(self.begin - 1)
+                file.readline()
             for line in file:
                 if not line.endswith(b"\n"):
                     return  # being written

@@ -57,6 +57,28 @@ def settings(**values):
     return [part for key, value in values.items() for part in ("--set", f"spec.{key.replace('__', '.')}={value}")]
 
 
+class HeldBack(threading.Thread):
+    """Stops a process half of the time, as a CPU limit does."""
+
+    def __init__(self, pid, running_s, stopped_s):
+        super().__init__(daemon=True)
+        self.pid, self.running_s, self.stopped_s = pid, running_s, stopped_s
+        self.done = threading.Event()
+
+    def run(self):
+        try:
+            while not self.done.wait(self.running_s):
+                os.kill(self.pid, signal.SIGSTOP)
+                self.done.wait(self.stopped_s)
+                os.kill(self.pid, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
+
+    def release(self):
+        self.done.set()
+        self.join()
+
+
 class Run:
     """One `ballast run`, its events and its processes."""
 

@@ -2,38 +2,13 @@
 without policies."""
 
 import json
-import os
 import re
-import signal
 import sys
-import threading
 import unittest
 import urllib.request
 from pathlib import Path
 
-from ballast_run import EndToEnd, wait_until
-
-
-class HeldBack(threading.Thread):
-    """Stops a process half of the time, as a CPU limit does."""
-
-    def __init__(self, pid, running_s, stopped_s):
-        super().__init__(daemon=True)
-        self.pid, self.running_s, self.stopped_s = pid, running_s, stopped_s
-        self.done = threading.Event()
-
-    def run(self):
-        try:
-            while not self.done.wait(self.running_s):
-                os.kill(self.pid, signal.SIGSTOP)
-                self.done.wait(self.stopped_s)
-                os.kill(self.pid, signal.SIGCONT)
-        except ProcessLookupError:
-            pass
-
-    def release(self):
-        self.done.set()
-        self.join()
+from ballast_run import EndToEnd, HeldBack, wait_until
 
 
 class WorkerBalance(EndToEnd):
