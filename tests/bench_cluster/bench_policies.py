@@ -5,7 +5,6 @@ python3 -B tests/cluster/cluster.py run --nodes 1 --image IMAGE -- python3 -B te
 IMAGE is localhost/ballast:test (see tests/cluster/images.py). Never fails because of time.
 """
 
-import json
 import re
 import sys
 import time
@@ -18,7 +17,7 @@ from training import TrainingCase, host_volume, run  # noqa: E402  (of the clust
 
 FOREVER = 10**6  # steps
 MICROBATCHES = 16
-SECONDS = 30  # of each measurement
+SECONDS = 60  # of each measurement
 OFF = {"workerBalance": {"mode": "off"}, "serverBalance": {"mode": "off"}, "straggler": {"mode": "off"}}
 METRICS_PORT = 9600
 
@@ -68,7 +67,7 @@ class Policies(TrainingCase):
         self.limit_cpu("1")
         self.begin(name, FOREVER, schedule={"lengthSteps": 4000}, spec={
             "model": {"layers": 6, "heads": 6, "embedding": 192, "context": 128}, "policy": policy,
-            "training": {"steps": FOREVER, "seed": 7, "batch": MICROBATCHES, "microbatches": MICROBATCHES,
+            "training": {"steps": FOREVER, "seed": 7, "batch": 4 * MICROBATCHES, "microbatches": MICROBATCHES,
                          "schedule": {"lengthSteps": 4000}, "evaluation": {"everySteps": 0}},
             "servers": {"replicas": 1, "template": host_volume("checkpoints", self.folder / "checkpoints",
                                                                "/checkpoints")}})
@@ -78,7 +77,6 @@ class Policies(TrainingCase):
         uid = self.uid("pod", pod)
         self.assertEqual(run("kubectl", "delete", "pod", pod, "--grace-period=0", "--force").returncode, 0)
         self.wait_until(f"another {pod}", lambda: self.uid("pod", pod) not in ("", uid))
-        self.wait_for(name, "condition=Degraded=False")
         self.wait_until("it is given work", lambda: self.given(name, 1) > 0)
         return self.worker(name, 0)["step"]
 
@@ -88,23 +86,18 @@ class Policies(TrainingCase):
         except (OSError, KeyError):
             return 0  # not there yet
 
-    def shares(self, name):
-        record = json.loads(self.status(name).get("authority", {}).get("record", "{}"))
-        return record.get("plan", {}).get("workerShares", {})
-
     def test_a_worker_with_half_a_core(self):
         for name, policy in (("plain", OFF), ("balanced", {})):
             begun = self.begin_held_back(name, policy)
             if policy != OFF:
-                self.wait_until("shares", lambda name=name: self.shares(name))
-                wanted = self.shares(name)
-                self.wait_until("the workers follow", lambda name=name, wanted=wanted: (
-                    self.given(name, 0) >= wanted.get("worker-0", 0)))
-                print(f"{name}: shares {wanted} after {self.worker(name, 0)['step'] - begun:.0f} steps (reach 20)")
+                # Half as fast: the best shares are 11 and 5, and one more or less costs 3 to 9 %.
+                self.wait_until("shares", lambda name=name: 10 <= self.given(name, 0) <= 12)
+                print(f"{name}: {self.given(name, 0):.0f} of {MICROBATCHES} microbatches for the faster one "
+                      f"{self.worker(name, 0)['step'] - begun:.0f} steps after the other came back (reach 20)")
             seconds, speeds, assigned = self.measure(name)
             ideal = ideal_step_seconds(speeds)
-            print(f"{name}: {assigned[0]} and {assigned[1]} microbatches, {speeds[0]:.1f} and {speeds[1]:.1f} a second; "
-                  f"a step takes {seconds:.3f} s, the ideal for those speeds {ideal:.3f} s: {ideal / seconds:.1%} of "
+            print(f"{name}: {assigned[0]} and {assigned[1]} microbatches, {speeds[0]:.1f} and {speeds[1]:.1f} a second;"
+                  f" a step takes {seconds:.3f} s, the ideal for those speeds {ideal:.3f} s: {ideal / seconds:.1%} of "
                   f"its tokens/s{' (reach 92 %)' if policy != OFF else ''}", flush=True)
             run("kubectl", "delete", "tjob", name, "--timeout=120s")
 
