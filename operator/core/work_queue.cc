@@ -47,7 +47,10 @@ std::optional<std::string> WorkQueue::get(TimeMs now_ms) {
     add(key, due_ms);
   }
   if (waiting() == 0) return std::nullopt;
-  const bool from_new = waiting_.empty() || (new_waiting_ > 0 && new_in_work_ < new_at_once_);
+  const bool others_turn = in_work_.empty() && new_was_last_;
+  const bool from_new =
+      waiting_.empty() || (new_waiting_ > 0 && new_in_work_ < new_at_once_ && !others_turn);
+  new_was_last_ = from_new;
   std::string key = from_new ? take_new() : std::move(waiting_.front());
   if (!from_new) waiting_.pop_front();
   const auto since = dirty_.find(key);

@@ -24,7 +24,8 @@ inline constexpr TimeMs kLongestBackOffMs = 60'000;
 class WorkQueue {
  public:
   // While keys of both kinds wait, at most `new_at_once` new ones are worked on at once (at least
-  // one): beginning a job is many requests, and what runs must be looked after meanwhile.
+  // one): beginning a job is many requests, and what runs must be looked after meanwhile. Who works
+  // alone takes both kinds by turns.
   explicit WorkQueue(size_t new_at_once = 1) : new_at_once_(new_at_once) {}
 
   void add(const std::string& key, TimeMs now_ms = 0);
@@ -71,6 +72,7 @@ class WorkQueue {
   size_t new_waiting_ = 0;
   size_t new_at_once_ = 1;
   size_t new_in_work_ = 0;
+  bool new_was_last_ = false;
   std::map<std::string, TimeMs> dirty_;  // since when: waiting, or to wait once its work is done
   std::map<std::string, Work> in_work_;  // between get() and done()
   std::map<std::string, TimeMs> due_;

@@ -87,6 +87,18 @@ TEST(WorkQueue, NewKeysHaveALineOfTheirOwnAndTheNewestIsSoonBegun) {
   EXPECT_EQ(order, "41ab3c2-a") << "three new ones are worked on";
 }
 
+TEST(WorkQueue, WhoWorksAloneTakesBothKindsByTurns) {
+  WorkQueue queue(1);
+  for (const char* key : {"a", "b"}) queue.add(key);
+  for (const char* key : {"n/1", "n/2", "n/3"}) queue.add_new(key, 0);
+  std::string order;
+  while (const auto key = queue.get(0)) {
+    order += key->back();
+    queue.done(*key);
+  }
+  EXPECT_EQ(order, "3a1b2");
+}
+
 // A crowd of one namespace holds up nobody else, whoever came first.
 TEST(WorkQueue, NamespacesTakeTurns) {
   WorkQueue queue;
