@@ -140,13 +140,12 @@ Result<void> Operator::healthy() const {
 }
 
 Result<void> Operator::ready() const {
-  if (leads_) {
-    const auto jobs = controller();
-    if (jobs == nullptr || jobs->synced()) return {};
-    return fail(ErrorCode::kUnavailable, "leads, and has not read all jobs and pods yet");
-  }
-  if (leadership_->heard()) return {};
-  return fail(ErrorCode::kUnavailable, "has not reached the API server yet");
+  if (!leads_ && !leadership_->heard())
+    return fail(ErrorCode::kUnavailable, "has not reached the API server yet");
+  const auto jobs = controller();
+  if (jobs == nullptr || jobs->synced()) return {};
+  return fail(ErrorCode::kUnavailable, std::string(leads_ ? "leads" : "stands by") +
+                                           ", and has not read all jobs and pods yet");
 }
 
 std::map<std::string, int64_t> Operator::jobs_by_state() const {

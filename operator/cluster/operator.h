@@ -42,7 +42,7 @@ class Operator {
 
   // Whether the process is sound: an API server that is away is none of its faults.
   Result<void> healthy() const;
-  // Whether it does its work: as the leader it knows all jobs and pods, or it stands by.
+  // Whether it does its work: it leads or stands by, and knows all jobs and pods.
   Result<void> ready() const;
   // They ask this object, and must end before it does.
   std::vector<std::shared_ptr<prometheus::Collectable>> collectables() const;
