@@ -33,6 +33,15 @@ class WorkerData : public testing::Test {
                                 {},
                                 training()});
   }
+  Effects initialise(std::vector<SegmentId> segments) {
+    Assignment assignment;
+    assignment.term = kTerm;
+    assignment.origin = kTerm;
+    assignment.number = 1;
+    assignment.map = {kTerm, 1};
+    assignment.initialise = std::move(segments);
+    return hear(kPs0, assignment);
+  }
   Effects assign(Step step, uint32_t number, std::vector<Microbatch> microbatches,
                  std::vector<uint32_t> evaluations = {}, uint64_t map = 1, Term term = kTerm) {
     Assignment assignment;
@@ -196,13 +205,7 @@ TEST_F(WorkerData, EvaluationSumsAreSentUntilTheStepIsOver) {
 
 TEST_F(WorkerData, InitialValuesAreMadeOnceAndPushedUntilTaken) {
   map(1);
-  Assignment assignment;
-  assignment.term = kTerm;
-  assignment.origin = kTerm;
-  assignment.number = 1;
-  assignment.map = {kTerm, 1};
-  assignment.initialise = {0, 3, 99};
-  const auto make = done<MakeInitial>(hear(kPs0, assignment));
+  const auto make = done<MakeInitial>(initialise({0, 3, 99}));
   ASSERT_EQ(make.size(), 1u);
   EXPECT_EQ(make[0].segments, (Ids{0, 3}));
   EXPECT_EQ(receivers<PushInitial>(machine_.step(InitialReady{3}, now_)),
@@ -215,13 +218,7 @@ TEST_F(WorkerData, InitialValuesAreMadeOnceAndPushedUntilTaken) {
 // Of three maps it sees the first and the last, and the one in between took the segment away.
 TEST_F(WorkerData, InitialValuesArePushedAgainUnderALaterMap) {
   map(1);
-  Assignment assignment;
-  assignment.term = kTerm;
-  assignment.origin = kTerm;
-  assignment.number = 1;
-  assignment.map = {kTerm, 1};
-  assignment.initialise = {3};
-  hear(kPs0, assignment);
+  initialise({3});
   machine_.step(InitialReady{3}, now_);
   hear(kPs1, PushInitialAck{kTerm, kTerm, {kTerm, 1}, 3, DataStatus::kOk});
   const Effects after = map(3);
