@@ -8,7 +8,7 @@
 #   make bench          print the benchmarks
 #   make bench-peers    print the engine's speed beside PyTorch's (a large download)
 #   make bench-cluster  the operator at scale on a real API server, with nodes that only pretend
-#   make bench-policies what policies bring to pods and processes that are held back; needs root
+#   make bench-policies what policies bring to pods that are held back, and to a run; needs root
 #   make soak           an operator for ten minutes with an API server that fails: nothing may grow
 #   make sim SEEDS=N    run the simulators with N seeds
 #   make mutations      break the cores on purpose, in many ways, and show that the tests see each
