@@ -95,7 +95,7 @@ std::shared_ptr<JobController> Operator::make_controller() const {
 void Operator::begin() {
   leads_ = true;
   metrics_->leads.Set(1);
-  controller()->begin();
+  if (const auto jobs = controller()) jobs->begin();  // none: this object is about to end
 }
 
 // What has acted never acts again: another one stands by for the next time.
