@@ -33,7 +33,7 @@ RUN apt-get update \
 
 FROM runtime AS operator
 RUN apt-get update \
-  && apt-get install --yes --quiet=2 --no-install-recommends libcpprest2.10 libyaml-cpp0.7 \
+  && apt-get install --yes --quiet=2 --no-install-recommends libcurl4 libyaml-cpp0.7 \
   && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*
 COPY --from=programs /programs/ballast-operator /usr/bin/
 USER 65532:65532
@@ -57,7 +57,7 @@ ENTRYPOINT ["/usr/bin/ballast-worker"]
 # What pods of jobs run unless their template names another image; and the command line, for checkpoints on volumes.
 FROM engine AS job
 RUN apt-get update \
-  && apt-get install --yes --quiet=2 --no-install-recommends libcpprest2.10 \
+  && apt-get install --yes --quiet=2 --no-install-recommends libcurl4 \
   && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*
 COPY --from=programs /programs/ballast /programs/ballast-ps /programs/ballast-worker /usr/bin/
 USER 65532:65532

@@ -7,7 +7,7 @@ set -euo pipefail
 packages=(
   build-essential cmake ninja-build ccache git pkgconf
   protobuf-compiler protobuf-compiler-grpc
-  libboost-dev libcivetweb-dev libcli11-dev libcpprest-dev libdnnl-dev libexpected-dev libfmt-dev libgomp1
+  libcivetweb-dev libcli11-dev libcurl4-openssl-dev libdnnl-dev libexpected-dev libfmt-dev libgomp1
   libgrpc++-dev libicu-dev libjs-dygraphs
   libprotobuf-dev libssl-dev libxxhash-dev libyaml-cpp-dev
   nlohmann-json3-dev prometheus-cpp-dev

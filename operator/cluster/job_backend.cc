@@ -4,7 +4,6 @@
 #include <utility>
 
 #include "operator/api/read_training_job.h"
-#include "operator/cluster/kept.h"
 #include "operator/core/advance.h"
 #include "operator/core/cluster_status.h"
 #include "operator/core/events.h"
@@ -160,6 +159,8 @@ Result<void> JobBackend::observe(const Object& job, decide::TimeMs now_ms) {
     newest_ = job;
   }
   if (auto read = read_job(); !read) return read;
+  // Also where nothing was read: others may have come or gone since.
+  if (options_.progress_every_ms) observed_.progress_every_ms = options_.progress_every_ms();
   observed_.processes = pods_.observe(observed_.job, observed_.status, now_ms);
   observed_.horizontal_autoscaler =
       options_.autoscalers != nullptr && !options_.autoscalers->in_group(job.key()).empty();
@@ -183,7 +184,6 @@ Result<void> JobBackend::read_job() {
   observed_.deleting = metadata.contains("deletionTimestamp");
   observed_.pods = true;
   observed_.checkpoints_by_servers = true;
-  if (options_.progress_every_ms) observed_.progress_every_ms = options_.progress_every_ms();
   auto status = kube::record_of(*newest_->body);
   if (!status) return tl::unexpected(status.error());
   if (status->term > observed_.status.term) {
@@ -241,7 +241,6 @@ Result<void> JobBackend::perform(const decide::WriteStatus& write) {
 
 // Only if the job is still as it was seen. The certificates that nobody knew of are told with it.
 Result<void> JobBackend::write_status(json body) {
-  body["metadata"].erase("managedFields");
   const kube::ObjectName name{newest_->name_space, newest_->name};
   auto written = options_.client->replace(kube::kTrainingJobs, name, body, "status");
   if (!written) {
@@ -251,9 +250,7 @@ Result<void> JobBackend::write_status(json body) {
     }
     return tl::unexpected(error_of(written.error()));
   }
-  // Who manages which field is as long again as all the rest, and stays in memory otherwise.
   newest_ = *written;
-  newest_->body = std::make_shared<const json>(kept_of_job(*written->body));
   certificates_.told();
   return {};
 }

@@ -69,7 +69,8 @@ std::map<std::string, int64_t> no_jobs_by_state() {
 JobController::JobController(ControllerOptions options)
     : options_(std::move(options)),
       unix_offset_ms_(unix_now_ms() - clock_->now_ms()),
-      client_(std::make_shared<kube::KubeClient>(options_.transport, options_.manager)),
+      client_(std::make_shared<kube::KubeClient>(options_.transport, options_.manager,
+                                                 wanted_fields())),
       queue_(std::make_shared<JobQueue>(options_.metrics, options_.threads)),
       parallel_(std::make_shared<Parallel>(options_.requests)),
       events_(std::make_shared<EventWriter>(client_, options_.log)) {
@@ -81,16 +82,13 @@ JobController::JobController(ControllerOptions options)
   pods_ = std::make_shared<kube::Informer>(client_, clock_, std::move(pods));
   auto nodes = watch_of(kube::kNodes, "", options_, [](const std::string&) {});
   nodes.name_space.clear();  // they have none
-  nodes.keep = kept_of_node;
   nodes_ = std::make_shared<kube::Informer>(client_, clock_, std::move(nodes));
   auto autoscalers =
       watch_of(kube::kHorizontalPodAutoscalers, "", options_, [](const std::string&) {});
-  autoscalers.keep = kept_of_autoscaler;
   autoscalers.group_of = job_of_autoscaler;
   autoscalers_ = std::make_shared<kube::Informer>(client_, clock_, std::move(autoscalers));
   auto jobs = watch_of(kube::kTrainingJobs, "", options_,
                        [this](const std::string& key) { job_changed(key); });
-  jobs.keep = kept_of_job;
   jobs_ = std::make_unique<kube::Informer>(client_, clock_, std::move(jobs));
 }
 

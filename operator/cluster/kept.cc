@@ -2,6 +2,8 @@
 
 #include <initializer_list>
 
+#include <fmt/format.h>
+
 #include "operator/core/pod_template.h"
 #include "operator/kube/resource.h"
 
@@ -20,67 +22,46 @@ json picked(const json& map, std::initializer_list<const char*> names) {
   return out;
 }
 
-// The same of each item of a list, where it is one.
-void pick_of_each(json& map, const char* list, std::initializer_list<const char*> names) {
-  const auto found = map.find(list);
-  if (found == map.end() || !found->is_array()) return;
-  for (json& item : *found) item = picked(item, names);
-}
-
 }  // namespace
 
-json kept_of_job(const json& job) {
-  json out = picked(job, {"apiVersion", "kind", "metadata", "spec", "status"});
-  json& metadata = out["metadata"];
-  metadata.erase("managedFields");
-  if (metadata.contains("annotations") && metadata["annotations"].is_object()) {
-    metadata["annotations"].erase("kubectl.kubernetes.io/last-applied-configuration");
+kube::WantedFields wanted_fields() {
+  const std::string identity = "name,namespace,uid,resourceVersion";
+  // There may be ten thousand of them: of what their lists say only what is read (pod_status.cc).
+  const std::string pod = fmt::format(
+      "metadata({},labels({},{},{},{},{}),ownerReferences(uid),creationTimestamp,"
+      "deletionTimestamp,deletionGracePeriodSeconds),spec(nodeName),status(phase,podIP,reason,"
+      "message,conditions(type,status,reason,message),containerStatuses(name,state),"
+      "initContainerStatuses(name,state))",
+      identity, kube::kJobLabel, kube::kRoleLabel, kube::kIndexLabel, kube::kInstanceLabel,
+      kube::kStatusVersionLabel);
+  const std::string job =
+      "apiVersion,kind,metadata(*,!managedFields,"
+      "annotations(*,!kubectl.kubernetes.io/last-applied-configuration)),spec,status";
+  const std::string autoscaler = "metadata(" + identity + "),spec(scaleTargetRef)";
+  return {{std::string(kube::kPods.plural), kube::FieldMask(pod)},
+          {std::string(kube::kTrainingJobs.plural), kube::FieldMask(job)},
+          {std::string(kube::kNodes.plural),
+           kube::FieldMask("metadata(" + identity + "),status(conditions)")},
+          {std::string(kube::kHorizontalPodAutoscalers.plural), kube::FieldMask(autoscaler)}};
+}
+
+json kept_of_pod(json pod) {
+  if (const auto metadata = pod.find("metadata"); metadata != pod.end() && metadata->is_object()) {
+    for (const char* known : {"name", "namespace", "uid", "resourceVersion"})
+      metadata->erase(known);
   }
-  return out;
-}
-
-// There may be ten thousand of them: of what their lists say only what is read (pod_status.cc).
-json kept_of_pod(const json& pod) {
-  json out = picked(pod, {"metadata", "spec", "status"});
-  json& metadata = out["metadata"];
-  metadata = picked(metadata, {"labels", "ownerReferences", "creationTimestamp",
-                               "deletionTimestamp", "deletionGracePeriodSeconds"});
-  if (const auto labels = metadata.find("labels"); labels != metadata.end())
-    *labels = picked(*labels, {kube::kJobLabel, kube::kRoleLabel, kube::kIndexLabel,
-                               kube::kInstanceLabel, kube::kStatusVersionLabel});
-  pick_of_each(metadata, "ownerReferences", {"uid"});
-  out["spec"] = picked(out["spec"], {"nodeName"});
-  json& status = out["status"];
-  status = picked(status, {"phase", "podIP", "reason", "message", "conditions", "containerStatuses",
-                           "initContainerStatuses"});
-  pick_of_each(status, "conditions", {"type", "status", "reason", "message"});
-  pick_of_each(status, "containerStatuses", {"name", "state"});
-  pick_of_each(status, "initContainerStatuses", {"name", "state"});
-  if (const auto conditions = status.find("conditions");
-      conditions != status.end() && conditions->is_array()) {
-    json telling = json::array();
-    for (json& condition : *conditions) {
-      const json type = condition.value("type", json());
-      if (type == "PodScheduled" || type == "DisruptionTarget")
-        telling.push_back(std::move(condition));
-    }
-    *conditions = std::move(telling);
+  const auto status = pod.find("status");
+  if (status == pod.end() || !status->is_object()) return pod;
+  const auto conditions = status->find("conditions");
+  if (conditions == status->end() || !conditions->is_array()) return pod;
+  json telling = json::array();
+  for (json& condition : *conditions) {
+    const json type = condition.is_object() ? condition.value("type", json()) : json();
+    if (type == "PodScheduled" || type == "DisruptionTarget")
+      telling.push_back(std::move(condition));
   }
-  return out;
-}
-
-json kept_of_node(const json& node) {
-  json out = picked(node, {"metadata", "status"});
-  out["metadata"] = picked(out["metadata"], {"name", "uid", "resourceVersion"});
-  out["status"] = picked(out["status"], {"conditions"});
-  return out;
-}
-
-json kept_of_autoscaler(const json& autoscaler) {
-  json out = picked(autoscaler, {"metadata", "spec"});
-  out["metadata"] = picked(out["metadata"], {"name", "namespace", "uid", "resourceVersion"});
-  out["spec"] = picked(out["spec"], {"scaleTargetRef"});
-  return out;
+  *conditions = std::move(telling);
+  return pod;
 }
 
 std::string job_of_pod(const kube::Object& pod) {

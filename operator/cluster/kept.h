@@ -7,19 +7,18 @@
 #include <nlohmann/json.hpp>
 
 #include "operator/core/object.h"
+#include "operator/kube/client.h"
 
 namespace ballast::cluster {
 
-// Without what others manage, and without the copy that `kubectl apply` leaves behind.
-nlohmann::json kept_of_job(const nlohmann::json& job);
-// Who it is, whose it is, on which node it is, and its status.
-nlohmann::json kept_of_pod(const nlohmann::json& pod);
+// For a KubeClient: of jobs all but what others manage and the copy that `kubectl apply` leaves
+// behind; of pods who they are, whose, on which node, and their status; of nodes whether they are
+// ready; of autoscalers what they scale.
+kube::WantedFields wanted_fields();
 
-// Whether it is ready.
-nlohmann::json kept_of_node(const nlohmann::json& node);
-
-// What it scales.
-nlohmann::json kept_of_autoscaler(const nlohmann::json& autoscaler);
+// What is kept of such a pod: without who it is, which an Object says, and with the conditions that
+// tell something.
+nlohmann::json kept_of_pod(nlohmann::json pod);
 
 // The group of a pod: the key of its job, "namespace/name"; empty: it is of none.
 std::string job_of_pod(const kube::Object& pod);

@@ -8,7 +8,7 @@
 #include "operator/core/cluster_status.h"
 #include "operator/kube/client.h"
 #include "operator/kube/config.h"
-#include "operator/kube/cpprest_transport.h"
+#include "operator/kube/curl_transport.h"
 
 namespace ballast::cmd {
 namespace {
@@ -30,8 +30,7 @@ Result<JobView> find_cluster_job(const ClusterPlace& place, const std::string& j
   if (object.name.empty()) return fail(ErrorCode::kInvalid, "status of which job? JOB is empty");
   if (!place.name_space.empty()) object.name_space = place.name_space;
 
-  auto transport =
-      kube::make_cpprest_transport(*config, {.request_timeout_ms = kPatienceMs, .threads = 1});
+  auto transport = kube::make_curl_transport(*config, {.request_timeout_ms = kPatienceMs});
   if (!transport) return tl::unexpected(transport.error());
   kube::KubeClient client(std::move(*transport), "ballast");
   const auto answer = client.get(kube::kTrainingJobs, object);

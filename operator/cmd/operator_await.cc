@@ -11,7 +11,7 @@
 #include "common/flags/usage_error.h"
 #include "operator/cluster/await_job.h"
 #include "operator/kube/config.h"
-#include "operator/kube/cpprest_transport.h"
+#include "operator/kube/curl_transport.h"
 
 namespace ballast {
 namespace {
@@ -35,7 +35,7 @@ ExitCode await_job(const Flags& flags) {
   };
   const auto config = kube::load_config(flags.kubeconfig);
   if (!config) return refuse(config.error(), ExitCode::kUsage);
-  auto transport = kube::make_cpprest_transport(*config);
+  auto transport = kube::make_curl_transport(*config);
   if (!transport) return refuse(transport.error(), ExitCode::kUsage);
   kube::KubeClient client(std::move(*transport), "ballast-await");
   const auto done = cluster::await_success(

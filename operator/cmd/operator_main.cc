@@ -22,7 +22,7 @@
 #include "operator/cluster/operator.h"
 #include "operator/cmd/operator_await.h"
 #include "operator/kube/config.h"
-#include "operator/kube/cpprest_transport.h"
+#include "operator/kube/curl_transport.h"
 
 namespace ballast {
 namespace {
@@ -104,10 +104,9 @@ ExitCode run(const OperatorConfig& config) {
   };
   const auto api = kube::load_config(config.kubeconfig);
   if (!api) return end(api.error());
-  auto transport = kube::make_cpprest_transport(*api);
+  auto transport = kube::make_curl_transport(*api);
   if (!transport) return end(transport.error());
-  auto lease_transport =
-      kube::make_cpprest_transport(*api, {.request_timeout_ms = kLeaseRequestMs});
+  auto lease_transport = kube::make_curl_transport(*api, {.request_timeout_ms = kLeaseRequestMs});
   if (!lease_transport) return end(lease_transport.error());
 
   const BuildInfo build = build_info();

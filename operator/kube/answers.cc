@@ -9,22 +9,6 @@ namespace {
 
 using nlohmann::json;
 
-// A server's objects are at most some megabytes and not deep; the depth bounds the parser's and the
-// destructor's stack.
-constexpr int kMaxDepth = 64;
-
-Result<json> parse(std::string_view text) {
-  int deepest = 0;
-  const json::parser_callback_t watch_depth = [&](int depth, json::parse_event_t, json&) {
-    deepest = std::max(deepest, depth);
-    return depth <= kMaxDepth;
-  };
-  json value = json::parse(text, watch_depth, false);
-  if (value.is_discarded()) return fail(ErrorCode::kCorrupt, "an answer that is no JSON");
-  if (deepest > kMaxDepth) return fail(ErrorCode::kCorrupt, "an answer that is nested too deep");
-  return value;
-}
-
 std::string text_at(const json& map, const char* key) {
   if (!map.is_object()) return "";
   const auto found = map.find(key);
@@ -87,7 +71,7 @@ ErrorCode code_of(int status, const std::string& reason) {
 
 ApiError error_of(const HttpAnswer& answer) {
   ApiError out{answer.status, {}, answer.retry_after_ms};
-  const auto body = parse(answer.body);
+  const auto body = parse_masked(answer.body, {});
   const bool told = body && text_at(*body, "kind") == "Status";
   std::string text = told ? text_at(*body, "message") : answer.body.substr(0, 200);
   if (text.empty()) text = "no reason was given";
@@ -104,14 +88,14 @@ ApiError error_of(const HttpAnswer& answer) {
   return out;
 }
 
-Result<Object> parse_object(std::string_view text) {
-  auto value = parse(text);
+Result<Object> parse_object(std::string_view text, const FieldMask& wanted) {
+  auto value = parse_masked(text, wanted);
   if (!value) return tl::unexpected(value.error());
   return object_of(std::move(*value));
 }
 
-Result<ListAnswer> parse_list(std::string_view text) {
-  auto value = parse(text);
+Result<ListAnswer> parse_list(std::string_view text, const FieldMask& wanted) {
+  auto value = parse_masked(text, FieldMask::of({{"metadata", {}}, {"items", wanted}}));
   if (!value) return tl::unexpected(value.error());
   if (!value->is_object() || !value->contains("metadata") || !value->contains("items")) {
     return fail(ErrorCode::kCorrupt, "a list without metadata or items");
@@ -133,8 +117,10 @@ Result<ListAnswer> parse_list(std::string_view text) {
   return list;
 }
 
-Result<WatchFrame> parse_frame(std::string_view line) {
-  auto value = parse(line);
+Result<WatchFrame> parse_frame(std::string_view line, const FieldMask& wanted) {
+  auto value = parse_masked(line, FieldMask::of({{"type", {}}, {"object", wanted}}));
+  // What an error says of itself is no field of an object.
+  if (value && text_at(*value, "type") == "ERROR") value = parse_masked(line, {});
   if (!value) return tl::unexpected(value.error());
   if (!value->is_object() || !value->contains("object") || !(*value)["object"].is_object()) {
     return fail(ErrorCode::kCorrupt, "a frame without an object");

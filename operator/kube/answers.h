@@ -9,6 +9,7 @@
 
 #include "common/error.h"
 #include "operator/core/watch_machine.h"
+#include "operator/kube/field_mask.h"
 #include "operator/kube/http.h"
 
 namespace ballast::kube {
@@ -32,9 +33,10 @@ struct ListAnswer {
   std::string version;
 };
 
-Result<Object> parse_object(std::string_view text);
-Result<ListAnswer> parse_list(std::string_view text);
+// What is `wanted` of an object has to have its name, namespace, uid and resourceVersion.
+Result<Object> parse_object(std::string_view text, const FieldMask& wanted = {});
+Result<ListAnswer> parse_list(std::string_view text, const FieldMask& wanted = {});
 // One line of a watch. Its request is 0.
-Result<WatchFrame> parse_frame(std::string_view line);
+Result<WatchFrame> parse_frame(std::string_view line, const FieldMask& wanted = {});
 
 }  // namespace ballast::kube

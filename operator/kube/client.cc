@@ -19,8 +19,15 @@ std::string text_of(const json& body) {
 
 }  // namespace
 
-KubeClient::KubeClient(std::shared_ptr<HttpTransport> transport, std::string manager)
-    : transport_(std::move(transport)), manager_(std::move(manager)) {}
+KubeClient::KubeClient(std::shared_ptr<HttpTransport> transport, std::string manager,
+                       WantedFields wanted)
+    : transport_(std::move(transport)), manager_(std::move(manager)), wanted_(std::move(wanted)) {}
+
+const FieldMask& KubeClient::wanted(const Resource& kind) const {
+  static const FieldMask everything;
+  const auto found = wanted_.find(kind.plural);
+  return found == wanted_.end() ? everything : found->second;
+}
 
 ApiResult<std::string> KubeClient::ask(const HttpRequest& request, const std::stop_token& stop) {
   auto answer = transport_->send(request, stop);
@@ -31,18 +38,18 @@ ApiResult<std::string> KubeClient::ask(const HttpRequest& request, const std::st
   return std::move(answer->body);
 }
 
-ApiResult<Object> KubeClient::ask_for_object(const HttpRequest& request,
+ApiResult<Object> KubeClient::ask_for_object(const Resource& kind, const HttpRequest& request,
                                              const std::stop_token& stop) {
   const auto body = ask(request, stop);
   if (!body) return tl::unexpected(body.error());
-  auto object = parse_object(*body);
+  auto object = parse_object(*body, wanted(kind));
   if (!object) return tl::unexpected(error_of(std::move(object.error())));
   return std::move(*object);
 }
 
 ApiResult<Object> KubeClient::get(const Resource& kind, const ObjectName& object,
                                   std::stop_token stop) {
-  return ask_for_object({"GET", path_of(kind, object.name_space, object.name), "", ""}, stop);
+  return ask_for_object(kind, {"GET", path_of(kind, object.name_space, object.name), "", ""}, stop);
 }
 
 ApiResult<ListAnswer> KubeClient::list(const Resource& kind, const std::string& name_space,
@@ -53,7 +60,7 @@ ApiResult<ListAnswer> KubeClient::list(const Resource& kind, const std::string& 
   add_query(path, "continue", options.next);
   const auto body = ask({"GET", path, "", ""}, stop);
   if (!body) return tl::unexpected(body.error());
-  auto list = parse_list(*body);
+  auto list = parse_list(*body, wanted(kind));
   if (!list) return tl::unexpected(error_of(std::move(list.error())));
   return std::move(*list);
 }
@@ -62,7 +69,7 @@ ApiResult<Object> KubeClient::create(const Resource& kind, const std::string& na
                                      const json& body, std::stop_token stop) {
   std::string path = path_of(kind, name_space);
   add_query(path, "fieldManager", manager_);
-  return ask_for_object({"POST", path, text_of(body)}, stop);
+  return ask_for_object(kind, {"POST", path, text_of(body)}, stop);
 }
 
 ApiResult<Object> KubeClient::apply(const Resource& kind, const ObjectName& object,
@@ -71,7 +78,7 @@ ApiResult<Object> KubeClient::apply(const Resource& kind, const ObjectName& obje
   add_query(path, "fieldManager", manager_);
   add_query(path, "force", force ? "true" : "false");
   // JSON is YAML.
-  return ask_for_object({"PATCH", path, text_of(body), "application/apply-patch+yaml"}, stop);
+  return ask_for_object(kind, {"PATCH", path, text_of(body), "application/apply-patch+yaml"}, stop);
 }
 
 ApiResult<Object> KubeClient::replace(const Resource& kind, const ObjectName& object,
@@ -79,7 +86,7 @@ ApiResult<Object> KubeClient::replace(const Resource& kind, const ObjectName& ob
                                       std::stop_token stop) {
   std::string path = path_of(kind, object.name_space, object.name, subresource);
   add_query(path, "fieldManager", manager_);
-  return ask_for_object({"PUT", path, text_of(body)}, stop);
+  return ask_for_object(kind, {"PUT", path, text_of(body)}, stop);
 }
 
 ApiResult<Object> KubeClient::merge(const Resource& kind, const ObjectName& object,
@@ -87,7 +94,8 @@ ApiResult<Object> KubeClient::merge(const Resource& kind, const ObjectName& obje
                                     std::stop_token stop) {
   std::string path = path_of(kind, object.name_space, object.name, subresource);
   add_query(path, "fieldManager", manager_);
-  return ask_for_object({"PATCH", path, text_of(patch), "application/merge-patch+json"}, stop);
+  return ask_for_object(kind, {"PATCH", path, text_of(patch), "application/merge-patch+json"},
+                        stop);
 }
 
 ApiResult<void> KubeClient::remove(const Resource& kind, const ObjectName& object,
@@ -117,7 +125,7 @@ ApiResult<void> KubeClient::watch(const Resource& kind, const std::string& name_
   add_query(path, "labelSelector", label_selector);
   std::optional<Error> unreadable;
   const auto on_line = [&](std::string_view line) {
-    auto parsed = parse_frame(line);
+    auto parsed = parse_frame(line, wanted(kind));
     if (!parsed) {
       unreadable = std::move(parsed.error());
       return false;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -38,10 +39,14 @@ struct RemoveOptions {
   std::optional<int64_t> grace_seconds = std::nullopt;
 };
 
+// What is read of a kind's objects, by its plural; of other kinds everything is.
+using WantedFields = std::map<std::string, FieldMask, std::less<>>;
+
 class KubeClient {
  public:
   // `manager`: the name of ours under which fields are kept by server-side apply.
-  KubeClient(std::shared_ptr<HttpTransport> transport, std::string manager);
+  KubeClient(std::shared_ptr<HttpTransport> transport, std::string manager,
+             WantedFields wanted = {});
 
   ApiResult<Object> get(const Resource& kind, const ObjectName& object, std::stop_token stop = {});
   // `name_space` empty: of all.
@@ -71,10 +76,13 @@ class KubeClient {
 
  private:
   ApiResult<std::string> ask(const HttpRequest& request, const std::stop_token& stop);
-  ApiResult<Object> ask_for_object(const HttpRequest& request, const std::stop_token& stop);
+  ApiResult<Object> ask_for_object(const Resource& kind, const HttpRequest& request,
+                                   const std::stop_token& stop);
+  const FieldMask& wanted(const Resource& kind) const;
 
-  std::shared_ptr<HttpTransport> transport_;
-  std::string manager_;
+  const std::shared_ptr<HttpTransport> transport_;
+  const std::string manager_;
+  const WantedFields wanted_;
 };
 
 }  // namespace ballast::kube

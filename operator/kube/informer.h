@@ -26,8 +26,8 @@ struct InformerOptions {
   // On the informer's thread, after the store has it: this object is new, other or gone.
   std::function<void(const std::string& key)> changed;
   std::function<void(const WatchTrouble&)> trouble;
-  // What is kept of an object's body; empty: all of it.
-  std::function<nlohmann::json(const nlohmann::json& body)> keep;
+  // What is kept of an object's body; empty: all that came.
+  std::function<nlohmann::json(nlohmann::json body)> keep;
   ObjectStore::GroupOf group_of;
 };
 

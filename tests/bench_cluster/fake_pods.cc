@@ -24,7 +24,7 @@
 #include "operator/cluster/kept.h"
 #include "operator/core/pod_template.h"
 #include "operator/kube/config.h"
-#include "operator/kube/cpprest_transport.h"
+#include "operator/kube/curl_transport.h"
 #include "operator/kube/informer.h"
 
 namespace ballast {
@@ -210,9 +210,10 @@ int run() {
     std::fprintf(stderr, "fake_pods: %s\n", config.error().message.c_str());
     return 1;
   }
-  auto transport = kube::make_cpprest_transport(*config);
+  auto transport = kube::make_curl_transport(*config);
   if (!transport) return 1;
-  const Pods pods(std::make_shared<kube::KubeClient>(std::move(*transport), "fake-pods"));
+  const Pods pods(std::make_shared<kube::KubeClient>(std::move(*transport), "fake-pods",
+                                                     cluster::wanted_fields()));
   const int listener = listen_at(kube::kMetricsPort);
   std::vector<std::jthread> threads;
   for (int i = 0; i < kThreads; ++i) threads.emplace_back([&] { serve_metrics(listener, pods); });

@@ -12,7 +12,7 @@
 #include "operator/cluster/parallel.h"
 #include "operator/kube/client.h"
 #include "operator/kube/config.h"
-#include "operator/kube/cpprest_transport.h"
+#include "operator/kube/curl_transport.h"
 
 namespace ballast {
 namespace {
@@ -28,7 +28,7 @@ int run(const char* file, int in_flight) {
   const auto list = nlohmann::json::parse(*text, nullptr, false);
   const auto config = kube::load_config("");
   if (!config) return give_up(config.error());
-  auto transport = kube::make_cpprest_transport(*config);
+  auto transport = kube::make_curl_transport(*config);
   if (!transport) return give_up(transport.error());
   kube::KubeClient client(std::move(*transport), "plain-create");
   cluster::Parallel parallel(in_flight);

@@ -80,6 +80,30 @@ TEST(Answers, FramesOfAllKinds) {
   EXPECT_EQ(error->text, "too old");
 }
 
+TEST(Answers, WhatIsNotWantedOfAnObjectIsNotThereAndWhatAnErrorSaysIs) {
+  const FieldMask wanted("metadata(name,resourceVersion),spec(x)");
+  const std::string object =
+      R"({"metadata":{"name":"a","resourceVersion":"5","labels":{}},"spec":{"x":1,"y":2},)"
+      R"("status":3})";
+  const auto expected =
+      nlohmann::json::parse(R"({"metadata":{"name":"a","resourceVersion":"5"},"spec":{"x":1}})");
+  const auto one = parse_object(object, wanted);
+  ASSERT_TRUE(one);
+  EXPECT_EQ(*one->body, expected);
+  const auto list = parse_list(
+      R"({"kind":"L","metadata":{"resourceVersion":"7"},"items":[)" + object + "]}", wanted);
+  ASSERT_TRUE(list);
+  EXPECT_EQ(*list->objects.at(0).body, expected);
+  const auto frame = parse_frame(R"({"type":"ADDED","object":)" + object + "}", wanted);
+  ASSERT_TRUE(frame);
+  EXPECT_EQ(*frame->object.body, expected);
+  const auto error = parse_frame(
+      R"({"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old"}})", wanted);
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->code, 410);
+  EXPECT_EQ(error->text, "too old");
+}
+
 TEST(Answers, DamagedOnesAreErrorsAndNeverObjects) {
   const std::string deep = std::string(100'000, '[');
   for (const std::string& text :

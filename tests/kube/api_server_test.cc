@@ -20,7 +20,7 @@
 #include "common/random_id.h"
 #include "operator/kube/client.h"
 #include "operator/kube/config.h"
-#include "operator/kube/cpprest_transport.h"
+#include "operator/kube/curl_transport.h"
 #include "operator/kube/informer.h"
 
 namespace ballast::kube {
@@ -38,7 +38,7 @@ ClientConfig direct_config() {
 }
 
 std::shared_ptr<HttpTransport> transport_to(const ClientConfig& config) {
-  auto transport = make_cpprest_transport(config);
+  auto transport = make_curl_transport(config);
   if (!transport) throw std::runtime_error(transport.error().message);
   return std::move(*transport);
 }

@@ -7,12 +7,22 @@ namespace {
 
 using nlohmann::json;
 
+// As it comes from the client.
+json read(const kube::Resource& kind, const json& object) {
+  const auto fields = wanted_fields();
+  auto value = kube::parse_masked(object.dump(), fields.find(kind.plural)->second);
+  return value ? *value : json();
+}
+
 TEST(Kept, OfAPodWhoseItIsAndHowItIs) {
   const json running = {{"running", {{"startedAt", "2026-01-31T11:00:00Z"}}}};
   const json pod = {
       {"kind", "Pod"},
       {"metadata",
        {{"name", "j-ps-0"},
+        {"namespace", "n"},
+        {"uid", "u"},
+        {"resourceVersion", "7"},
         {"managedFields", json::array({{{"manager", "kubelet"}}})},
         {"labels", {{"ballast.dev/job", "j"}, {"ballast.dev/role", "ps"}, {"team", "t"}}},
         {"ownerReferences", json::array({{{"uid", "owner"}, {"name", "j"}}})},
@@ -38,7 +48,11 @@ TEST(Kept, OfAPodWhoseItIsAndHowItIs) {
         {"podIP", "10.0.0.1"},
         {"conditions", json::array({{{"type", "PodScheduled"}, {"status", "True"}}})},
         {"containerStatuses", json::array({{{"name", "main"}, {"state", running}}})}}}};
-  EXPECT_EQ(kept_of_pod(pod), expected);
+  EXPECT_EQ(kept_of_pod(read(kube::kPods, pod)), expected);
+  const auto object = kube::parse_object(pod.dump(), wanted_fields().find("pods")->second);
+  ASSERT_TRUE(object);
+  EXPECT_EQ(object->key(), "n/j-ps-0");
+  EXPECT_EQ(object->uid, "u");
 }
 
 TEST(Kept, OfAJobAllButWhatOthersManage) {
@@ -54,7 +68,7 @@ TEST(Kept, OfAJobAllButWhatOthersManage) {
       {"status", {{"state", "Running"}}}};
   json expected = job;
   expected["metadata"] = {{"name", "j"}, {"annotations", {{"mine", "kept"}}}};
-  EXPECT_EQ(kept_of_job(job), expected);
+  EXPECT_EQ(read(kube::kTrainingJobs, job), expected);
 }
 
 TEST(Kept, OfANodeItsConditions) {
@@ -65,7 +79,7 @@ TEST(Kept, OfANodeItsConditions) {
       {"spec", {{"podCIDR", "10.0.0.0/24"}}},
       {"status", {{"conditions", conditions}, {"images", json::array({{{"names", {"a"}}}})}}}};
   const json expected = {{"metadata", {{"name", "n1"}}}, {"status", {{"conditions", conditions}}}};
-  EXPECT_EQ(kept_of_node(node), expected);
+  EXPECT_EQ(read(kube::kNodes, node), expected);
 }
 
 TEST(Kept, OfAnAutoscalerWhatItScales) {
@@ -75,7 +89,7 @@ TEST(Kept, OfAnAutoscalerWhatItScales) {
                            {"spec", {{"scaleTargetRef", target}, {"maxReplicas", 4}}},
                            {"status", json::object()}};
   const json expected = {{"metadata", {{"name", "a"}}}, {"spec", {{"scaleTargetRef", target}}}};
-  EXPECT_EQ(kept_of_autoscaler(autoscaler), expected);
+  EXPECT_EQ(read(kube::kHorizontalPodAutoscalers, autoscaler), expected);
   const auto job_of = [](const json& body) {
     return job_of_autoscaler({"n", "a", "u", "1", std::make_shared<const json>(body)});
   };
@@ -96,13 +110,15 @@ TEST(Kept, OddObjectsAreNoCrash) {
                           json({{"metadata", {{"labels", 3}, {"annotations", json::array()}}},
                                 {"spec", {{"scaleTargetRef", {{"kind", 3}}}}}})}) {
     kept_of_pod(odd);
-    kept_of_node(odd);
+    kept_of_pod(read(kube::kPods, odd));
+    for (const kube::Resource& kind :
+         {kube::kTrainingJobs, kube::kNodes, kube::kHorizontalPodAutoscalers}) {
+      read(kind, odd);
+    }
     kube::Object object{"n", "a", "u", "1", std::make_shared<const json>(odd)};
     EXPECT_EQ(job_of_pod(object), "");
-    kept_of_autoscaler(odd);
     EXPECT_EQ(job_of_autoscaler(object), "");
   }
-  kept_of_job({{"metadata", {{"annotations", json::array()}}}});
 }
 
 TEST(Kept, APodBelongsToTheJobOfItsLabel) {
