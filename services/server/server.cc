@@ -73,6 +73,7 @@ void Server::run() {
     const TimeMs start_us = now_us();
     const TimeMs start_ms = start_us / 1000;
     last_turn_ms_.store(start_ms);
+    busy_.begin(start_us);
     if (start_ms >= next_tick_ms_) {
       next_tick_ms_ = start_ms + kTickMs;
       inbox_.push_back({.event = Tick{}, .payload = {}, .arrived_us = start_us});
@@ -89,7 +90,9 @@ void Server::run() {
       metrics_.term.Set(static_cast<double>(server_.state().promised));
       metrics_.primary_segments.Set(static_cast<double>(primaries_of(server_.state())));
     }
-    metrics_.busy_seconds.Increment(seconds_since(start_us));
+    const TimeMs end_us = now_us();
+    busy_.end(end_us);
+    metrics_.busy_seconds.Increment(busy_.take_seconds(end_us));
     const TimeMs patience_ms = std::max<TimeMs>(0, next_tick_ms_ - now_ms());
     for (TransportEvent& event : transport_->poll(patience_ms)) take(std::move(event));
     compute_.run_finished();
@@ -268,12 +271,21 @@ void Server::transmit(const Send& effect) {
   }
 }
 
+void Server::compute(std::function<void()> work, std::function<void()> then) {
+  compute_.submit(
+      [this, work = std::move(work)] {
+        const BusyTime::Work busy(busy_);
+        work();
+      },
+      std::move(then));
+}
+
 void Server::apply(const Apply& effect) {
   finish_segment(effect.segment);
   std::function<void()> task = store_.apply(effect);
   if (!task) return;
   applying_[effect.segment];
-  compute_.submit(
+  compute(
       [this, task = std::move(task)] {
         const TimeMs start_us = now_us();
         task();
@@ -296,7 +308,7 @@ void Server::applied(const Apply& effect) {
 void Server::summarise(const Summarise& effect) {
   auto answer = std::make_shared<Summarised>(
       Summarised{.segment = effect.segment, .step = effect.step, .buffer = effect.buffer});
-  compute_.submit(
+  compute(
       [answer, task = store_.summarise(effect.buffer),
        checksum = effect.checksum ? store_.checksum(effect.segment) : nullptr] {
         const Summary summary = task();

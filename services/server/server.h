@@ -19,6 +19,7 @@
 #include "common/log.h"
 #include "services/core/coordinator_machine.h"
 #include "services/core/server_machine.h"
+#include "services/server/busy_time.h"
 #include "services/server/checkpoint_effects.h"
 #include "services/server/checkpoint_requests.h"
 #include "services/server/compute_thread.h"
@@ -66,6 +67,8 @@ class Server {
   void perform(const Effects& effects, const Item& item);
   void send(const Send& effect);
   void transmit(const Send& effect);
+  // On the optimizer's thread; the server is busy meanwhile.
+  void compute(std::function<void()> work, std::function<void()> then);
   void apply(const Apply& effect);
   void summarise(const Summarise& effect);
   void applied(const Apply& effect);
@@ -88,6 +91,7 @@ class Server {
   std::unique_ptr<Transport> transport_;
   Logger log_;
   ServerMetrics metrics_;
+  BusyTime busy_;
   TensorStore store_;
   ServerMachine server_;
   std::optional<CoordinatorMachine> coordinator_;

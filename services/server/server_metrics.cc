@@ -64,8 +64,9 @@ ServerMetrics::ServerMetrics()
       inbox(gauge(*registry_, "ballast_inbox_events", "Events that wait for the event loop.")),
       certificate_ends(gauge(*registry_, "ballast_certificate_end_timestamp_seconds",
                              "When the certificate of this process ends; 0 where it has none.")),
-      busy_seconds(counter(*registry_, "ballast_busy_seconds_total",
-                           "Time in which the event loop did not wait; its rate is the load.")),
+      busy_seconds(
+          counter(*registry_, "ballast_busy_seconds_total",
+                  "Time in which the event loop or the optimizer had work; its rate is the load.")),
       refused_facts(counter(*registry_, "ballast_refused_requests_total",
                             "Messages that the server or the coordinator refused.")),
       push_seconds(histogram(*registry_, "ballast_push_handling_seconds",

@@ -44,7 +44,7 @@ class ServerMetrics {
   prometheus::Gauge& store_bytes;
   prometheus::Gauge& inbox;
   prometheus::Gauge& certificate_ends;
-  prometheus::Counter& busy_seconds;  // in the event loop, waiting left out: the load
+  prometheus::Counter& busy_seconds;  // the loop or the optimizer had work: the load
   prometheus::Counter& refused_facts;
   prometheus::Histogram& push_seconds;  // arrival until the answer is handed over
   prometheus::Histogram& pull_seconds;
