@@ -163,34 +163,38 @@ Checkpoint read_checkpoint(FieldReader reader) {
   return checkpoint;
 }
 
+void belongs_to(FieldReader& reader, const char* field, const std::string& its_method,
+                const std::string& method) {
+  if (!reader.has(field) || method == its_method) return;
+  reader.problem(field, "belongs to the method " + its_method + ", not to " + method);
+}
+
 WorkerBalance read_worker_balance(FieldReader reader) {
   WorkerBalance balance;
   reader.text("mode", balance.mode);
   reader.text("method", balance.method);
   reader.integer_map("weights", balance.weights);
   reader.integer_map("priorities", balance.priorities);
-  for (const auto& [field, method] :
-       {std::pair{"weights", "weighted"}, {"priorities", "priority"}}) {
-    if (reader.has(field) && balance.method != method) {
-      reader.problem(field,
-                     std::string("belongs to the method ") + method + ", not to " + balance.method);
-    }
-  }
+  belongs_to(reader, "weights", "weighted", balance.method);
+  belongs_to(reader, "priorities", "priority", balance.method);
   reader.finish();
   return balance;
 }
 
-std::string read_mode(FieldReader reader, std::string mode) {
-  reader.text("mode", mode);
+ServerBalance read_server_balance(FieldReader reader) {
+  ServerBalance balance;
+  reader.text("mode", balance.mode);
+  reader.text("method", balance.method);
+  reader.integer_map("weights", balance.weights);
+  belongs_to(reader, "weights", "weighted", balance.method);
   reader.finish();
-  return mode;
+  return balance;
 }
 
 Policy read_policy(FieldReader reader) {
   Policy policy;
   policy.worker_balance = read_worker_balance(reader.map("workerBalance"));
-  policy.server_balance_mode =
-      read_mode(reader.map("serverBalance"), std::move(policy.server_balance_mode));
+  policy.server_balance = read_server_balance(reader.map("serverBalance"));
   FieldReader straggler = reader.map("straggler");
   straggler.text("mode", policy.straggler.mode);
   straggler.integer("replaceAfterSeconds", policy.straggler.replace_after_seconds);

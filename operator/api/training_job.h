@@ -15,6 +15,7 @@ namespace ballast::api {
 inline constexpr const char* kApiVersion = "ballast.dev/v1alpha1";
 inline constexpr const char* kKind = "TrainingJob";
 inline constexpr int64_t kMostServers = 256;
+inline constexpr int64_t kMostWorkers = 4096;
 
 struct Metadata {
   std::string name;
@@ -125,6 +126,15 @@ struct WorkerBalance {
   bool operator==(const WorkerBalance&) const = default;
 };
 
+// Which servers are primary of how many segments.
+struct ServerBalance {
+  std::string mode = "act";
+  std::string method = "measured";         // measured | weighted
+  std::map<std::string, int64_t> weights;  // weighted: by name of the server; else 1
+
+  bool operator==(const ServerBalance&) const = default;
+};
+
 // The number of workers, between minReplicas and maxReplicas.
 struct WorkerCount {
   std::string mode = "off";
@@ -161,7 +171,7 @@ struct Memory {
 
 struct Policy {
   WorkerBalance worker_balance;
-  std::string server_balance_mode = "recommend";
+  ServerBalance server_balance;
   Straggler straggler;
   ServerCount servers;
   WorkerCount workers;

@@ -283,9 +283,9 @@ class Rules {
       violated({"spec.servers.segmentElements"},
                "found " + std::to_string(servers.segment_elements) + "; expected a power of two");
     }
-    const bool count = range("spec.workers.replicas", workers.replicas, 1, 4096);
-    const bool low = range("spec.workers.minReplicas", workers.min_replicas, 1, 4096);
-    const bool high = range("spec.workers.maxReplicas", workers.max_replicas, 1, 4096);
+    const bool count = range("spec.workers.replicas", workers.replicas, 1, kMostWorkers);
+    const bool low = range("spec.workers.minReplicas", workers.min_replicas, 1, kMostWorkers);
+    const bool high = range("spec.workers.maxReplicas", workers.max_replicas, 1, kMostWorkers);
     if (high && workers.max_replicas > spec_.training.microbatches) {
       violated({"spec.workers.maxReplicas", "spec.training.microbatches"},
                "found " + std::to_string(workers.max_replicas) +
@@ -321,9 +321,12 @@ class Rules {
     choice(at + "mode", policy.worker_balance.mode, modes);
     choice(at + "method", policy.worker_balance.method,
            {"measured", "static", "roundRobin", "leastLoaded", "weighted", "priority"});
-    by_worker(at + "weights", policy.worker_balance.weights, 0);
-    by_worker(at + "priorities", policy.worker_balance.priorities, -1'000'000);
-    choice("spec.policy.serverBalance.mode", policy.server_balance_mode, modes);
+    by_name(at + "weights", policy.worker_balance.weights, 0, kMostWorkers);
+    by_name(at + "priorities", policy.worker_balance.priorities, -1'000'000, kMostWorkers);
+    const std::string servers = "spec.policy.serverBalance.";
+    choice(servers + "mode", policy.server_balance.mode, modes);
+    choice(servers + "method", policy.server_balance.method, {"measured", "weighted"});
+    by_name(servers + "weights", policy.server_balance.weights, 0, kMostServers);
     choice("spec.policy.straggler.mode", policy.straggler.mode, modes);
     range("spec.policy.straggler.replaceAfterSeconds", policy.straggler.replace_after_seconds, 10,
           86'400);
@@ -355,10 +358,12 @@ class Rules {
     if (const auto cap = parse_bytes(memory.cap); !cap) violated({at + "cap"}, cap.error().message);
   }
 
-  void by_worker(const std::string& path, const std::map<std::string, int64_t>& values,
-                 int64_t least) {
-    if (values.size() > 4096) violated({path}, "has more than 4096 entries");
-    for (const auto& [worker, value] : values) range(path + "." + worker, value, least, 1'000'000);
+  // By name of a process.
+  void by_name(const std::string& path, const std::map<std::string, int64_t>& values, int64_t least,
+               int64_t most) {
+    if (static_cast<int64_t>(values.size()) > most)
+      violated({path}, "has more than " + std::to_string(most) + " entries");
+    for (const auto& [name, value] : values) range(path + "." + name, value, least, 1'000'000);
   }
 
   void rest() {

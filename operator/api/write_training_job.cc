@@ -66,12 +66,15 @@ json write_policy(const Policy& policy) {
   if (!policy.worker_balance.priorities.empty()) {
     balance["priorities"] = policy.worker_balance.priorities;
   }
+  const ServerBalance& placed = policy.server_balance;
+  json server_balance = {{"mode", placed.mode}, {"method", placed.method}};
+  if (!placed.weights.empty()) server_balance["weights"] = placed.weights;
   json memory = {{"mode", policy.memory.mode}, {"factorPercent", policy.memory.factor_percent}};
   if (!policy.memory.cap.empty()) memory["cap"] = policy.memory.cap;
   json servers = {{"mode", policy.servers.mode}, {"minReplicas", policy.servers.min_replicas}};
   if (policy.servers.max_replicas) servers["maxReplicas"] = *policy.servers.max_replicas;
   return {{"workerBalance", balance},
-          {"serverBalance", {{"mode", policy.server_balance_mode}}},
+          {"serverBalance", server_balance},
           {"straggler",
            {{"mode", policy.straggler.mode},
             {"replaceAfterSeconds", policy.straggler.replace_after_seconds}}},

@@ -6,13 +6,30 @@
 
 namespace ballast::decide {
 
+namespace {
+
+// From the first plan on: nothing has to be measured for them.
+void take_server_weights(const api::TrainingJobSpec& spec, api::TrainingJobStatus& status) {
+  const api::ServerBalance& balance = spec.policy.server_balance;
+  if (balance.mode != "act") return status.planned_server_shares.clear();
+  if (balance.method != "weighted") return;
+  status.planned_server_shares.clear();
+  for (int64_t index = 0; index < std::max(most_servers(spec), spec.servers.replicas); ++index) {
+    const std::string name = process_name(Role::kServer, index);
+    const auto weight = balance.weights.find(name);
+    status.planned_server_shares[name] = weight == balance.weights.end() ? 1 : weight->second;
+  }
+}
+
+}  // namespace
+
 void take_wish(const Observed& observed, api::TrainingJobStatus& status) {
   const api::TrainingJobSpec& spec = observed.job.spec;
   const PolicyWish& wish = observed.wish;
   if (wish.worker_shares) status.planned_worker_shares = *wish.worker_shares;
   if (wish.server_shares) status.planned_server_shares = *wish.server_shares;
   if (spec.policy.worker_balance.mode != "act") status.planned_worker_shares.clear();
-  if (spec.policy.server_balance_mode != "act") status.planned_server_shares.clear();
+  take_server_weights(spec, status);
   const bool specified_anew = status.specified_workers != spec.workers.replicas;
   if (spec.policy.workers.mode != "act" || observed.horizontal_autoscaler ||
       (specified_anew && !wish.workers)) {

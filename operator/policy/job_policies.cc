@@ -132,7 +132,8 @@ Settings settings_of(const api::TrainingJobSpec& spec) {
   settings.server_count.mode = mode_of(spec.policy.servers.mode);
   settings.server_count.least = decide::fewest_servers(spec);
   settings.server_count.most = decide::most_servers(spec);
-  settings.server_balance.mode = mode_of(spec.policy.server_balance_mode);
+  settings.server_balance.mode = mode_of(spec.policy.server_balance.mode);
+  settings.server_balance.measured = spec.policy.server_balance.method == "measured";
   settings.worker_balance.mode = mode_of(spec.policy.worker_balance.mode);
   settings.worker_balance.method = method_of(spec.policy.worker_balance.method);
   settings.worker_count.mode = mode_of(spec.policy.workers.mode);
@@ -170,7 +171,10 @@ void JobPolicies::take(const ProcessAnswer& answer) {
   const TimeMs apart_ms = std::max<TimeMs>(1, options_.least_apart_ms);
   if (life.instance == answer.instance && answer.asked_ms < life.asked_ms + apart_ms) return;
   // Policies know processes by name: of each there is one life at a time.
-  if (life.instance != answer.instance) history_.forget(answer.process);
+  if (life.instance != answer.instance) {
+    history_.forget(answer.process);
+    primaries_.erase(answer.process);
+  }
   life = {answer.instance, answer.asked_ms};
   history_.observe(answer.process, answer.asked_ms, answer.answered_ms, *answer.exposition);
 }
@@ -183,9 +187,21 @@ void JobPolicies::forget_the_gone(const decide::Observed& observed) {
                  process.instance == entry.second.instance &&
                  decide::process_name(process.role, process.index) == entry.first;
         });
-    if (!there) history_.forget(entry.first);
+    if (!there) {
+      history_.forget(entry.first);
+      primaries_.erase(entry.first);
+    }
     return !there;
   });
+}
+
+// What a server is primary of now, and from when on.
+int64_t JobPolicies::note_primaries(const std::string& server, TimeMs now) {
+  const auto count = primary_segments(history_, server, now);
+  if (!count) return 0;
+  PrimaryCount& known = primaries_.try_emplace(server, PrimaryCount{*count, now}).first->second;
+  if (known.count != *count) known = {*count, now};
+  return *count;
 }
 
 JobView JobPolicies::view_of(const decide::Observed& observed) {
@@ -220,11 +236,10 @@ JobView JobPolicies::view_of(const decide::Observed& observed) {
     server.node = process->node;
     server.joining = young(*process);
     const auto index = static_cast<uint32_t>(view.servers.size());
-    add_groups(view, index, primary_segments(history_, server.name, now).value_or(0),
-               spec.servers.segment_elements);
+    add_groups(view, index, note_primaries(server.name, now), spec.servers.segment_elements);
     view.servers.push_back(std::move(server));
   }
-  measure_servers(history_, options_.windows, now, view.servers);
+  measure_servers(history_, options_.windows, now, primaries_, view.servers);
   return view;
 }
 

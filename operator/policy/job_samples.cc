@@ -107,10 +107,16 @@ std::optional<int64_t> primary_segments(const scrape::History& history, const st
 }
 
 void measure_servers(const scrape::History& history, const SampleWindows& windows, TimeMs now,
+                     const std::map<std::string, PrimaryCount>& primaries,
                      std::vector<ServerView>& servers) {
   for (ServerView& server : servers) {
-    server.busy = history.rate(server.name, kBusy, windows.long_ms, now).value;
-    if (!server.busy) server.busy = history.rate(server.name, kBusy, windows.recent_ms, now).value;
+    const auto known = primaries.find(server.name);
+    const TimeMs for_ms = known == primaries.end() ? 0 : now - known->second.since_ms;
+    server.busy.reset();
+    if (for_ms >= windows.recent_ms) {
+      const TimeMs window_ms = std::min(for_ms, windows.long_ms);
+      server.busy = history.rate(server.name, kBusy, window_ms, now).value;
+    }
     // Clocks of two machines never agree to the last digit.
     if (server.busy) server.busy = std::clamp(*server.busy, 0.0, 1.0);
     server.joining = server.joining && !server.busy;

@@ -3,7 +3,9 @@
 // workers take equally long for a step. Pure functions.
 #pragma once
 
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "operator/policy/view.h"
@@ -39,7 +41,16 @@ std::optional<int64_t> assigned_microbatches(const scrape::History& history,
 std::optional<int64_t> primary_segments(const scrape::History& history, const std::string& server,
                                         TimeMs now);
 
+// Of how many segments a server has been primary, and since when.
+struct PrimaryCount {
+  int64_t count = 0;
+  TimeMs since_ms = 0;
+};
+
+// How busy servers are since each is primary of as much as it is now, at most over the long window:
+// a mean over what was before, too, would be the load of no placement. `primaries` by name.
 void measure_servers(const scrape::History& history, const SampleWindows& windows, TimeMs now,
+                     const std::map<std::string, PrimaryCount>& primaries,
                      std::vector<ServerView>& servers);
 
 // Of the last `window_ms`; nothing where a server has no sound sample of it.

@@ -38,12 +38,14 @@ class Plan {
 
   double highest() const { return *std::max_element(load_.begin(), load_.end()); }
 
-  // The move that lowers the hottest the most, and does not make another as hot.
+  // The move that lowers the hottest the most, and does not make another as hot. Everybody keeps a
+  // group: of who has none nobody knows how slow it is, and it would be given some again.
   std::optional<Move> best_move() const {
     const auto hottest =
         static_cast<uint32_t>(std::max_element(load_.begin(), load_.end()) - load_.begin());
     std::optional<Move> best;
-    double best_load = load_[hottest];
+    double best_judged = 0;
+    if (primaries_of(hottest) < 2) return std::nullopt;
     for (uint32_t g = 0; g < groups_.size(); ++g) {
       if (groups_[g].primary != hottest) continue;
       for (uint32_t to = 0; to < load_.size(); ++to) {
@@ -51,11 +53,12 @@ class Plan {
         const auto bytes = static_cast<double>(groups_[g].bytes);
         const double load =
             std::max(load_[hottest] - cost_[hottest] * bytes, load_[to] + cost_[to] * bytes);
+        if (load >= load_[hottest]) continue;
         const bool promote = is_backup(groups_[g], to);
         // Copies cost time of those who train: a promotion wins unless it is worse by a lot.
         const double judged = promote ? load : load * 1.02;
-        if (judged < best_load * (best ? 1 : 0.999)) {
-          best_load = judged;
+        if (!best || judged < best_judged) {
+          best_judged = judged;
           best = Move{g, hottest, to, promote};
         }
       }
@@ -75,6 +78,11 @@ class Plan {
  private:
   static bool is_backup(const GroupView& group, uint32_t server) {
     return std::find(group.backups.begin(), group.backups.end(), server) != group.backups.end();
+  }
+
+  int64_t primaries_of(uint32_t server) const {
+    return std::count_if(groups_.begin(), groups_.end(),
+                         [&](const GroupView& group) { return group.primary == server; });
   }
 
   // No node may hold two replicas that did not before.
@@ -107,6 +115,7 @@ ServerBalanceOutcome balance_servers(const ServerBalanceOptions& options, const 
     return outcome;
   };
   if (options.mode == Mode::kOff) return hold("Off", "the policy is off");
+  if (!options.measured) return hold("Weighted", "the spec says what each server gets");
   if (!view.unsettled.empty()) return hold(view.unsettled, "the job is not at rest");
   if (view.servers.size() < 2) return hold("OneServer", "there is nowhere to move anything");
   if (contradictory(view)) return hold("ContradictorySamples", "a replica is on no known server");
@@ -122,7 +131,10 @@ ServerBalanceOutcome balance_servers(const ServerBalanceOptions& options, const 
   const double before = plan.highest();
   if (before < options.idle_below)
     return hold("Idle", "no server is busy enough to hold others up");
-  while (static_cast<int64_t>(outcome.wish.size()) < options.most_moves) {
+  const auto share =
+      static_cast<int64_t>(options.most_moves_share * static_cast<double>(view.groups.size()));
+  const int64_t most = std::clamp(share, options.few_moves, options.most_moves);
+  while (static_cast<int64_t>(outcome.wish.size()) < most) {
     const auto move = plan.best_move();
     if (!move) break;
     plan.make(*move);

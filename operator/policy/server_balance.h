@@ -1,6 +1,6 @@
 // Balance of the servers: groups of segments away from the hottest. A server's time goes with the
 // bytes that it is primary of; how many seconds a byte costs is measured for each server, so that a
-// slow machine ends with less. A pure function.
+// slow machine ends with less, but never with none: what it costs is measured on. A pure function.
 #pragma once
 
 #include <optional>
@@ -12,9 +12,14 @@ namespace ballast::policy {
 
 struct ServerBalanceOptions {
   Mode mode = Mode::kAct;
+  bool measured = true;      // not: by given weights, which the plan has from the beginning
   double least_gain = 0.10;  // of the load of the hottest
   double idle_below = 0.20;  // a hottest server that is this idle holds nobody up
-  int64_t most_moves = 8;    // groups in one change
+  // Groups in one change: this share of all. A few may always move, and however many there are, no
+  // more than so many.
+  double most_moves_share = 0.125;
+  int64_t few_moves = 8;
+  int64_t most_moves = 512;
   TimeMs cool_down_ms = 60'000;
 };
 

@@ -147,14 +147,11 @@ class Climb {
       keep(more, state.count - from, marginal);
       return hold(more ? "MorePays" : "FewerSuffice", "the number that was tried stays");
     }
+    if (more && state.count - from > 1) return try_between(from);
     WorkerCountOutcome back =
         change(from, more ? "MoreDoesNotPay" : "FewerCostTooMuch", ": as it was before");
     WorkerCountState& next = back.next;
     next.from.reset();
-    if (more && state.count - from > 1) {
-      next.stride = 1;  // one more may pay
-      return back;
-    }
     TimeMs& until_ms = more ? next.no_more_until_ms : next.no_fewer_until_ms;
     TimeMs& other_ms = more ? next.no_fewer_until_ms : next.no_more_until_ms;
     TimeMs& retry_ms = more ? next.more_retry_ms : next.fewer_retry_ms;
@@ -163,6 +160,15 @@ class Climb {
     until_ms = now_ + retry_ms;
     if (next.settled) other_ms = std::max(other_ms, now_ + options_.retry_ms);
     return back;
+  }
+
+  // Several at once do not pay: one of them may, beside what was measured before. Then the next one
+  // does not, or all of them would have.
+  WorkerCountOutcome try_between(int64_t from) {
+    change(from + 1, "MoreDoesNotPay", ": one more than before may pay");
+    outcome_.next.stride = 1;
+    outcome_.next.no_more_until_ms = now_ + options_.retry_ms;
+    return outcome_;
   }
 
   void keep(bool more, int64_t added, double marginal) {

@@ -80,7 +80,7 @@ void ask_remove(Run& run, ServerInfo& server, std::string reason, bool left) {
 
 SegmentMap first_map(const CoordinatorState& state, uint32_t segment_count) {
   return place_segments(state.term(), staying(state, sealed_members(state)), segment_count,
-                        state.training().replication);
+                        state.training().replication, state.server_shares);
 }
 
 namespace {

@@ -38,14 +38,6 @@ struct JobIdentity {
   bool operator==(const JobIdentity&) const = default;
 };
 
-// What a plan gives to a process: microbatches of each step to a worker, or a weight among the
-// servers for the primaries of segments. Whoever is not named gets what is ordinary.
-struct Share {
-  std::string process;  // by name: its next life inherits it
-  uint32_t amount = 0;
-  bool operator==(const Share&) const = default;
-};
-
 // ---- operator -> server, operator -> coordinator
 // -------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "services/core/shares.h"
+
 namespace ballast {
 namespace {
 
@@ -76,19 +78,21 @@ bool SegmentMap::consistent() const {
 }
 
 SegmentMap place_segments(Term term, const std::vector<Member>& members, uint32_t segment_count,
-                          uint32_t replication) {
+                          uint32_t replication, const std::vector<Share>& shares) {
   SegmentMap map{.version = {term, 0}, .servers = members, .segments = {}};
   if (members.empty()) {
     return map;
   }
   const size_t replicas = std::min<size_t>(std::max<uint32_t>(replication, 1), members.size());
-  const auto servers = static_cast<uint32_t>(members.size());
+  std::vector<std::string> names;
+  names.reserve(members.size());
+  for (const Member& member : members) names.push_back(member.id.name);
+  const std::vector<int64_t> counts = apportion(segment_count, shares, names);
   map.segments.reserve(segment_count);
-  for (uint32_t server = 0; server < servers; ++server) {
+  for (size_t server = 0; server < members.size(); ++server) {
     const auto primary = static_cast<ServerIndex>(server);
-    const uint32_t count = segment_count / servers + (server < segment_count % servers ? 1 : 0);
     const Placement placement{primary, choose_backups(members, primary, replicas - 1), {}};
-    map.segments.insert(map.segments.end(), count, placement);
+    map.segments.insert(map.segments.end(), static_cast<size_t>(counts[server]), placement);
   }
   return map;
 }

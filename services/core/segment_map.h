@@ -51,10 +51,10 @@ struct SegmentMap {
   bool consistent() const;
 };
 
-// The first map of a job: contiguous ranges of segments, sizes differing by at most one, primaries
-// spread evenly; backups on the following servers, on other nodes where there are any.
-// Replication is min(replication, members). Number 0.
+// The first map of a job: contiguous ranges of segments, in proportion to the plan's shares, else
+// sizes differing by at most one; backups on the following servers, on other nodes where there are
+// any. Replication is min(replication, members). Number 0.
 SegmentMap place_segments(Term term, const std::vector<Member>& members, uint32_t segment_count,
-                          uint32_t replication);
+                          uint32_t replication, const std::vector<Share>& shares = {});
 
 }  // namespace ballast

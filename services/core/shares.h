@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "services/core/messages.h"
+#include "services/core/types.h"
 
 namespace ballast {
 

@@ -118,7 +118,10 @@ TrainingJob any_valid_job() {
   if (policy.worker_balance.method == "weighted") {
     policy.worker_balance.weights["worker-0"] = *rc::gen::inRange<int64_t>(0, 1'000'001);
   }
-  policy.server_balance_mode = *rc::gen::element<std::string>("off", "recommend", "act");
+  policy.server_balance.mode = *rc::gen::element<std::string>("off", "recommend", "act");
+  policy.server_balance.method = *rc::gen::element<std::string>("measured", "weighted");
+  if (policy.server_balance.method == "weighted")
+    policy.server_balance.weights["ps-0"] = *rc::gen::inRange<int64_t>(0, 1'000'001);
   policy.workers.least_marginal_percent = *rc::gen::inRange<int64_t>(0, 101);
   job.spec.trusted_network = *rc::gen::arbitrary<bool>();
   return job;

@@ -80,6 +80,7 @@ std::set<std::string> fields_of_jobs() {
   job.spec.policy.servers.max_replicas = 1;
   job.spec.policy.memory.cap = "1Gi";
   job.spec.policy.worker_balance.weights = {{"worker-0", 1}};
+  job.spec.policy.server_balance.weights = {{"ps-0", 1}};
   job.spec.policy.worker_balance.priorities = {{"worker-0", 1}};
   std::set<std::string> paths;
   for (const NamedChoice& optimizer : optimizer_choices()) {

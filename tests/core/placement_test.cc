@@ -43,6 +43,15 @@ TEST(PlaceSegments, GivesContiguousRanges) {
   EXPECT_EQ(order, (std::vector<ServerIndex>{0, 0, 0, 1, 1, 2, 2}));
 }
 
+TEST(PlaceSegments, FollowsThePlansShares) {
+  const auto placed = [](const std::vector<Share>& shares) {
+    return primaries(place_segments(1, members(3), 10, 2, shares));
+  };
+  EXPECT_EQ(placed({{"ps-0", 1}, {"ps-1", 0}, {"ps-2", 4}}), (std::vector<uint32_t>{2, 0, 8}));
+  EXPECT_EQ(placed({{"ps-1", 0}, {"ps-2", 0}, {"ps-0", 0}}), (std::vector<uint32_t>{4, 3, 3}));
+  EXPECT_EQ(placed({{"ps-7", 5}}), (std::vector<uint32_t>{4, 3, 3}));
+}
+
 TEST(PlaceSegments, PutsBackupsOnOtherNodes) {
   // Nodes 0 1 0 1: the next server but one shares the node.
   const SegmentMap map = place_segments(1, members(4, 2), 8, 3);
@@ -54,7 +63,7 @@ TEST(PlaceSegments, PutsBackupsOnOtherNodes) {
 
 TEST(PlaceSegments, TakesNoMoreReplicasThanServers) {
   EXPECT_TRUE(place_segments(1, members(1), 4, 3).segments[0].backups.empty());
-  EXPECT_TRUE(place_segments(1, {}, 4, 3).segments.empty());
+  EXPECT_TRUE(place_segments(1, std::vector<Member>{}, 4, 3).segments.empty());
   EXPECT_EQ(place_segments(1, members(2), 0, 2).segments.size(), 0u);
 }
 

@@ -793,7 +793,7 @@ TEST(Decide, AWishOfAPolicyIsWrittenWithANumberAndThenSent) {
 
 TEST(Decide, APolicyThatIsSwitchedOffLeavesNothingBehind) {
   World world;
-  world.observed.job.spec.policy.server_balance_mode = "act";
+  world.observed.job.spec.policy.server_balance.mode = "act";
   world.run_to_training();
   world.observed.wish.worker_shares = {{"worker-0", 6}, {"worker-1", 2}};
   world.observed.wish.server_shares = {{"ps-0", 6}, {"ps-1", 2}};
@@ -801,9 +801,25 @@ TEST(Decide, APolicyThatIsSwitchedOffLeavesNothingBehind) {
   world.observed.wish = {};
   EXPECT_EQ(world.observed.status.planned_server_shares.size(), 2u);
   world.observed.job.spec.policy.worker_balance.mode = "off";
-  world.observed.job.spec.policy.server_balance_mode = "recommend";
+  world.observed.job.spec.policy.server_balance.mode = "recommend";
   world.settle();
   EXPECT_TRUE(world.observed.status.planned_worker_shares.empty());
+  EXPECT_TRUE(world.observed.status.planned_server_shares.empty());
+}
+
+TEST(Decide, GivenWeightsOfServersAreInTheFirstPlan) {
+  World world;
+  auto& balance = world.observed.job.spec.policy.server_balance;
+  balance = {.mode = "act", .method = "weighted", .weights = {{"ps-1", 5}, {"ps-9", 7}}};
+  world.run_to_training();
+  const std::map<std::string, int64_t> expected = {{"ps-0", 1}, {"ps-1", 5}};
+  EXPECT_EQ(world.observed.status.planned_server_shares, expected);
+  world.observed.wish.server_shares = {{"ps-0", 6}, {"ps-1", 2}};
+  world.settle();
+  EXPECT_EQ(world.observed.status.planned_server_shares, expected) << "nobody else decides";
+  world.observed.wish = {};
+  balance.mode = "off";
+  world.settle();
   EXPECT_TRUE(world.observed.status.planned_server_shares.empty());
 }
 

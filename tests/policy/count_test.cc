@@ -48,8 +48,6 @@ TEST(WorkerCount, ClimbsWhileItPaysThenGoesBackOneAndRests) {
   EXPECT_EQ(job.ask_until_not("Measuring"), "TryMore");
   EXPECT_EQ(job.workers_, 5);
   EXPECT_EQ(job.ask_until_not("Measuring"), "MoreDoesNotPay");
-  EXPECT_EQ(job.workers_, 3);
-  EXPECT_EQ(job.ask_until_not("Measuring"), "TryMore");
   EXPECT_EQ(job.workers_, 4);
   EXPECT_EQ(job.ask_until_not("Measuring"), "MoreDoesNotPay");
   EXPECT_EQ(job.workers_, 3);
@@ -81,6 +79,17 @@ TEST(WorkerCount, FindsTheNumberThatItJumpedOver) {
   EXPECT_EQ(job.ask_until_not("Measuring"), "MoreDoesNotPay");
   EXPECT_EQ(job.ask_until_not("Measuring"), "TryFewer");
   EXPECT_EQ(job.ask_until_not("Measuring"), "FewerSuffice");
+  EXPECT_EQ(job.workers_, 2);
+}
+
+TEST(WorkerCount, OneOfTwoMayPayAndIsTriedAtOnce) {
+  Climber job({.mode = Mode::kAct, .least = 1, .most = 6}, 1, {0, 200, 230, 190, 180, 170, 160});
+  EXPECT_EQ(job.ask_until_not("Measuring"), "TryMore");
+  EXPECT_EQ(job.workers_, 3);
+  EXPECT_EQ(job.ask_until_not("Measuring"), "MoreDoesNotPay");
+  EXPECT_EQ(job.workers_, 2);
+  EXPECT_EQ(job.ask_until_not("Measuring"), "MorePays");
+  EXPECT_EQ(job.ask_until_not("Measuring"), "Settled") << "three were tried, and one";
   EXPECT_EQ(job.workers_, 2);
 }
 

@@ -137,10 +137,40 @@ TEST(JobPolicies, FollowsTheSpec) {
 TEST(JobPolicies, WishesPrimariesAwayFromABusyServer) {
   Job job;
   job.speeds_ = {10, 10};
-  job.observed_.job.spec.policy.server_balance_mode = "act";
   job.busy_each_second_ = {0.9, 0.3};
   job.seconds(70);
   EXPECT_EQ(job.wish_.server_shares, (Shares{{"ps-0", 5}, {"ps-1", 15}}));
+}
+
+// What was measured before a move is no measurement of what is there after it.
+TEST(JobPolicies, AThrottledServerIsRelievedAndThenLeftAlone) {
+  struct Row {
+    double cost;  // of a segment that the slow one is primary of, in each second
+    std::vector<int64_t> primaries;
+    int changes;
+  };
+  // The second one has no time at all left at first: how slow it is shows after the first move.
+  for (const Row& row : {Row{0.09, {2, 18}, 1}, Row{0.3, {1, 19}, 2}, Row{2, {1, 19}, 2}}) {
+    Job job;
+    job.speeds_ = {10, 10};
+    int changes = 0;
+    int last = 0;
+    for (int second = 0; second < 900; ++second) {
+      const double costs[] = {row.cost, 0.01};
+      for (size_t i = 0; i < 2; ++i) {
+        job.busy_each_second_[i] = std::min(1.0, costs[i] * static_cast<double>(job.primaries_[i]));
+      }
+      job.wish_ = {};
+      job.seconds(1);
+      if (!job.wish_.server_shares) continue;
+      job.primaries_ = {job.wish_.server_shares->at("ps-0"), job.wish_.server_shares->at("ps-1")};
+      ++changes;
+      last = second;
+    }
+    EXPECT_EQ(job.primaries_, row.primaries) << row.cost;
+    EXPECT_EQ(changes, row.changes) << row.cost;
+    EXPECT_LT(last, 200) << row.cost;
+  }
 }
 
 TEST(JobPolicies, HoldsWhileTheJobIsNotAtRestAndSaysWhy) {
