@@ -16,6 +16,11 @@ def rate(metric, by="", more=""):
     return f"sum {by} (rate({metric}{{{J}{more}}}[$__rate_interval]))"
 
 
+# The shares of workers' time.
+PARTS = (f"sum by (part) (rate(ballast_worker_time_seconds_total{{{J}}}[$__rate_interval])) / on () group_left () "
+         f"sum(rate(ballast_worker_time_seconds_total{{{J}}}[$__rate_interval]))")
+
+
 def jobs():
     page = Page("ballast-jobs", "Ballast / Jobs", "All TrainingJobs: who trains, how fast, and who is in trouble.",
                 "ballast_process_info")
@@ -57,15 +62,24 @@ def job():
     step = f"max(ballast_step{{{J}}})"
     target = f"max(ballast_target_steps{{{J}}})"
     speed = f"sum(rate(ballast_steps_total{{{J}}}[$__rate_interval]))"
-    page.number("Step", "Steps committed.", "short", query(step))
-    page.number("Done", "Of the steps that the job is to have.", "percentunit", query(f"{step} / {target}"))
-    page.number("Time left", "At the present speed.", "s", query(f"({target} - {step}) / ({speed} > 0)"))
-    page.number("Loss", "Mean over the tokens of the last step, in nats.", "short",
-                query(f"max({of_coordinator('ballast_training_loss')})"), decimals=4)
+    degraded = f"(max({of_coordinator('ballast_degraded')}) or vector(0))"
+    still = f"(2 * ({speed} == bool 0) or vector(2))"
+    page.word("Health", "Trains: steps are committed, and every segment has its replicas. Degraded: it trains, and one "
+              "more loss could cost steps. Stands still: no step was committed in the last minutes.",
+              query(f"{still} > {degraded} or {degraded}"),
+              [("Trains", "green"), ("Degraded", "orange"), ("Stands still", "red")], width=3)
     page.number("Tokens a second", "Tokens that went into the parameters.", "short",
-                query(rate("ballast_tokens_total")))
+                query(rate("ballast_tokens_total")), width=3)
+    page.largest("Limited by", "What takes most of the workers' time. compute: as it should be. wait: uneven shares, a "
+                 "slow worker or a slow server. push, pull: the network, or busy servers.", "percentunit",
+                 query(f"topk(1, {PARTS})", "{{part}}"), width=3)
+    page.number("Loss", "Mean over the tokens of the last step, in nats.", "short",
+                query(f"max({of_coordinator('ballast_training_loss')})"), width=3, decimals=4)
+    page.number("Step", "Steps committed.", "short", query(step), width=3)
+    page.number("Done", "Of the steps that the job is to have.", "percentunit", query(f"{step} / {target}"), width=3)
+    page.number("Time left", "At the present speed.", "s", query(f"({target} - {step}) / ({speed} > 0)"), width=3)
     page.number("Skipped steps", "Of the last hour, for a gradient that was not finite. 0 is good.", "short",
-                query(f"sum(increase(ballast_skipped_steps_total{{{J}}}[1h]))"), red_above=1)
+                query(f"sum(increase(ballast_skipped_steps_total{{{J}}}[1h]))"), width=3, red_above=1)
     page.row("Learning")
     page.lines("Loss", "Of training, and of the text that training never sees. Both should fall; the second rises "
                "where the model learns by heart.", "short",
@@ -80,11 +94,9 @@ def job():
                least=0)
     page.lines("Where workers' time goes", "Computing is good. Waiting for others: uneven shares, or a slow server. "
                "Push and pull: the network, or busy servers.", "percentunit",
-               query(f"sum by (part) (rate(ballast_worker_time_seconds_total{{{J}}}[$__rate_interval])) / on () "
-                     f"group_left () sum(rate(ballast_worker_time_seconds_total{{{J}}}[$__rate_interval]))",
-                     "{{part}}"), width=8, stack=True, least=0)
-    page.lines("Busiest server", "Share of its time in which a server's loop does not wait. Above 80 % it holds "
-               "workers up.", "percentunit",
+               query(PARTS, "{{part}}"), width=8, stack=True, least=0)
+    page.lines("Busiest server", "Share of its time in which a server's loop or optimizer has work. Above 80 % it "
+               "holds workers up.", "percentunit",
                query(f"max(rate(ballast_busy_seconds_total{{{J}}}[$__rate_interval]))", "busiest"),
                query(f"avg(rate(ballast_busy_seconds_total{{{J}}}[$__rate_interval]))", "mean"), width=8, least=0)
     page.row("Health")
@@ -112,7 +124,7 @@ def servers_and_workers():
                "percentunit",
                query(f'sum by (pod) (rate(ballast_worker_time_seconds_total{{{J}, part="wait"}}[$__rate_interval]))',
                      "{{pod}}"), width=8, least=0)
-    page.lines("Load of each server", "Share of the time in which its loop does not wait.", "percentunit",
+    page.lines("Load of each server", "Share of the time in which its loop or its optimizer has work.", "percentunit",
                query(f"rate(ballast_busy_seconds_total{{{J}}}[$__rate_interval])", "{{pod}}"), width=8, least=0)
     page.lines("Segments of each server", "Replicas that it holds.", "short",
                query(f"ballast_segments{{{J}}}", "{{pod}}"), width=8, least=0)

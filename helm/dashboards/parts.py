@@ -84,6 +84,24 @@ class Page:
             panel = panel.decimals(decimals)
         return self._panel(panel, title, description, unit, [one], width, 4)
 
+    def word(self, title, description, one, words, width=4):
+        """What a number from 0 on stands for: [(word, color)]."""
+        mappings = [model.ValueMap(options={
+            str(value): model.ValueMappingResult(text=text, color=color, index=value)
+            for value, (text, color) in enumerate(words)})]
+        panel = (stat.Panel().graph_mode(common_model.BigValueGraphMode.NONE)
+                 .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"])).mappings(mappings))
+        return self._panel(panel, title, description, "short", [one], width, 4)
+
+    def largest(self, title, description, unit, one, width=4):
+        """The name and the value of the one series that is the largest now."""
+        panel = (stat.Panel().graph_mode(common_model.BigValueGraphMode.NONE)
+                 .text_mode(common_model.BigValueTextMode.VALUE_AND_NAME)
+                 .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+                 .thresholds(dashboard.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(
+                     [model.Threshold(value=None, color="text")])))
+        return self._panel(panel, title, description, unit, [one.instant()], width, 4)
+
     def heat(self, title, description, buckets, width=8):
         """Of a histogram's bucket series."""
         one = query(buckets, "{{le}}", prometheus_model.PromQueryFormat.HEATMAP)

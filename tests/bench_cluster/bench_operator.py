@@ -12,6 +12,7 @@ import statistics
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from api import JOBS, job, wait_until
 from audit import Audit, seconds
@@ -119,6 +120,46 @@ class Probes(threading.Thread):
         return [max(answered for _, answered in pods[name]) - jobs[name][0][0] for name in names]
 
 
+class PlainProbes(threading.Thread):
+    """What the API server itself needs for a small job: every second the requests that one takes until its last pod,
+    in the operator's order, from somebody who decides nothing."""
+
+    def __init__(self, world, sample):
+        super().__init__(daemon=True)
+        self.world, self.stop, self.took = world, threading.Event(), []
+        of = f"/api/v1/namespaces/{sample}"
+        self.surroundings = [(kind, world.api.items(f"{of}/{kind}?labelSelector=ballast.dev/job")[0])
+                             for kind in ("services", "configmaps")]
+        self.status = world.api.items(f"{JOBS}/namespaces/{sample}/trainingjobs")[0]["status"]
+        self.pods = list(world.bare_pods(sample, sample))
+
+    def once(self, namespace, pool):
+        def create(kind, body, name):
+            made = {**body, "metadata": {"name": name, "labels": body["metadata"].get("labels", {})}}
+            if kind == "services":
+                made["spec"] = {key: body["spec"][key] for key in ("selector", "ports")} | {"clusterIP": "None"}
+            self.world.api.must("POST", f"/api/v1/namespaces/{namespace}/{kind}", made)
+        begin = time.monotonic()
+        path = f"{JOBS}/namespaces/{namespace}/trainingjobs"
+        made = self.world.api.must("POST", path, job("p", namespace, 2, 8, FOREVER))
+        self.world.api.must("PUT", f"{path}/p/status", {**made, "status": self.status})
+        list(pool.map(lambda one: create(one[0], one[1], "p"), self.surroundings))
+        list(pool.map(lambda pod: create("pods", pod, pod["metadata"]["name"]), self.pods))
+        self.took.append(time.monotonic() - begin)
+
+    def run(self):
+        with ThreadPoolExecutor(10) as pool:
+            while not self.stop.wait(1):
+                self.once(self.world.namespace(f"plain-probe-{len(self.took)}"), pool)
+
+    def finish(self):
+        self.stop.set()
+        self.join()
+        for number in range(len(self.took)):
+            self.world.delete_jobs(f"plain-probe-{number}")
+        return self.took
+
+
 def crowd(world):
     """1,000 jobs of 10 pods, and what the operator does and needs while they are there."""
     operator = world.start_operator()
@@ -139,15 +180,22 @@ def crowd(world):
     settle(world, operator)
     tell("memory at 1,000 jobs / 10,000 pods", f"{operator.resident_bytes() / 1e6:.0f} MB", "<= 200 MB")
     tell("CPU there, jobs running", f"{cpu_share(operator, 20):.1%} of a CPU", "")
+    tell("writes a second there, jobs running", f"{writes_a_second(20):.1f}", "<= 20 of progress")
     lose_pods(world, namespace)
     restart(world)
     change_leader(world)
     pods = list(world.bare_pods(namespace, "crowd-plain"))
     world.operator.stop()
+    plain = PlainProbes(world, "probe-0")
     world.delete_jobs(namespace)
     for number in range(probes.number):
         world.delete_jobs(f"probe-{number}")
-    tell("the same 10,000 pods by a plain create", f"{world.plain_create(pods, 'crowd-plain'):.1f} s", "")
+    plain.start()
+    took_plain = world.plain_create(pods, "crowd-plain")
+    needs = plain.finish()
+    tell("the same 10,000 pods by a plain create", f"{took_plain:.1f} s", "")
+    tell("the requests of one more small job meanwhile", f"p50 {percentile(needs, .5):.2f} s, p99 "
+         f"{percentile(needs, .99):.2f} s of {len(needs)}", "what the API server itself needs")
 
 
 def settle(world, operator):
@@ -167,6 +215,14 @@ def sum_of_writes(operator):
     return sum(float(line.rsplit(" ", 1)[1]) for line in operator.get("/metrics").splitlines()
                if line.startswith("rest_client_requests_total{") and 'method="GET"' not in line
                and 'method="PUT"' not in line)
+
+
+def writes_a_second(for_seconds):
+    """Of the operator, to statuses."""
+    audit = Audit()
+    time.sleep(for_seconds)  # sleeps: this long is measured
+    return sum(1 for event in audit.requests() if event["user"]["username"] == USER and event["verb"] == "update"
+               and event["objectRef"].get("subresource") == "status") / for_seconds
 
 
 def cpu_share(operator, for_seconds):

@@ -1,4 +1,5 @@
-"""What policies bring to pods that are held back: a worker with half a core, one with too little memory.
+"""What policies bring to pods that are held back: a worker with half a core, one with too little memory, a server
+with a tenth of a core.
 
 python3 -B tests/cluster/cluster.py run --nodes 1 --image IMAGE -- python3 -B tests/bench_cluster/bench_policies.py
 
@@ -6,6 +7,7 @@ IMAGE is localhost/ballast:test (see tests/cluster/images.py). Never fails becau
 """
 
 import re
+import statistics
 import sys
 import time
 import unittest
@@ -62,6 +64,13 @@ class Policies(TrainingCase):
             {"type": "Container", "default": {"cpu": limit}, "defaultRequest": {"cpu": "50m"}}]}})
         self.addCleanup(run, "kubectl", "delete", "limitrange", "tight", "--ignore-not-found")
 
+    def hold_back(self, pod, limit):
+        """Its next life has so much of a core."""
+        self.limit_cpu(limit)
+        uid = self.uid("pod", pod)
+        self.assertEqual(run("kubectl", "delete", "pod", pod, "--grace-period=0", "--force").returncode, 0)
+        self.wait_until(f"another {pod}", lambda: self.uid("pod", pod) not in ("", uid))
+
     def begin_held_back(self, name, policy):
         """Two workers with a core each, of which one comes back with half."""
         self.limit_cpu("1")
@@ -72,11 +81,7 @@ class Policies(TrainingCase):
             "servers": {"replicas": 1, "template": host_volume("checkpoints", self.folder / "checkpoints",
                                                                "/checkpoints")}})
         self.wait_for_step(name, 1)
-        self.limit_cpu("500m")
-        pod = f"{name}-worker-1"
-        uid = self.uid("pod", pod)
-        self.assertEqual(run("kubectl", "delete", "pod", pod, "--grace-period=0", "--force").returncode, 0)
-        self.wait_until(f"another {pod}", lambda: self.uid("pod", pod) not in ("", uid))
+        self.hold_back(f"{name}-worker-1", "500m")
         self.wait_until("it is given work", lambda: self.given(name, 1) > 0)
         return self.worker(name, 0)["step"]
 
@@ -100,6 +105,64 @@ class Policies(TrainingCase):
                   f" a step takes {seconds:.3f} s, the ideal for those speeds {ideal:.3f} s: {ideal / seconds:.1%} of "
                   f"its tokens/s{' (reach 92 %)' if policy != OFF else ''}", flush=True)
             run("kubectl", "delete", "tjob", name, "--timeout=120s")
+
+    def begin_with_a_slow_server(self, name, balance):
+        """Four servers, of which the last comes back with a tenth of a core; steps of so few tokens that servers are
+        most of them."""
+        self.limit_cpu("1")
+        self.begin(name, FOREVER, spec={
+            "model": {"layers": 4, "heads": 4, "embedding": 192, "context": 32},
+            "policy": {**OFF, "serverBalance": balance}, "workers": {"replicas": 1, "template": host_volume(
+                "data", self.folder / "data", "/data")},
+            "training": {"steps": FOREVER, "seed": 7, "batch": 4, "microbatches": 4,
+                         "schedule": {"lengthSteps": 4000}, "evaluation": {"everySteps": 0}},
+            "servers": {"replicas": 4, "segmentElements": 16384, "template": host_volume(
+                "checkpoints", self.folder / "checkpoints", "/checkpoints")}})
+        self.wait_for_step(name, 1)
+        self.hold_back(f"{name}-ps-3", "100m")
+        self.wait_until("it is primary again, or is to be of nothing", lambda: (
+            balance.get("weights", {}).get("ps-3") == 0 or self.primaries(name)[3] > 0))
+        self.wait_for(name, "condition=Degraded=False")
+
+    def primaries(self, name):
+        try:
+            return [int(self.metrics(f"{name}-ps-{index}")["ballast_primary_segments"]) for index in range(4)]
+        except (OSError, KeyError):
+            return [0] * 4  # one is not there yet
+
+    def steps(self, name, seconds):
+        """How long each took that ended within so much time."""
+        took, step, since = [], None, None
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            now = self.worker(name, 0)["step"]
+            if now != step:
+                if since is not None:
+                    took.append((time.monotonic() - since) / (now - step))
+                step, since = now, time.monotonic()
+        return took
+
+    def test_a_server_with_a_tenth_of_a_core(self):
+        medians = {}
+        for weight in (6, 3, 1, 0):
+            name = f"fixed-{weight}"
+            self.begin_with_a_slow_server(name, {"method": "weighted", "weights": {
+                "ps-0": 6, "ps-1": 6, "ps-2": 6, "ps-3": weight}})
+            medians[weight] = statistics.median(self.steps(name, SECONDS))
+            print(f"{name}: primaries {self.primaries(name)}, a step takes {medians[weight]:.3f} s", flush=True)
+            run("kubectl", "delete", "tjob", name, "--timeout=120s")
+        self.begin_with_a_slow_server("moved", {})
+        before, took, placed = self.primaries("moved"), [], 0
+        # Two looks in a row, of longer than a change lasts that another must not follow sooner: nothing moves any more.
+        while placed < 2:
+            took += self.steps("moved", 75)
+            after = self.primaries("moved")
+            placed, before = (placed + 1, after) if after == before else (0, after)
+            print(f"moved: primaries {after}", flush=True)
+        median = statistics.median(self.steps("moved", SECONDS))
+        print(f"moved: a step takes {median:.3f} s, {median / min(medians.values()):.2f}x the best of the fixed ones "
+              f"(reach 1.15), {median / medians[6]:.2f}x an even placement; the longest step meanwhile "
+              f"{max(took):.3f} s, {max(took) / statistics.median(took):.2f}x the median (reach 2)", flush=True)
 
     def test_a_worker_with_too_little_memory(self):
         limit = {"spec": {"containers": [{"name": "main", "resources": {"limits": {"memory": "48Mi"}}}]}}

@@ -79,16 +79,21 @@ function Lines({ panel, width, height }) {
 }
 
 function Stat({ panel, width, height }) {
-  const [frame] = framesOf(panel);
+  const frames = framesOf(panel);
+  // Of an instant query: the series that has a value now.
+  const frame = panel.targets[0].instant ? frames.find((one) => (one.fields[1].values.at(-1) ?? null) !== null)
+    : frames[0];
   if (!frame) return <div style={{ textAlign: "center" }}>No data</div>;
   const values = frame.fields[1];
   const last = values.values.filter((value) => value !== null).at(-1);
   const plain = { ...values, config: { ...values.config, color: undefined } };
   const shown = getDisplayProcessor({ field: plain, theme })(last);
+  const named = panel.options.textMode === "value_and_name" ? { title: frame.name } : {};
+  const color = values.config.mappings?.length ? shown.color : theme.colors.text.primary;
+  const line = panel.options.graphMode === "none" ? {} : { sparkline: { x: frame.fields[0], y: values } };
   return (
-    <BigValue width={width} height={height} theme={theme} value={{ ...shown, color: theme.colors.text.primary }}
-      colorMode={BigValueColorMode.Value} graphMode={BigValueGraphMode.Area}
-      sparkline={{ x: frame.fields[0], y: values }} />
+    <BigValue width={width} height={height} theme={theme} value={{ ...shown, ...named, color }}
+      colorMode={BigValueColorMode.Value} graphMode={panel.options.graphMode} {...line} />
   );
 }
 
