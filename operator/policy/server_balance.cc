@@ -143,7 +143,7 @@ ServerBalanceOutcome balance_servers(const ServerBalanceOptions& options, const 
   const double after = plan.highest();
   decision.inputs.push_back({"highest_now", before});
   decision.inputs.push_back({"highest_then", after});
-  if (after > (1 - options.least_gain) * before)
+  if (before - after < std::max(options.least_gain * before, options.least_time))
     return hold("Balanced", "no moves would relieve the hottest server by enough");
   if (state.changed_ms && now - *state.changed_ms < options.cool_down_ms)
     return hold("CoolDown", "the last change was a moment ago");

@@ -14,6 +14,7 @@ struct ServerBalanceOptions {
   Mode mode = Mode::kAct;
   bool measured = true;      // not: by given weights, which the plan has from the beginning
   double least_gain = 0.10;  // of the load of the hottest
+  double least_time = 0.05;  // and of its time: less is noise, and nobody waits for it
   double idle_below = 0.20;  // a hottest server that is this idle holds nobody up
   // Groups in one change: this share of all. A few may always move, and however many there are, no
   // more than so many.

@@ -61,7 +61,7 @@ class Policies(TrainingCase):
     def limit_cpu(self, limit):
         """Of containers that begin from now on and whose templates have none."""
         self.apply({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "tight"}, "spec": {"limits": [
-            {"type": "Container", "default": {"cpu": limit}, "defaultRequest": {"cpu": "50m"}}]}})
+            {"type": "Container", "default": {"cpu": limit}, "defaultRequest": {"cpu": "10m"}}]}})
         self.addCleanup(run, "kubectl", "delete", "limitrange", "tight", "--ignore-not-found")
 
     def hold_back(self, pod, limit):

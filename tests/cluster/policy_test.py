@@ -49,7 +49,7 @@ class Policies(TrainingCase):
     def throttle(self, pod, limit):
         """Its next life has this CPU limit, which the namespace sets where templates have none; later ones do not."""
         self.apply({"apiVersion": "v1", "kind": "LimitRange", "metadata": {"name": "tight"}, "spec": {"limits": [
-            {"type": "Container", "default": {"cpu": limit}, "defaultRequest": {"cpu": "50m"}}]}})
+            {"type": "Container", "default": {"cpu": limit}, "defaultRequest": {"cpu": "10m"}}]}})
         self.addCleanup(run, "kubectl", "delete", "limitrange", "tight", "--ignore-not-found")
         self.lose(pod)
         path = "{.spec.containers[0].resources.limits.cpu}"
@@ -70,7 +70,7 @@ class Policies(TrainingCase):
                    "template": host_volume("data", self.folder / "data", "/data")}
         self.begin("balanced", FOR_EVER, spec={**MODEL, "workers": workers}, schedule=LENGTH)
         self.wait_for_step("balanced", 1)
-        self.throttle("balanced-worker-1", "200m")
+        self.throttle("balanced-worker-1", "60m")
         shares = self.wait_until("worker-0 is given more than worker-1", lambda: (
             lambda given: given.get("worker-0", 0) > given.get("worker-1", 9) and given)(
                 self.plan("balanced").get("workerShares", {})))
@@ -83,12 +83,14 @@ class Policies(TrainingCase):
         audited = [one for one in self.audit() if one["policy"] == "workerBalance" and one["carriedOut"]]
         self.assertIn("speed.worker-1", audited[0]["inputs"], audited)
 
-        self.throttle("balanced-ps-1", "100m")
-        self.wait_until("ps-1 is relieved", lambda: (
-            lambda wanted: wanted.get("ps-0", 0) > 2 * wanted.get("ps-1", 0))(
+        self.lose("balanced-worker-1")  # its next life may take what it needs: nobody waits for it, but for servers
+        self.throttle("balanced-ps-1", "30m")
+        wanted = self.wait_until("ps-1 is relieved", lambda: (
+            lambda wanted: wanted.get("ps-0", 0) > wanted.get("ps-1", 0) and wanted)(
                 self.plan("balanced").get("serverShares", {})))
+        print(f"primaries {wanted}", flush=True)
         self.wait_until("the servers follow", lambda: (
-            self.primaries("balanced-ps-0") > 2 * self.primaries("balanced-ps-1")))
+            self.primaries("balanced-ps-0") > self.primaries("balanced-ps-1")))
         self.assertIn("HotServer", self.events("balanced"))
 
         self.lose("balanced-ps-1")

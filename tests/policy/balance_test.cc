@@ -190,6 +190,7 @@ TEST(ServerBalance, EveryReasonToHold) {
     return balance_servers({}, view, state, 59'999).decision.reason;
   };
   EXPECT_EQ(reason_of(two_servers(0.5, 0.5)), "Balanced");
+  EXPECT_EQ(reason_of(two_servers(0.22, 0.17)), "Balanced") << "less than anybody waits for";
   EXPECT_EQ(reason_of(two_servers(0.15, 0.01)), "Idle");
   EXPECT_EQ(reason_of(two_servers(0.9, 0.3), {0}), "CoolDown");
   JobView view = two_servers(0.9, 0.3);
