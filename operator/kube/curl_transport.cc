@@ -32,14 +32,7 @@ constexpr int kLookMs = 1'000;
 
 using LineSink = std::function<bool(std::string_view)>;
 
-template <auto free_function>
-struct Free {
-  template <typename T>
-  void operator()(T* value) const {
-    free_function(value);
-  }
-};
-using Headers = std::unique_ptr<curl_slist, Free<curl_slist_free_all>>;
+using Headers = std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)>;
 
 // An answer while it comes.
 struct Receiving {
@@ -118,7 +111,9 @@ Result<void> check_credentials(const ClientConfig& config) {
 // Does one request at a time, and keeps what is connected for the next one.
 class Connection {
  public:
-  Connection() : easy_(curl_easy_init()), multi_(curl_multi_init()) {
+  Connection()
+      : easy_(curl_easy_init(), &curl_easy_cleanup),
+        multi_(curl_multi_init(), &curl_multi_cleanup) {
     CHECK(easy_ != nullptr && multi_ != nullptr);
     curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, 1L);
   }
@@ -172,7 +167,7 @@ class Connection {
   }
 
   static Headers headers_of(const HttpRequest& request, const std::string& token) {
-    Headers headers;
+    Headers headers(nullptr, &curl_slist_free_all);
     const auto add = [&](const std::string& header) {
       curl_slist* longer = curl_slist_append(headers.get(), header.c_str());
       CHECK(longer != nullptr);
@@ -232,8 +227,8 @@ class Connection {
                       retry_after_ms(easy_.get())};
   }
 
-  std::unique_ptr<CURL, Free<curl_easy_cleanup>> easy_;
-  std::unique_ptr<CURLM, Free<curl_multi_cleanup>> multi_;
+  std::unique_ptr<CURL, decltype(&curl_easy_cleanup)> easy_;
+  std::unique_ptr<CURLM, decltype(&curl_multi_cleanup)> multi_;
 };
 
 class CurlTransport : public HttpTransport {
