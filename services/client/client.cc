@@ -98,6 +98,8 @@ class BlockingClient final : public Client {
   // The network's thread.
   void run(const std::stop_token& stop);
   void take(TransportEvent event);
+  void take_message(const Arrived& arrived);
+  bool fits(const PullReply& reply, const ReceivedPayload& payload) const;
   void step(const Event& event, const ReceivedPayload& payload);
   void seek_servers();
   void perform(const Effects& effects, const ReceivedPayload& payload);
@@ -406,51 +408,54 @@ void BlockingClient::run(const std::stop_token& stop) {
 }
 
 void BlockingClient::take(TransportEvent event) {
-  std::visit(
-      Overloaded{[&](Arrived& arrived) {
-                   const Message& message = arrived.envelope.message;
-                   if (const auto* reply = std::get_if<PullReply>(&message)) {
-                     const bool fits = reply->segment < segments_.count() &&
-                                       arrived.payload.bytes() ==
-                                           (reply->status == DataStatus::kOk
-                                                ? segments_.size(reply->segment) * sizeof(float)
-                                                : 0);
-                     if (!fits) return;
-                   }
-                   if (const auto* update = std::get_if<MapUpdate>(&message)) {
-                     for (const Member& server : update->map.servers) {
-                       if (!server.address.empty()) transport_->learn(server.id, server.address);
-                     }
-                   }
-                   if (const auto* redirect = std::get_if<Redirect>(&message)) {
-                     if (redirect->coordinator && !redirect->coordinator->address.empty()) {
-                       transport_->learn(redirect->coordinator->id, redirect->coordinator->address);
-                     }
-                   }
-                   observe(arrived.envelope.from, message, arrived.payload);
-                   step(Received{arrived.envelope}, arrived.payload);
-                 },
-                 [&](PeerUp&) {},
-                 [&](PeerDown& down) {
-                   if (options_.observer != nullptr)
-                     options_.observer->fact("server lost", down.reason);
-                   step(PeerLost{down.peer}, {});
-                 },
-                 [&](PeerRefused& refused) {
-                   if (options_.observer != nullptr) {
-                     options_.observer->fact("refused by a server", refused.reason);
-                   }
-                   const std::lock_guard lock(mutex_);
-                   if (!joined_) {
-                     end({.failed = true,
-                          .refused = true,
-                          .reason = fmt::format("{}: {}", refused.address, refused.reason)});
-                   }
-                 },
-                 [&](CertificateNews& news) {
-                   if (options_.observer != nullptr) options_.observer->certificate(news);
-                 }},
-      event);
+  std::visit(Overloaded{[&](Arrived& arrived) { take_message(arrived); }, [&](PeerUp&) {},
+                        [&](PeerDown& down) {
+                          if (options_.observer != nullptr)
+                            options_.observer->fact("server lost", down.reason);
+                          step(PeerLost{down.peer}, {});
+                        },
+                        [&](PeerRefused& refused) {
+                          if (options_.observer != nullptr) {
+                            options_.observer->fact("refused by a server", refused.reason);
+                          }
+                          const std::lock_guard lock(mutex_);
+                          if (!joined_) {
+                            end({.failed = true,
+                                 .refused = true,
+                                 .reason = fmt::format("{}: {}", refused.address, refused.reason)});
+                          }
+                        },
+                        [&](CertificateNews& news) {
+                          if (options_.observer != nullptr) options_.observer->certificate(news);
+                        }},
+             event);
+}
+
+void BlockingClient::take_message(const Arrived& arrived) {
+  const Message& message = arrived.envelope.message;
+  if (const auto* reply = std::get_if<PullReply>(&message)) {
+    if (!fits(*reply, arrived.payload)) return;
+  }
+  if (const auto* update = std::get_if<MapUpdate>(&message)) {
+    for (const Member& server : update->map.servers) {
+      if (!server.address.empty()) transport_->learn(server.id, server.address);
+    }
+  }
+  if (const auto* redirect = std::get_if<Redirect>(&message)) {
+    if (redirect->coordinator && !redirect->coordinator->address.empty()) {
+      transport_->learn(redirect->coordinator->id, redirect->coordinator->address);
+    }
+  }
+  observe(arrived.envelope.from, message, arrived.payload);
+  step(Received{arrived.envelope}, arrived.payload);
+}
+
+// Values of another precision would be others than those that the job's other workers compute on.
+bool BlockingClient::fits(const PullReply& reply, const ReceivedPayload& payload) const {
+  if (reply.segment >= segments_.count()) return false;
+  if (reply.status != DataStatus::kOk) return payload.bytes() == 0;
+  return payload.precision == options_.protocol.precision &&
+         payload.bytes() == segments_.size(reply.segment) * bytes_per_element(payload.precision);
 }
 
 void BlockingClient::step(const Event& event, const ReceivedPayload& payload) {
@@ -605,6 +610,11 @@ void BlockingClient::observe(const ProcessId&, const Message& message,
   }
 }
 
+// Workers that get other parameters compute other bits, whatever they compute with.
+std::string numerics_of(Precision precision) {
+  return precision == Precision::kFp32 ? "" : fmt::format(" parameters:{}", to_string(precision));
+}
+
 Result<void> check_options(const ClientOptions& options, const JobIdentity& identity) {
   const auto invalid = [](std::string text) { return fail(ErrorCode::kInvalid, std::move(text)); };
   if (options.name.empty()) return invalid("the worker has no name");
@@ -646,6 +656,7 @@ Result<std::unique_ptr<Client>> Client::join(ClientOptions options, JobIdentity 
                                              InitialValues initial_values) {
   if (auto sound = check_options(options, identity); !sound) return tl::unexpected(sound.error());
   if (options.incarnation == 0) options.incarnation = random_id();
+  identity.numerics_fingerprint += numerics_of(options.protocol.precision);
   const std::vector<std::string> names = options.servers;
   options.servers = find_servers(names, system_name_service());
   TransportOptions transport_options{

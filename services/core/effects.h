@@ -21,7 +21,8 @@ struct FromBuffer {
 };  // server: a sum or a root
 struct FromParameters {
   SegmentId segment = 0;
-};  // server: parameters now
+  Precision precision = Precision::kFp32;
+};  // server: parameters now, rounded where that is asked for
 struct FromState {
   SegmentId segment = 0;
   uint8_t index = 0;

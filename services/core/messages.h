@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "services/core/layout.h"
+#include "services/core/precision.h"
 #include "services/core/segment_map.h"
 #include "services/core/training.h"
 #include "services/core/types.h"
@@ -397,8 +398,9 @@ struct Pull {
   MapVersion map;
   Step version = 0;
   SegmentId segment = 0;
+  Precision precision = Precision::kFp32;  // of the values in the answer
 };
-// Payload only with kOk.
+// Payload only with kOk, of the precision that was asked for.
 struct PullReply {
   Term term = 0;
   SegmentId segment = 0;

@@ -108,7 +108,9 @@ void answer_parked(Run& run, SegmentId segment, Replica& replica, DataStatus sta
                     .map = run.state.map.version,
                     .now = replica.version};
     run.send(parked.from, reply,
-             status == DataStatus::kOk ? PayloadSource{FromParameters{segment}} : PayloadSource{});
+             status == DataStatus::kOk
+                 ? PayloadSource{FromParameters{segment, parked.pull.precision}}
+                 : PayloadSource{});
   }
   replica.parked.clear();
 }
@@ -178,9 +180,9 @@ void on_pull(Run& run, const ProcessId& from, const Pull& pull) {
       return;
     }
   }
-  run.send(
-      from, reply,
-      status == DataStatus::kOk ? PayloadSource{FromParameters{pull.segment}} : PayloadSource{});
+  run.send(from, reply,
+           status == DataStatus::kOk ? PayloadSource{FromParameters{pull.segment, pull.precision}}
+                                     : PayloadSource{});
 }
 
 void on_write_checkpoint(Run& run, const ProcessId& from, const WriteCheckpoint& order) {

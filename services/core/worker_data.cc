@@ -57,7 +57,8 @@ void send_pull(Run& run, ServerQueue& queue, SegmentId segment, SegmentWork& wor
                                 .origin = state.origin,
                                 .map = state.map.version,
                                 .version = state.step,
-                                .segment = segment});
+                                .segment = segment,
+                                .precision = state.options.precision});
 }
 
 void pump_pulls(Run& run, ServerQueue& queue) {

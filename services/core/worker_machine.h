@@ -19,6 +19,7 @@ struct WorkerOptions {
   TimeMs heartbeat_ms = 250;
   uint32_t credits_per_server = 8;  // pushes, and as many pulls, in flight
   TimeMs give_up_after_ms = 60000;  // no coordinator heard of for so long: end, a retry may help
+  Precision precision = Precision::kFp32;  // that parameters are pulled in
 };
 
 struct WorkerState;  // worker_state.h

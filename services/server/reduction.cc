@@ -3,9 +3,11 @@
 #include <array>
 #include <bit>
 #include <cstddef>
+#include <cstring>
 
 #include "common/check.h"
 #include "common/vector_dispatch.h"
+#include "services/core/precision.h"
 
 namespace ballast {
 namespace {
@@ -14,6 +16,17 @@ BALLAST_LOOP add_loop(float* __restrict into, const float* __restrict from, size
   for (size_t i = 0; i < count; ++i) into[i] += from[i];
 }
 BALLAST_DISPATCH(add, (float* __restrict into, const float* __restrict from, size_t count),
+                 (into, from, count))
+
+BALLAST_LOOP round_all_loop(std::byte* __restrict into, const float* __restrict from,
+                            size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    const uint16_t half = round_to_bfloat16(from[i]);
+    std::memcpy(into + i * sizeof half, &half, sizeof half);
+  }
+}
+BALLAST_DISPATCH(round_all,
+                 (std::byte* __restrict into, const float* __restrict from, size_t count),
                  (into, from, count))
 
 // `count` is a multiple of kSumLanes. A float's square is exact in fp64.
@@ -38,6 +51,11 @@ BALLAST_DISPATCH(add_squares,
 void add_into(std::span<float> into, std::span<const float> from) {
   CHECK(into.size() == from.size());
   add(into.data(), from.data(), into.size());
+}
+
+void round_to_bfloat16(std::span<std::byte> into, std::span<const float> from) {
+  CHECK(into.size() == from.size() * sizeof(uint16_t));
+  round_all(into.data(), from.data(), from.size());
 }
 
 Summary summarise(std::span<const float> values) {

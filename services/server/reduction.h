@@ -5,6 +5,7 @@
 // vector width or on how a range is cut into calls that begin at multiples of kSumLanes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -14,6 +15,9 @@ inline constexpr uint32_t kSumLanes = 64;
 
 // into[i] += from[i]; equal sizes.
 void add_into(std::span<float> into, std::span<const float> from);
+
+// into <- each value as bfloat16 (services/core/precision.h), little-endian; 2 bytes a value.
+void round_to_bfloat16(std::span<std::byte> into, std::span<const float> from);
 
 struct Summary {
   double sum_squares = 0;

@@ -12,7 +12,10 @@
 
 namespace ballast {
 
-TensorStore::TensorStore() : pool_(1) {}
+// Of blocks that hold a segment as bfloat16, in the pool's unit.
+constexpr uint32_t half_elements(uint32_t segment_elements) { return (segment_elements + 1) / 2; }
+
+TensorStore::TensorStore() : pool_(1), rounded_pool_(1) {}
 
 void TensorStore::configure(const JobIdentity& identity, const TrainingSettings& training) {
   identity_ = identity;
@@ -23,6 +26,7 @@ void TensorStore::configure(const JobIdentity& identity, const TrainingSettings&
   buffers_.clear();
   held_.assign(segments_.count(), {});
   pool_ = BlockPool(training.segment_elements);
+  rounded_pool_ = BlockPool(half_elements(training.segment_elements));
 }
 
 void TensorStore::drop(SegmentId segment) { held_.at(segment) = {}; }
@@ -44,9 +48,15 @@ std::span<float> TensorStore::writable(Block& block, uint32_t size) {
 
 // To be overwritten as a whole.
 std::span<float> TensorStore::array_of(SegmentId segment, uint8_t part) {
+  if (part == 0) held_.at(segment).rounded = nullptr;
   Block& block = held_.at(segment).arrays.at(part);
   if (block == nullptr || block.use_count() > 1) block = pool_.take();
   return {block.get(), segments_.size(segment)};
+}
+
+std::span<std::byte> TensorStore::bytes_of(const Block& rounded, SegmentId segment) const {
+  return std::as_writable_bytes(std::span(rounded.get(), half_elements(segments_.size(segment))))
+      .first(segments_.size(segment) * sizeof(uint16_t));
 }
 
 void TensorStore::store_payload(BufferId buffer, SegmentId segment,
@@ -97,8 +107,15 @@ std::function<void()> TensorStore::apply(const Apply& apply) {
   for (uint32_t state = 0; state < states_; ++state) {
     view.states[state] = writable(held.arrays[state + 1], size);
   }
-  return [this, view, root, held, record = apply.record, begin = segments_.begin(apply.segment)] {
+  std::span<std::byte> rounded;  // while the values are in the caches
+  if (held.rounded != nullptr) {
+    held.rounded = rounded_pool_.take();
+    rounded = bytes_of(held.rounded, apply.segment);
+  }
+  return [this, view, root, held, rounded, record = apply.record,
+          begin = segments_.begin(apply.segment)] {
     apply_record_to_segment(training_.optimizer, record, groups_, begin, view);
+    if (!rounded.empty()) round_to_bfloat16(rounded, view.parameters);
   };
 }
 
@@ -116,7 +133,7 @@ void TensorStore::restore(SegmentId segment, std::span<const std::span<const flo
   }
 }
 
-OutgoingPayload TensorStore::payload(const PayloadSource& source) const {
+OutgoingPayload TensorStore::payload(const PayloadSource& source) {
   const auto whole = [](const Block& block, uint32_t size) {
     return block == nullptr ? OutgoingPayload{}
                             : OutgoingPayload{.values = {block.get(), size}, .owner = block};
@@ -127,7 +144,16 @@ OutgoingPayload TensorStore::payload(const PayloadSource& source) const {
                                    : whole(found->second.block, found->second.size);
   }
   if (const auto* from = std::get_if<FromParameters>(&source)) {
-    return whole(held_.at(from->segment).arrays[0], segments_.size(from->segment));
+    Held& held = held_.at(from->segment);
+    const uint32_t size = segments_.size(from->segment);
+    if (from->precision == Precision::kFp32 || held.arrays[0] == nullptr) {
+      return whole(held.arrays[0], size);
+    }
+    if (held.rounded == nullptr) {
+      held.rounded = rounded_pool_.take();
+      round_to_bfloat16(bytes_of(held.rounded, from->segment), {held.arrays[0].get(), size});
+    }
+    return {.values = {}, .owner = held.rounded, .rounded = bytes_of(held.rounded, from->segment)};
   }
   if (const auto* from = std::get_if<FromState>(&source)) {
     return whole(held_.at(from->segment).arrays.at(from->index + size_t{1}),
@@ -148,6 +174,7 @@ std::vector<OutgoingPayload> TensorStore::capture(SegmentId segment) const {
 }
 
 void TensorStore::flip_bit(SegmentId segment) {
+  held_.at(segment).rounded = nullptr;
   const std::span<float> values = writable(held_.at(segment).arrays.at(0), segments_.size(segment));
   values[0] = std::bit_cast<float>(std::bit_cast<uint32_t>(values[0]) ^ (1u << 21));
 }

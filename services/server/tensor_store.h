@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -46,7 +47,8 @@ class TensorStore {
   void restore(SegmentId segment, std::span<const std::span<const float>> arrays);
 
   // What a Send's payload source names, as it is now. Empty for monostate and for what is not here.
-  OutgoingPayload payload(const PayloadSource& source) const;
+  // Rounded once a version, however many ask: from the second version on by apply()'s task.
+  OutgoingPayload payload(const PayloadSource& source);
   // Parameters, then each state, as they are now (once the optimizer is done with what it has in
   // hand); empty where the segment is not here.
   std::vector<OutgoingPayload> capture(SegmentId segment) const;
@@ -60,7 +62,9 @@ class TensorStore {
   const TrainingSettings& training() const { return training_; }
   size_t buffers() const { return buffers_.size(); }
   size_t held_segments() const;
-  uint64_t reserved_bytes() const { return pool_.reserved_bytes(); }
+  uint64_t reserved_bytes() const {
+    return pool_.reserved_bytes() + rounded_pool_.reserved_bytes();
+  }
 
  private:
   struct Buffer {
@@ -69,10 +73,12 @@ class TensorStore {
   };
   struct Held {
     std::array<Block, 1 + kMaxOptimizerStates> arrays;  // parameters, states; null: not here
+    Block rounded;  // bytes of the parameters as bfloat16; null: nobody has asked for them so
   };
 
   std::span<float> writable(Block& block, uint32_t size);
   std::span<float> array_of(SegmentId segment, uint8_t part);
+  std::span<std::byte> bytes_of(const Block& rounded, SegmentId segment) const;
 
   JobIdentity identity_;
   TrainingSettings training_;
@@ -80,6 +86,7 @@ class TensorStore {
   std::vector<GroupRange> groups_;
   uint32_t states_ = 0;
   BlockPool pool_;
+  BlockPool rounded_pool_;
   std::vector<Held> held_;  // by SegmentId
   std::unordered_map<BufferId, Buffer> buffers_;
 };

@@ -269,6 +269,7 @@ concept HasKind = requires {
 
 constexpr size_t kKindAt = 5;
 constexpr size_t kEncodingAt = 6;
+constexpr size_t kWantedAt = 7;
 constexpr size_t kPayloadBytesAt = 32;
 
 // Reads message `kind` of M if it is that; false: it is another.
@@ -284,16 +285,38 @@ bool read_any(uint8_t kind, Reader& io, DataHeader& header, bool& payload) {
   return (read_as<M>(kind, io, header, payload) || ...);
 }
 
+// Byte 7: the encoding that a Pull asks for. 0, as in every other message, is dense fp32.
+uint8_t wanted_of(const DataHeader& header) {
+  const auto* pull = header.hello ? nullptr : std::get_if<Pull>(&header.message);
+  const bool rounded = pull != nullptr && pull->precision == Precision::kBf16;
+  return rounded ? static_cast<uint8_t>(Encoding::kDenseBf16) : uint8_t{0};
+}
+
+void take_wanted(Reader& io, uint8_t wanted, DataHeader& header) {
+  if (wanted == 0) return;
+  auto* pull = header.hello ? nullptr : std::get_if<Pull>(&header.message);
+  if (pull == nullptr) return io.wrong(kWantedAt, "padding is not zero");
+  if (wanted != static_cast<uint8_t>(Encoding::kDenseBf16)) {
+    return io.wrong(kWantedAt, fmt::format("encoding {} cannot be asked for", wanted));
+  }
+  pull->precision = Precision::kBf16;
+}
+
 void check_payload(Reader& io, const DataHeader& header, bool payload_allowed,
                    size_t message_bytes) {
+  const bool rounded = header.encoding == Encoding::kDenseBf16;
   if (header.hello) {
     if (header.encoding != Encoding::kHello) io.wrong(kEncodingAt, "a Hello has encoding 2");
     if (header.payload_bytes > kMaxHelloBytes) io.wrong(kPayloadBytesAt, "the Hello is too long");
-  } else if (header.encoding == Encoding::kDenseFp32) {
+  } else if (header.encoding == Encoding::kDenseFp32 || rounded) {
     if (!payload_allowed) io.wrong(kEncodingAt, "this kind of message has no payload");
-    if (header.payload_bytes == 0 || header.payload_bytes % sizeof(float) != 0) {
-      io.wrong(kPayloadBytesAt,
-               fmt::format("{} payload bytes are no row of floats", header.payload_bytes));
+    if (rounded && !std::holds_alternative<PullReply>(header.message)) {
+      io.wrong(kEncodingAt, "only what was pulled is bfloat16");
+    }
+    const size_t number = rounded ? sizeof(uint16_t) : sizeof(float);
+    if (header.payload_bytes == 0 || header.payload_bytes % number != 0) {
+      io.wrong(kPayloadBytesAt, fmt::format("{} payload bytes are no row of {}",
+                                            header.payload_bytes, rounded ? "bfloat16" : "floats"));
     }
     if (header.payload_bytes > kMaxPieceBytes) {
       io.wrong(kPayloadBytesAt, fmt::format("{} payload bytes, at most {} are allowed",
@@ -322,7 +345,7 @@ std::vector<std::byte> encode_data_header(const DataHeader& header) {
   const size_t kind_at = out.size();
   io.number(uint8_t{0});
   io.number(static_cast<uint8_t>(header.encoding));
-  io.pad(1);
+  io.number(wanted_of(header));
   io.number(header.job_hash);
   io.number(header.from_incarnation);
   io.number(header.to_incarnation);
@@ -359,11 +382,12 @@ Result<DataHeader> parse_data_header(std::span<const std::byte> bytes, size_t me
   io.number(kind);
   uint8_t encoding = 0;
   io.number(encoding);
-  if (encoding > static_cast<uint8_t>(Encoding::kHello)) {
+  if (encoding > static_cast<uint8_t>(Encoding::kDenseBf16)) {
     io.wrong(kEncodingAt, fmt::format("encoding {} is unknown", encoding));
   }
   header.encoding = static_cast<Encoding>(encoding);
-  io.pad(1);
+  uint8_t wanted = 0;
+  io.number(wanted);
   io.number(header.job_hash);
   io.number(header.from_incarnation);
   io.number(header.to_incarnation);
@@ -379,6 +403,7 @@ Result<DataHeader> parse_data_header(std::span<const std::byte> bytes, size_t me
   }
   if (!io.error().empty()) return fail(ErrorCode::kCorrupt, io.error());
   header.header_bytes = io.at();
+  take_wanted(io, wanted, header);
   check_payload(io, header, payload_allowed, message_bytes);
   if (!io.error().empty()) return fail(ErrorCode::kCorrupt, io.error());
   return header;

@@ -26,6 +26,8 @@ enum class Encoding : uint8_t {
   kNone = 0,       // no payload
   kDenseFp32 = 1,  // little-endian IEEE 754 binary32, one after another
   kHello = 2,      // a control Frame with a Hello: the first message on a data stream
+  kDenseBf16 =
+      3,  // little-endian bfloat16, one after another; of a PullReply that was asked for it
 };
 
 struct DataHeader {

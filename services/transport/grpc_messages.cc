@@ -33,10 +33,11 @@ grpc::ByteBuffer to_buffer(const v1::Frame& frame) {
 grpc::ByteBuffer to_buffer(const DataHeader& header, OutgoingPayload payload) {
   const std::vector<std::byte> bytes = encode_data_header(header);
   std::array<grpc::Slice, 2> slices{grpc::Slice(bytes.data(), bytes.size())};
-  if (payload.values.empty()) return grpc::ByteBuffer(slices.data(), 1);
+  if (payload.bytes().empty()) return grpc::ByteBuffer(slices.data(), 1);
   auto* owner = new OutgoingPayload(std::move(payload));
+  const std::span<const std::byte> values = owner->bytes();
   slices[1] = grpc::Slice(
-      const_cast<float*>(owner->values.data()), owner->values.size_bytes(),
+      const_cast<std::byte*>(values.data()), values.size(),
       [](void* held) { delete static_cast<OutgoingPayload*>(held); }, owner);
   return grpc::ByteBuffer(slices.data(), 2);
 }
@@ -93,6 +94,7 @@ Result<DataMessage> parse_data(const grpc::ByteBuffer& message) {
         {reinterpret_cast<const std::byte*>(slice.begin()) + skipped, slice.size() - skipped});
   }
   parsed.payload.owner = std::move(slices);
+  if (parsed.header.encoding == Encoding::kDenseBf16) parsed.payload.precision = Precision::kBf16;
   return parsed;
 }
 

@@ -691,6 +691,11 @@ void GrpcTransport::send(const ProcessId& to, const Message& message, OutgoingPa
   target.waiting.push_back({to, message, std::move(payload)});
 }
 
+Encoding encoding_of(const OutgoingPayload& payload) {
+  if (payload.bytes().empty()) return Encoding::kNone;
+  return payload.precision() == Precision::kBf16 ? Encoding::kDenseBf16 : Encoding::kDenseFp32;
+}
+
 void GrpcTransport::transmit(Session& session, const Message& message, OutgoingPayload payload) {
   const bool data = is_data(message);
   Link* link = data ? session.data : session.control;
@@ -700,15 +705,16 @@ void GrpcTransport::transmit(Session& session, const Message& message, OutgoingP
   }
   grpc::ByteBuffer buffer;
   if (data) {
+    const size_t payload_bytes = payload.bytes().size();
     DataHeader header{.job_hash = job_hash_,
                       .from_incarnation = options_.self.from.incarnation,
                       .to_incarnation = session.peer->from.incarnation,
-                      .encoding = payload.values.empty() ? Encoding::kNone : Encoding::kDenseFp32,
-                      .payload_bytes = static_cast<uint32_t>(payload.values.size_bytes()),
+                      .encoding = encoding_of(payload),
+                      .payload_bytes = static_cast<uint32_t>(payload_bytes),
                       .hello = false,
                       .message = message,
                       .header_bytes = 0};
-    CHECK(payload.values.size_bytes() <= kMaxPieceBytes);
+    CHECK(payload_bytes <= kMaxPieceBytes);
     buffer = to_buffer(header, std::move(payload));
   } else {
     buffer = to_buffer(encode_frame({options_.self.from, session.peer->from, message}));

@@ -1,5 +1,5 @@
 // Values beside a message: as they go out (our memory, by reference) and as they come in (pieces of
-// the network's buffers, added up where they lie). Pieces may cut floats anywhere and are not
+// the network's buffers, added up where they lie). Pieces may cut numbers anywhere and are not
 // aligned. Thread rule: values; a payload may move to another thread, its bytes are never written.
 #pragma once
 
@@ -9,17 +9,26 @@
 #include <span>
 #include <vector>
 
+#include "services/core/precision.h"
+
 namespace ballast {
 
 // Sent without a copy: the values stay as they are until `owner` is released.
 struct OutgoingPayload {
   std::span<const float> values;
   std::shared_ptr<const void> owner;
+  std::span<const std::byte> rounded = {};  // in the place of `values`: bfloat16, little-endian
+
+  std::span<const std::byte> bytes() const {
+    return rounded.empty() ? std::as_bytes(values) : rounded;
+  }
+  Precision precision() const { return rounded.empty() ? Precision::kFp32 : Precision::kBf16; }
 };
 
 struct ReceivedPayload {
   std::vector<std::span<const std::byte>> pieces;
   std::shared_ptr<const void> owner;
+  Precision precision = Precision::kFp32;
 
   size_t bytes() const;
 };
@@ -30,9 +39,9 @@ inline CopyKind copy_kind(uint64_t arena_elements) {
   return arena_elements > (uint64_t{8} << 20) ? CopyKind::kStreaming : CopyKind::kCached;
 }
 
-// into.size() * 4 == payload.bytes(), which the caller has checked.
+// The payload has into.size() numbers, which the caller has checked. bfloat16 is expanded.
 void copy_payload(std::span<float> into, const ReceivedPayload& payload,
                   CopyKind kind = CopyKind::kCached);
-void add_payload(std::span<float> into, const ReceivedPayload& payload);  // into[i] += payload[i]
+void add_payload(std::span<float> into, const ReceivedPayload& payload);  // of fp32, into[i] += it
 
 }  // namespace ballast

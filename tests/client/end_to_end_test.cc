@@ -30,6 +30,7 @@ ClientOptions worker_options(const std::string& name, const ToyJob& job,
 struct Counts {
   int servers = 1;
   int workers = 1;
+  Precision precision = Precision::kFp32;
 };
 
 class EndToEnd : public testing::TestWithParam<Counts> {};
@@ -55,34 +56,89 @@ TEST_P(EndToEnd, EqualsThePlainLoop) {
     std::vector<std::jthread> workers;
     for (size_t i = 0; i < outcomes.size(); ++i) {
       workers.emplace_back([&, i] {
-        outcomes[i] =
-            run_toy_worker(job, worker_options("worker-" + std::to_string(i), job, addresses));
+        ClientOptions options = worker_options("worker-" + std::to_string(i), job, addresses);
+        options.protocol.precision = GetParam().precision;
+        outcomes[i] = run_toy_worker(job, options);
       });
     }
   }
   const auto end = controller.wait_end(kLimit);
   ASSERT_TRUE(end);
   EXPECT_EQ(end->phase, JobPhase::kDone) << end->failure;
-  const ToyResult expected = run_plain_loop(job);
+  const ToyResult expected = run_plain_loop(job, GetParam().precision);
   ASSERT_TRUE(end->last);
   EXPECT_EQ(end->last->training, expected.last);
+  const std::vector<float> pulled = toy_pulled(expected.parameters, GetParam().precision);
   int evaluated = 0;
   for (const auto& outcome : outcomes) {
     ASSERT_TRUE(outcome) << outcome.error().message;
     EXPECT_FALSE(outcome->end.failed) << outcome->end.reason;
     if (outcome->parameters.empty()) continue;
     ++evaluated;
-    EXPECT_EQ(outcome->parameters, expected.parameters);
+    EXPECT_EQ(outcome->parameters, pulled);
   }
   EXPECT_EQ(evaluated, 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Counts, EndToEnd,
-                         testing::Values(Counts{1, 1}, Counts{2, 2}, Counts{3, 5}),
+                         testing::Values(Counts{1, 1}, Counts{2, 2}, Counts{3, 5},
+                                         Counts{1, 1, Precision::kBf16},
+                                         Counts{2, 3, Precision::kBf16}),
                          [](const auto& counts) {
                            return std::to_string(counts.param.servers) + "servers" +
-                                  std::to_string(counts.param.workers) + "workers";
+                                  std::to_string(counts.param.workers) + "workers" +
+                                  std::string(to_string(counts.param.precision));
                          });
+
+struct OneServer {
+  explicit OneServer(const ToyJob& job)
+      : server("ps-0", "job-1", folder.socket("ps-0.sock")), controller(server.address(), "job-1") {
+    controller.appoint(1, {server.member()}, job.training);
+  }
+  TestFolder folder;
+  TestServer server;
+  TestOperator controller;
+};
+
+TEST(Precision, Bfloat16HalvesWhatIsPulledAndNothingElse) {
+  const ToyJob job = make_toy_job(100, 512, 8, 12);
+  const auto statistics = [&](Precision precision) {
+    OneServer job_of_one(job);
+    ClientOptions options = worker_options("worker-0", job, {job_of_one.server.address()});
+    options.protocol.precision = precision;
+    options.protocol.resend_after_ms = 30'000;  // nothing is lost here, and nothing comes twice
+    const auto outcome = run_toy_worker(job, options);
+    EXPECT_TRUE(outcome) << outcome.error().message;
+    return outcome ? outcome->statistics : ClientStatistics{};
+  };
+  const ClientStatistics whole = statistics(Precision::kFp32);
+  const ClientStatistics half = statistics(Precision::kBf16);
+  const uint64_t versions = job.training.steps + 1;  // the last one is evaluated
+  EXPECT_EQ(whole.bytes_pulled, versions * job.elements() * 4);
+  EXPECT_EQ(half.bytes_pulled, versions * job.elements() * 2);
+  EXPECT_EQ(half.bytes_pushed, whole.bytes_pushed);
+}
+
+// They would compute on other parameters than the job's first worker.
+TEST(Precision, AWorkerOfAnotherOneIsRefused) {
+  const ToyJob job = make_toy_job(100, 512, 8, 12);
+  OneServer job_of_one(job);
+  const auto join = [&](const std::string& name, Precision precision) {
+    ClientOptions options = worker_options(name, job, {job_of_one.server.address()});
+    options.protocol.precision = precision;
+    return Client::join(options, toy_identity(job), [&](uint64_t begin, std::span<float> values) {
+      toy_initial(job, begin, values);
+    });
+  };
+  const auto first = join("worker-0", Precision::kBf16);
+  ASSERT_TRUE(first) << first.error().message;
+  const auto other = join("worker-1", Precision::kFp32);
+  ASSERT_FALSE(other);
+  EXPECT_EQ(other.error().code, ErrorCode::kDenied);
+  EXPECT_NE(other.error().message.find("parameters:bf16"), std::string::npos)
+      << other.error().message;
+  EXPECT_TRUE(join("worker-2", Precision::kBf16));
+}
 
 // How far a worker is. Relaxed: a test that orders the threads hides from TSan what it looks for.
 class Progress : public ClientObserver {

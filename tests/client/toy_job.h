@@ -97,8 +97,16 @@ struct ToyResult {
   LossSum last;  // training loss of the last step
 };
 
+// What workers of a job get of these parameters.
+inline std::vector<float> toy_pulled(std::vector<float> parameters, Precision precision) {
+  if (precision == Precision::kBf16) {
+    for (float& value : parameters) value = expand_bfloat16(round_to_bfloat16(value));
+  }
+  return parameters;
+}
+
 // The whole job in a plain loop: tree sum, record, optimizer.
-inline ToyResult run_plain_loop(const ToyJob& job) {
+inline ToyResult run_plain_loop(const ToyJob& job, Precision precision = Precision::kFp32) {
   const uint32_t total = job.training.microbatches;
   ToyResult result;
   result.parameters.resize(job.elements());
@@ -108,9 +116,10 @@ inline ToyResult run_plain_loop(const ToyJob& job) {
   for (Step step = 0; step < job.training.steps; ++step) {
     std::vector<std::vector<float>> nodes(2 * total);
     std::vector<LossSum> sums(2 * total);
+    const std::vector<float> pulled = toy_pulled(result.parameters, precision);
     for (Microbatch v = 0; v < total; ++v) {
       nodes[total + v].resize(job.elements());
-      sums[total + v] = {.loss = toy_gradient(job, result.parameters, step, v, nodes[total + v]),
+      sums[total + v] = {.loss = toy_gradient(job, pulled, step, v, nodes[total + v]),
                          .tokens = toy_tokens(v)};
     }
     for (uint32_t node = total - 1; node > 0; --node) {
@@ -142,6 +151,7 @@ struct ToyOutcome {
   End end;
   std::vector<float> parameters;  // of the last version that was evaluated
   uint64_t works = 0;
+  ClientStatistics statistics;
 };
 
 // A worker's whole life, as the header of Client shows it.
@@ -159,6 +169,7 @@ inline Result<ToyOutcome> run_toy_worker(const ToyJob& job, ClientOptions option
     const Next next = (*client)->next_work();
     if (const auto* end = std::get_if<End>(&next)) {
       outcome.end = *end;
+      outcome.statistics = (*client)->statistics();
       return outcome;
     }
     const Work& work = std::get<Work>(next);

@@ -95,7 +95,8 @@ class Soup {
       case 28:
         return PushAck{term(), step(), node(), segment(), status(), version(), step()};
       case 29:
-        return Pull{term(), origin(), version(), step(), segment()};
+        return Pull{term(), origin(),  version(),
+                    step(), segment(), random_.chance(2) ? Precision::kBf16 : Precision::kFp32};
       case 30:
         return PullReply{term(), segment(), step(), status(), version(), step()};
       case 31:

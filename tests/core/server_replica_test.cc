@@ -159,6 +159,32 @@ TEST_F(Replicas, BackupWithTheRootReportsItAgainWhenItIsPromoted) {
             DataStatus::kOk);
 }
 
+TEST_F(Replicas, APullIsAnsweredInThePrecisionThatItNames) {
+  const auto precisions = [](const Effects& effects) {
+    std::map<ProcessId, Precision> out;
+    for (const Send& send : done<Send>(effects)) {
+      const auto* from = std::get_if<FromParameters>(&send.payload);
+      if (std::holds_alternative<PullReply>(send.message) && from != nullptr) {
+        out[send.to] = from->precision;
+      }
+    }
+    return out;
+  };
+  using Precisions = std::map<ProcessId, Precision>;
+  seal();
+  map(1, {{0, {}, {}}});
+  initialise(0);
+  EXPECT_EQ(precisions(hear(kWorker0, Pull{kTerm, 5, version(1), 0, 0, Precision::kBf16})),
+            (Precisions{{kWorker0, Precision::kBf16}}));
+  EXPECT_EQ(precisions(hear(kWorker1, Pull{kTerm, 5, version(1), 0, 0})),
+            (Precisions{{kWorker1, Precision::kFp32}}));
+  hear(kWorker0, Pull{kTerm, 5, version(1), 1, 0, Precision::kBf16});  // parked
+  hear(kWorker1, Pull{kTerm, 5, version(1), 1, 0});
+  hear(kWorker0, Push{kTerm, 5, version(1), 0, 1, 0, {1, 1}});
+  EXPECT_EQ(precisions(hear(kPs1, Commit{kTerm, record(0)})),
+            (Precisions{{kWorker0, Precision::kBf16}, {kWorker1, Precision::kFp32}}));
+}
+
 TEST_F(Replicas, BackupWithoutTheRootOpensAllLeaves) {
   seal();
   map(1, {{1, {0}, {}}});

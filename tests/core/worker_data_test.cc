@@ -100,6 +100,26 @@ TEST_F(WorkerData, PullsFirstSegmentsFirstWithinItsCredits) {
   EXPECT_TRUE(done<AcceptParameters>(reply(1, DataStatus::kOk, 5)).empty());  // another version
 }
 
+TEST_F(WorkerData, PullsInItsPrecision) {
+  const auto precision_of = [](WorkerOptions options) {
+    WorkerMachine machine(kWorker0, members({kPs0, kPs1}), identity(1), 4, kSegmentElements,
+                          "build", options);
+    machine.start(1);
+    machine.step(from(kPs0, JoinAccepted{kTerm, kTerm}), 1);
+    Assignment assignment;
+    assignment.term = assignment.origin = kTerm;
+    assignment.number = 1;
+    assignment.map = {kTerm, 1};
+    assignment.microbatches = {0};
+    machine.step(from(kPs0, assignment), 1);
+    const auto map = map_of({kTerm, 1}, {kPs0}, {{0, {}, {}}});
+    return only<Pull>(machine.step(from(kPs0, MapUpdate{kTerm, kTerm, map, {}, training()}), 1))
+        .precision;
+  };
+  EXPECT_EQ(precision_of({}), Precision::kFp32);
+  EXPECT_EQ(precision_of({.precision = Precision::kBf16}), Precision::kBf16);
+}
+
 TEST_F(WorkerData, WaitsForTheMapThatTheAssignmentNames) {
   const Effects effects = assign(0, 1, {0});
   EXPECT_EQ(done<BeginWork>(effects).size(), 1u);

@@ -2,9 +2,12 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <bit>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
+#include "services/core/precision.h"
 #include "services/server/optimizer.h"
 #include "services/server/reduction.h"
 
@@ -55,6 +58,21 @@ RC_GTEST_PROP(AddInto, EqualsThePlainLoop, ()) {
   for (size_t i = 0; i < size; ++i) expected[i] += from[i];
   add_into(into, from);
   RC_ASSERT(into == expected);
+}
+
+// Any bits, at any address: NaN, subnormals and what becomes infinite among them.
+RC_GTEST_PROP(RoundToBfloat16, EqualsThePlainLoop, ()) {
+  std::vector<float> values(any_size());
+  for (float& value : values) value = std::bit_cast<float>(*rc::gen::arbitrary<uint32_t>());
+  const auto unaligned = *rc::gen::inRange<size_t>(0, 3);
+  std::vector<std::byte> memory(2 * values.size() + unaligned);
+  const std::span<std::byte> into = std::span(memory).subspan(unaligned);
+  round_to_bfloat16(into, values);
+  for (size_t i = 0; i < values.size(); ++i) {
+    uint16_t half = 0;
+    std::memcpy(&half, into.data() + 2 * i, sizeof half);
+    RC_ASSERT(half == round_to_bfloat16(values[i]));
+  }
 }
 
 struct Arena {

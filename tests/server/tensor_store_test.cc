@@ -19,6 +19,12 @@ std::vector<float> values_of(const OutgoingPayload& payload) {
   return {payload.values.begin(), payload.values.end()};
 }
 
+std::vector<float> expanded(const OutgoingPayload& payload) {
+  std::vector<float> values(payload.bytes().size() / 2);
+  copy_payload(values, {.pieces = {payload.bytes()}, .owner = {}, .precision = Precision::kBf16});
+  return values;
+}
+
 class Store : public testing::Test {
  protected:
   Store() {
@@ -114,7 +120,61 @@ TEST_F(Store, WithoutSuchReadersMemoryIsUsedAgain) {
   EXPECT_LE(store.reserved_bytes(), 64u * kSegment * sizeof(float));
 }
 
+std::vector<float> rounded(std::vector<float> values) {
+  for (float& value : values) value = expand_bfloat16(round_to_bfloat16(value));
+  return values;
+}
+
+TEST_F(Store, RoundedParametersAreThoseOfTheVersionThatIsThere) {
+  const FromParameters bf16{0, Precision::kBf16};
+  const auto expect = [&](const char* when) {
+    const std::vector<float> exact = values_of(store.payload(FromParameters{0}));
+    const OutgoingPayload payload = store.payload(bf16);
+    EXPECT_EQ(payload.precision(), Precision::kBf16);
+    ASSERT_EQ(payload.bytes().size(), exact.size() * 2);
+    EXPECT_EQ(expanded(payload), rounded(exact)) << when;
+    EXPECT_NE(expanded(payload), exact) << when;
+  };
+  const std::vector<float> values(64, 1.0f / 3);
+  store.initialise(0, payload_of(values));
+  expect("initialised");
+  const OutgoingPayload before = store.payload(bf16);
+  EXPECT_EQ(store.payload(bf16).bytes().data(), before.bytes().data()) << "rounded twice";
+  store.store_payload(9, 0, payload_of(std::vector<float>(64, 1.0f)));
+  apply(9, record());
+  expect("applied");
+  store.store_payload(9, 0, payload_of(std::vector<float>(64, 1.0f)));
+  apply(9, record(false));
+  expect("skipped");
+  store.flip_bit(0);
+  expect("flipped");
+  store.store_copy_part(0, 0, payload_of(std::vector<float>(64, 1.0f / 7)));
+  expect("copied");
+  const std::vector<float> parameters(64, 1.0f / 9);
+  const std::vector<float> state(64, 0.0f);
+  store.restore(0, std::vector<std::span<const float>>{parameters, state});
+  expect("restored");
+  store.initialise(0, payload_of(std::vector<float>(64, 1.0f / 11)));
+  expect("initialised again");
+  EXPECT_EQ(expanded(before), rounded(values)) << "given away, and changed afterwards";
+  const uint32_t size = store.segments().size(1);
+  store.initialise(1, payload_of(std::vector<float>(size, 0.1f)));
+  EXPECT_EQ(expanded(store.payload(FromParameters{1, Precision::kBf16})),
+            rounded(std::vector<float>(size, 0.1f)));
+}
+
+TEST_F(Store, RoundedMemoryIsUsedAgain) {
+  store.initialise(0, payload_of(std::vector<float>(64, 3.0f)));
+  for (BufferId buffer = 1; buffer < 1000; ++buffer) {
+    EXPECT_FALSE(store.payload(FromParameters{0, Precision::kBf16}).bytes().empty());
+    store.store_payload(buffer, 0, payload_of(std::vector<float>(64, 1.0f)));
+    apply(buffer, record());
+  }
+  EXPECT_LE(store.reserved_bytes(), 64u * kSegment * (sizeof(float) + sizeof(uint16_t)));
+}
+
 TEST_F(Store, WhatIsNotThereIsEmpty) {
+  EXPECT_TRUE(store.payload(FromParameters{0, Precision::kBf16}).bytes().empty());
   EXPECT_TRUE(store.payload(FromParameters{0}).values.empty());
   EXPECT_TRUE(store.payload(FromBuffer{5}).values.empty());
   EXPECT_TRUE(store.payload(std::monostate{}).values.empty());

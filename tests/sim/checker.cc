@@ -53,8 +53,7 @@ void Checker::sent(const ProcessId& from, const Message& message, const Values& 
       return;
     }
     check_payload(fmt::format("what {} serves as version {}", describe(from), reply->version),
-                  reply->segment, reference_.parameters_of(reply->version, reply->segment),
-                  payload);
+                  reply->segment, reference_.pulled_of(reply->version, reply->segment), payload);
   } else if (const auto* root = std::get_if<Root>(&message)) {
     if (root->step >= reference_.steps) {
       fail(fmt::format("{} sends a root of step {}", describe(from), root->step));

@@ -98,6 +98,8 @@ void append_segments(const Segments& segments, const std::vector<float>& arena,
 
 void append_version(const Scenario& scenario, const Arena& arena, Reference& reference) {
   append_segments(scenario.segments, arena.parameters, reference.parameters);
+  const std::vector<float> pulled = as_pulled(arena.parameters, scenario.worker_options.precision);
+  append_segments(scenario.segments, pulled, reference.pulled);
   for (SegmentId segment = 0; segment < scenario.segments.count(); ++segment) {
     const auto begin = static_cast<ptrdiff_t>(scenario.segments.begin(segment));
     const auto end = begin + static_cast<ptrdiff_t>(scenario.segments.size(segment));
@@ -109,7 +111,7 @@ void append_version(const Scenario& scenario, const Arena& arena, Reference& ref
   }
   const Step version = reference.parameters.size() / scenario.segments.count() - 1;
   for (uint32_t i = 0; i < scenario.training.evaluation_batches; ++i) {
-    reference.evaluations.push_back(scenario.toy.evaluate(arena.parameters, version, i));
+    reference.evaluations.push_back(scenario.toy.evaluate(pulled, version, i));
   }
 }
 
@@ -119,9 +121,10 @@ std::vector<float> append_tree(const Scenario& scenario, Step step, const Arena&
   const uint32_t leaves = scenario.training.microbatches;
   std::vector<std::vector<float>> values(2 * leaves);
   std::vector<LossSum> sums(2 * leaves);
+  const std::vector<float> pulled = as_pulled(arena.parameters, scenario.worker_options.precision);
   for (uint32_t v = 0; v < leaves; ++v) {
-    values[leaves + v].resize(arena.parameters.size());
-    sums[leaves + v] = scenario.toy.compute(arena.parameters, step, v, values[leaves + v]);
+    values[leaves + v].resize(pulled.size());
+    sums[leaves + v] = scenario.toy.compute(pulled, step, v, values[leaves + v]);
   }
   for (uint32_t node = leaves - 1; node >= 1; --node) {
     values[node] = values[2 * node];
@@ -235,6 +238,13 @@ Reference run_reference(const Scenario& scenario) {
   }
   reference.final_evaluation = evaluation_of(scenario, reference, reference.steps);
   return reference;
+}
+
+std::vector<float> as_pulled(std::vector<float> parameters, Precision precision) {
+  if (precision == Precision::kBf16) {
+    for (float& value : parameters) value = expand_bfloat16(round_to_bfloat16(value));
+  }
+  return parameters;
 }
 
 bool same_decision(const Record& a, const Record& b) {

@@ -20,6 +20,7 @@ struct Reference {
   uint32_t states = 0;
   Step steps = 0;  // committed; fewer than asked for where a run of skips ends the job
   std::vector<Values> parameters;    // [version * segments + segment]
+  std::vector<Values> pulled;        // likewise: as workers get them
   std::vector<Values> state;         // [(version * segments + segment) * states + index]
   std::vector<Values> nodes;         // [(step * 2V + node) * segments + segment]
   std::vector<LossSum> node_sums;    // [step * 2V + node]
@@ -29,6 +30,9 @@ struct Reference {
 
   const Values& parameters_of(Step version, SegmentId segment) const {
     return parameters[version * segments.count() + segment];
+  }
+  const Values& pulled_of(Step version, SegmentId segment) const {
+    return pulled[version * segments.count() + segment];
   }
   const Values& state_of(Step version, SegmentId segment, uint32_t index) const {
     return state[(version * segments.count() + segment) * states + index];
@@ -42,6 +46,9 @@ struct Reference {
 };
 
 Reference run_reference(const Scenario& scenario);
+
+// What a worker gets of these parameters.
+std::vector<float> as_pulled(std::vector<float> parameters, Precision precision);
 
 // Equal in every bit, NaN included; map, origin and plan are not compared.
 bool same_decision(const Record& a, const Record& b);

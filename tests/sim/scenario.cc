@@ -171,6 +171,9 @@ Scenario make_scenario(uint64_t seed, Weather weather, bool decides) {
   scenario.weather = weather;
   scenario.decides = decides;
   Random random(seed);
+  // By itself, so that all else of a seed stays what it was.
+  scenario.worker_options.precision =
+      Random(mix(seed)).chance(300) ? Precision::kBf16 : Precision::kFp32;
   scenario.servers = static_cast<uint32_t>(random.between(1, kMaxServers));
   scenario.workers = static_cast<uint32_t>(random.between(1, kMaxWorkers));
   scenario.training.replication = random.chance(750) ? 2 : 1;

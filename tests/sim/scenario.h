@@ -128,7 +128,7 @@ struct Scenario {
   DiskScenario disk;
   ServerOptions server_options;
   CoordinatorOptions coordinator_options;
-  WorkerOptions worker_options;
+  WorkerOptions worker_options;  // precision: of the parameters that all workers pull
 };
 
 Scenario make_scenario(uint64_t seed, Weather weather, bool decides);

@@ -193,7 +193,10 @@ Values SimStore::read(const PayloadSource& source) const {
   }
   if (const auto* from = std::get_if<FromParameters>(&source)) {
     const Replica* found = replica(from->segment);
-    return found == nullptr ? nullptr : found->parameters;
+    if (found == nullptr || from->precision == Precision::kFp32) {
+      return found == nullptr ? nullptr : found->parameters;
+    }
+    return std::make_shared<std::vector<float>>(as_pulled(*found->parameters, from->precision));
   }
   if (const auto* from = std::get_if<FromState>(&source)) {
     const Replica* found = replica(from->segment);

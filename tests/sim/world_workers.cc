@@ -45,7 +45,7 @@ std::string World::accept_parameters(Process& process, const AcceptParameters& e
     return fmt::format("accepts version {} of segment {}", effect.version, effect.segment);
   }
   if (!checker_.flips() &&
-      !same_bits(*payload, *reference_.parameters_of(effect.version, effect.segment))) {
+      !same_bits(*payload, *reference_.pulled_of(effect.version, effect.segment))) {
     return fmt::format("takes other bits for version {} of segment {}", effect.version,
                        effect.segment);
   }

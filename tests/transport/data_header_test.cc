@@ -21,6 +21,7 @@ uint8_t any8() { return *rc::gen::arbitrary<uint8_t>(); }
 DataStatus any_status() {
   return static_cast<DataStatus>(*rc::gen::inRange(0, static_cast<int>(DataStatus::kRefused) + 1));
 }
+Precision any_precision() { return *rc::gen::element(Precision::kFp32, Precision::kBf16); }
 Record any_record() {
   Record record{.step = any64(),
                 .map = any_map(),
@@ -47,7 +48,7 @@ Message any_message() {
     case 1:
       return PushAck{any64(), any64(), any32(), any32(), any_status(), any_map(), any64()};
     case 2:
-      return Pull{any64(), any64(), any_map(), any64(), any32()};
+      return Pull{any64(), any64(), any_map(), any64(), any32(), any_precision()};
     case 3:
       return PullReply{any64(), any32(), any64(), any_status(), any_map(), any64()};
     case 4:
@@ -83,6 +84,11 @@ DataHeader any_header() {
   if (has_payload(header.message) && *rc::gen::arbitrary<bool>()) {
     header.encoding = Encoding::kDenseFp32;
     header.payload_bytes = 4 * *rc::gen::inRange<uint32_t>(1, 262145);
+    const bool pulled = std::holds_alternative<PullReply>(header.message);
+    if (pulled && any_precision() == Precision::kBf16) {
+      header.encoding = Encoding::kDenseBf16;
+      header.payload_bytes = 2 * *rc::gen::inRange<uint32_t>(1, 524289);
+    }
   }
   return header;
 }
@@ -142,12 +148,13 @@ TEST(DataHeader, NamesTheByteThatIsWrong) {
   header.encoding = Encoding::kDenseFp32;
   header.payload_bytes = 64;
   const std::vector<std::byte> sound = encode_data_header(header);
-  for (const Damage& damage : {Damage{0, 'X', "byte 0: magic"}, Damage{4, 9, "byte 4: version 9"},
-                               Damage{5, 77, "byte 5: message kind 77"},
-                               Damage{6, 3, "byte 6: encoding 3"}, Damage{7, 1, "byte 7: padding"},
-                               Damage{32, 63, "byte 32: 63 payload bytes are no row of floats"},
-                               Damage{32, 60, "byte 32: 64 bytes follow the header, 60"},
-                               Damage{36, 1, "byte 36: padding"}}) {
+  for (const Damage& damage :
+       {Damage{0, 'X', "byte 0: magic"}, Damage{4, 9, "byte 4: version 9"},
+        Damage{5, 77, "byte 5: message kind 77"}, Damage{6, 4, "byte 6: encoding 4"},
+        Damage{6, 3, "byte 6: only what was pulled is bfloat16"}, Damage{7, 1, "byte 7: padding"},
+        Damage{32, 63, "byte 32: 63 payload bytes are no row of floats"},
+        Damage{32, 60, "byte 32: 64 bytes follow the header, 60"},
+        Damage{36, 1, "byte 36: padding"}}) {
     std::vector<std::byte> bytes = sound;
     bytes[damage.byte] = std::byte{damage.value};
     const auto parsed = parse_data_header(bytes, bytes.size() + header.payload_bytes);
@@ -155,6 +162,37 @@ TEST(DataHeader, NamesTheByteThatIsWrong) {
     EXPECT_NE(parsed.error().message.find(damage.message), std::string::npos)
         << parsed.error().message;
   }
+}
+
+TEST(DataHeader, APullNamesItsEncodingInAByteThatWasZeroBefore) {
+  DataHeader header;
+  header.message = Pull{};
+  std::vector<std::byte> bytes = encode_data_header(header);
+  EXPECT_EQ(bytes[7], std::byte{0});
+  bytes[7] = std::byte{3};
+  const auto rounded = parse_data_header(bytes, bytes.size());
+  ASSERT_TRUE(rounded) << rounded.error().message;
+  EXPECT_EQ(std::get<Pull>(rounded->message).precision, Precision::kBf16);
+  EXPECT_EQ(encode_data_header(*rounded), bytes);
+  for (const int wrong : {1, 2, 4}) {
+    bytes[7] = static_cast<std::byte>(wrong);
+    const auto parsed = parse_data_header(bytes, bytes.size());
+    ASSERT_FALSE(parsed);
+    EXPECT_NE(parsed.error().message.find("byte 7: encoding"), std::string::npos)
+        << parsed.error().message;
+  }
+}
+
+TEST(DataHeader, RefusesAnOddNumberOfBytesOfBfloat16) {
+  DataHeader header;
+  header.message = PullReply{};
+  header.encoding = Encoding::kDenseBf16;
+  header.payload_bytes = 63;
+  const std::vector<std::byte> bytes = encode_data_header(header);
+  const auto parsed = parse_data_header(bytes, bytes.size() + header.payload_bytes);
+  ASSERT_FALSE(parsed);
+  EXPECT_NE(parsed.error().message.find("63 payload bytes are no row of bfloat16"),
+            std::string::npos);
 }
 
 TEST(DataHeader, RefusesAPieceThatIsTooLong) {
