@@ -147,6 +147,7 @@ Workers read_workers(FieldReader reader, int64_t microbatches) {
   if (!reader.has("minReplicas")) workers.min_replicas = std::min<int64_t>(1, workers.replicas);
   reader.integer("maxReplicas", workers.max_replicas);
   if (!reader.has("maxReplicas")) workers.max_replicas = microbatches;
+  reader.text("precision", workers.precision);
   reader.any_map("template", workers.pod_template);
   reader.finish();
   return workers;

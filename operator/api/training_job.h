@@ -109,7 +109,8 @@ struct Servers {
 struct Workers {
   int64_t replicas = 1;
   int64_t min_replicas = 1;
-  int64_t max_replicas = 8;  // default: training.microbatches
+  int64_t max_replicas = 8;        // default: training.microbatches
+  std::string precision = "fp32";  // fp32 | bf16: of the parameters that they get
   nlohmann::json pod_template = nlohmann::json::object();
 
   bool operator==(const Workers&) const = default;

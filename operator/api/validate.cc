@@ -286,6 +286,7 @@ class Rules {
     const bool count = range("spec.workers.replicas", workers.replicas, 1, kMostWorkers);
     const bool low = range("spec.workers.minReplicas", workers.min_replicas, 1, kMostWorkers);
     const bool high = range("spec.workers.maxReplicas", workers.max_replicas, 1, kMostWorkers);
+    choice("spec.workers.precision", workers.precision, {"fp32", "bf16"});
     if (high && workers.max_replicas > spec_.training.microbatches) {
       violated({"spec.workers.maxReplicas", "spec.training.microbatches"},
                "found " + std::to_string(workers.max_replicas) +

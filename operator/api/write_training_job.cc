@@ -109,6 +109,7 @@ json write_spec(const TrainingJobSpec& spec) {
                {{"replicas", spec.workers.replicas},
                 {"minReplicas", spec.workers.min_replicas},
                 {"maxReplicas", spec.workers.max_replicas},
+                {"precision", spec.workers.precision},
                 {"template", spec.workers.pod_template}}},
               {"checkpoint",
                {{"everySteps", spec.checkpoint.every_steps},

@@ -111,6 +111,10 @@ v1::JobConfig job_config(const api::TrainingJob& job) {
   config.mutable_servers()->set_replication(small(spec.servers.replication));
   config.mutable_servers()->set_segment_elements(small(spec.servers.segment_elements));
   config.mutable_workers()->set_replicas(small(spec.workers.replicas));
+  // What is ordinary stays empty: a worker of an older image knows no such key.
+  if (spec.workers.precision != "fp32") {
+    config.mutable_workers()->set_precision(spec.workers.precision);
+  }
   config.mutable_checkpoint()->set_path(spec.checkpoint.path);
   config.mutable_checkpoint()->set_every_steps(large(spec.checkpoint.every_steps));
   config.mutable_checkpoint()->set_every_seconds(large(spec.checkpoint.every_seconds));

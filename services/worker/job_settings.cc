@@ -57,6 +57,7 @@ JobSettings convert(const v1::JobConfig& from) {
   if (from.servers().segment_elements() != 0) {
     to.segment_elements = from.servers().segment_elements();
   }
+  to.precision = parse_precision(from.workers().precision()).value_or(Precision::kFp32);
   return to;
 }
 
@@ -91,6 +92,9 @@ Problems check(const JobSettings& job, const v1::JobConfig& from) {
   check_training(job, from.training(), problems);
   problems.range("servers.segmentElements", job.segment_elements, kTensorAlignment,
                  kDefaultSegmentElements);
+  problems.expect(
+      parse_precision(from.workers().precision()).has_value(),
+      fmt::format("workers.precision is '{}', expected fp32 or bf16", from.workers().precision()));
   return problems;
 }
 

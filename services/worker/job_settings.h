@@ -10,6 +10,7 @@
 
 #include "common/error.h"
 #include "services/core/layout.h"
+#include "services/core/precision.h"
 #include "services/engine/gpt.h"
 
 namespace ballast {
@@ -28,6 +29,7 @@ struct JobSettings {
   uint64_t seed = 0;
   uint32_t evaluation_batches = 0;
   uint32_t segment_elements = kDefaultSegmentElements;
+  Precision precision = Precision::kFp32;  // that parameters come in, and products are computed in
 
   uint32_t sequences() const { return batch / microbatches; }  // of a microbatch
 };

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
@@ -111,6 +112,19 @@ TokenCacheOptions cache_options(const Flags& flags, const Logger& log, WorkerMet
   return cache;
 }
 
+// The CPU's kernels compute in fp32 alone.
+Result<void> check_precision([[maybe_unused]] Precision precision) {
+#ifndef BALLAST_CUDA
+  if (precision != Precision::kFp32) {
+    return fail(ErrorCode::kInvalid,
+                fmt::format("workers.precision is {}, which needs a GPU; this worker is built "
+                            "without",
+                            to_string(precision)));
+  }
+#endif
+  return {};
+}
+
 Result<Worker> prepare(const Flags& flags, const Logger& log, WorkerMetrics& metrics) {
   for (const std::string& address : flags.servers) {
     if (auto checked = check_security(flags.security, address); !checked) {
@@ -123,6 +137,9 @@ Result<Worker> prepare(const Flags& flags, const Logger& log, WorkerMetrics& met
     return tl::unexpected(job.error());
   }
   worker.job = std::move(*job);
+  if (auto able = check_precision(worker.job.precision); !able) {
+    return tl::unexpected(able.error());
+  }
   auto faults = parse_fault_switches(std::getenv("BALLAST_TEST_NAN_STEP"));
   if (!faults) {
     return tl::unexpected(faults.error());
@@ -201,7 +218,7 @@ ClientOptions client_options(const Flags& flags, const JobSettings& job, uint64_
           .microbatches = job.microbatches,
           .segment_elements = job.segment_elements,
           .security = flags.security,
-          .protocol = {},
+          .protocol = {.precision = job.precision},
           .observer = &metrics};
 }
 

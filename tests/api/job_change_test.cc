@@ -68,6 +68,8 @@ TEST(JobChange, RefusesWhatARunningJobKeeps) {
        "spec.training.microbatches: found 16; expected 8, which a running job keeps"},
       {"{train: [/data]}", "{train: [/other]}", "spec.data.train: found [\"/other\"]"},
       {"name: tiny", "name: other", "metadata.name: found \"other\"; expected \"tiny\""},
+      {"replicas: 2}", "replicas: 2, precision: bf16}",
+       "spec.workers.precision: found \"bf16\"; expected \"fp32\", which a running job keeps"},
       {"replicas: 1}", "replicas: 2, replication: 2}",
        "spec.servers.replication: found 2; expected 1, which a running job keeps"},
   };

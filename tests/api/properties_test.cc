@@ -107,6 +107,7 @@ TrainingJob any_valid_job() {
   training.reproducible = *rc::gen::arbitrary<bool>();
   job.spec.workers.max_replicas = *rc::gen::inRange<int64_t>(1, training.microbatches + 1);
   job.spec.workers.replicas = *rc::gen::inRange<int64_t>(1, job.spec.workers.max_replicas + 1);
+  job.spec.workers.precision = *rc::gen::element<std::string>("fp32", "bf16");
   job.spec.workers.min_replicas = *rc::gen::inRange<int64_t>(1, job.spec.workers.replicas + 1);
   job.spec.servers.pod_template = {
       {"spec", {{"nodeSelector", {{"gpu", "true"}}}, {"n", 0.5}, {"l", {1, nullptr}}}}};

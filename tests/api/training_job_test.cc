@@ -154,6 +154,8 @@ TEST(TrainingJob, NamesTheBrokenRule) {
        "spec.model.activation: found \"relu\"; expected geluTanh or gelu"},
       {{"spec.model.activation=gelutanh"}, "did you mean geluTanh?"},
       {{"spec.model.dropout=1"}, "spec.model.dropout: found \"1\"; expected \"0\" to below \"1\""},
+      {{"spec.workers.precision=fp16"},
+       "spec.workers.precision: found \"fp16\"; expected fp32 or bf16"},
       {{"spec.training.recompute=often"}, "spec.training.recompute: found the string \"often\""},
       {{"spec.data.maskDocumentStarts=1"}, "spec.data.maskDocumentStarts: found the number 1"},
       {{"spec.data.train=[]"}, "spec.data.train: is missing"},

@@ -84,6 +84,10 @@ class BadJobs(EndToEnd):
         (self.folder / "text.txt").write_text("too short")
         self.assert_fails(self.run_job(), 2, "context", "9")
 
+    def test_a_precision_that_no_cpu_computes_in(self):
+        self.assert_fails(self.run_job(*self.set(workers__precision="bf16")), 2,
+                          "workers.precision is bf16, which needs a GPU")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -20,6 +20,7 @@ api::TrainingJob some_job() {
       "  data: {train: [/a, /b], maskDocumentStarts: true}\n"
       "  training: {steps: 30, recompute: true, optimizer: {name: sgd, learningRate: \"0.5\", "
       "momentum: \"0.9\"}}\n"
+      "  workers: {precision: bf16}\n"
       "  checkpoint: {path: /c}\n");
 }
 
@@ -37,7 +38,15 @@ TEST(JobConfig, CarriesTheWholeSpec) {
   EXPECT_EQ(config.training().schedule().length_steps(), 30U);
   EXPECT_EQ(config.training().schedule().warmup_steps(), 3U);
   EXPECT_EQ(config.servers().segment_elements(), 262144U);
+  EXPECT_EQ(config.workers().precision(), "bf16");
   EXPECT_EQ(config.checkpoint().path(), "/c");
+}
+
+// A worker of an older image takes no key that it does not know.
+TEST(JobConfig, SaysNothingOfTheOrdinaryPrecision) {
+  api::TrainingJob job = some_job();
+  job.spec.workers.precision = "fp32";
+  EXPECT_EQ(job_config_json(job).find("precision"), std::string::npos);
 }
 
 TEST(JobConfig, EveryOptimizerThatAJobMayNameIsOneOfTheWire) {

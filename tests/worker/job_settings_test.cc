@@ -19,7 +19,7 @@ constexpr const char* kGood = R"({
                "mode": "synchronous", "optimizer": {"name": "adamw", "learningRate": 0.001},
                "evaluation": {"everySteps": "10", "batches": 3}, "recompute": true,
                "reproducible": true},
-  "servers": {"replicas": 2, "replication": 1}, "workers": {"replicas": 2}
+  "servers": {"replicas": 2, "replication": 1}, "workers": {"replicas": 2, "precision": "bf16"}
 })";
 
 std::string with(std::string_view from, std::string_view to) {
@@ -44,6 +44,8 @@ TEST(ParseJob, TakesWhatAWorkerNeeds) {
   EXPECT_EQ(job->sequences(), 2u);
   EXPECT_EQ(job->evaluation_batches, 3u);
   EXPECT_EQ(job->segment_elements, kDefaultSegmentElements);
+  EXPECT_EQ(job->precision, Precision::kBf16);
+  EXPECT_EQ(parse_job(with(", \"precision\": \"bf16\"", ""))->precision, Precision::kFp32);
 }
 
 TEST(ParseJob, NamesWhatIsWrong) {
@@ -68,6 +70,7 @@ TEST(ParseJob, NamesWhatIsWrong) {
        "training.batch is 12, no multiple of training.microbatches 8"},
       {with("\"microbatches\": 8", "\"microbatches\": 0"),
        "training.microbatches is 0, expected 1 to 4096"},
+      {with("bf16", "fp16"), "workers.precision is 'fp16', expected fp32 or bf16"},
       {with("synchronous", "async"), "training.mode is 'async', expected synchronous"},
       {with("\"replication\": 1", "\"segmentElements\": 8"),
        "servers.segmentElements is 8, expected 16 to 262144"},
