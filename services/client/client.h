@@ -112,7 +112,9 @@ class Client {
                                               InitialValues initial_values);
   virtual ~Client() = default;  // drops all connections
 
-  // The arena. Elements may be read after wait_parameters, until the next call of next_work.
+  // The arena. Elements may be read after wait_parameters, until the next call of next_work. With
+  // options.protocol.precision kBf16 each is a bfloat16, as the server rounded it: the lower half
+  // of its bits is zero.
   virtual std::span<const float> parameters() const = 0;
 
   // Blocks until there is work, or never will be. Whatever of the work before was not computed is

@@ -51,7 +51,7 @@ TEST(Bfloat16, RoundsToNearestAndTiesToEven) {
   }
 }
 
-TEST(Bfloat16, EachOneComesBack) {
+TEST(Bfloat16, EachOneComesBack) {  // a signalling NaN as a quiet one
   for (uint32_t bits = 0; bits <= 0xffff; ++bits) {
     const auto half = static_cast<uint16_t>(bits);
     const float value = expand_bfloat16(half);
