@@ -74,6 +74,9 @@ MUTATIONS = [
              CORE + "server_commit.cc",
              (("return pull.version < replica.version ? DataStatus::kGone : DataStatus::kOk;",
                "return DataStatus::kOk;"),)),
+    Mutation("precision-forgotten", "a pull that waited is answered in fp32 whatever it asks for",
+             CORE + "server_commit.cc",
+             (("FromParameters{segment, parked.pull.precision}", "FromParameters{segment}"),)),
     # ---- terms, members, maps
     Mutation("promise-not-kept", "a server that has promised a term is sealed by a lower one",
              CORE + "server_membership.cc",
