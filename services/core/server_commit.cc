@@ -82,11 +82,14 @@ void apply(Run& run, SegmentId segment, Replica& replica, const Record& record) 
   answer_parked(run, segment, replica, DataStatus::kOk);
   for (ReplicaPeer& peer : replica.peers) {
     // A joining replica that holds the root applies the record itself; another one missed it.
-    if (peer.joining && !(peer.copied && peer.root_acked)) {
-      forget_copy(run, peer);
+    if (peer.joining && !peer.root_acked) {
+      peer.copied = false;
+    }
+    if (peer.copying && peer.copy_version == record.step) {
+      peer.copy_root_acked = peer.root_acked;
     }
     peer.root_acked = false;
-    peer.root_sent_ms = 0;
+    peer.root_sent = {};
   }
 }
 

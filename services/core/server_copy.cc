@@ -14,19 +14,18 @@ uint8_t parts_of(const ServerState& state) {
   return static_cast<uint8_t>(1 + state_count(state.training.optimizer));
 }
 
-void start_copy(Run& run, SegmentId segment, Replica& replica, ReplicaPeer& peer) {
-  ServerState& state = run.state;
-  ++state.copies_in_flight;
-  peer.copying = true;
-  peer.copy_version = replica.version;
-  peer.parts_acked = 0;
-  peer.copy_sent_ms = run.now;
+void send_copy(Run& run, SegmentId segment, ReplicaPeer& peer) {
+  const ServerState& state = run.state;
+  note_sent(run, peer.id, peer.copy_sent);
   const uint8_t parts = parts_of(state);
   for (uint8_t part = 0; part < parts; ++part) {
+    if ((peer.parts_acked & (1u << part)) != 0) {
+      continue;
+    }
     Copy copy{.term = state.promised,
               .origin = state.origin,
               .map = state.map.version,
-              .version = replica.version,
+              .version = peer.copy_version,
               .segment = segment,
               .part = part,
               .parts = parts};
@@ -37,7 +36,20 @@ void start_copy(Run& run, SegmentId segment, Replica& replica, ReplicaPeer& peer
   }
 }
 
+void start_copy(Run& run, SegmentId segment, const Replica& replica, ReplicaPeer& peer) {
+  ++run.state.copies_in_flight;
+  peer.copying = true;
+  peer.copy_version = replica.version;
+  peer.copy_root_acked = false;
+  peer.parts_acked = 0;
+  send_copy(run, segment, peer);
+}
+
 }  // namespace
+
+bool being_followed(const Replica& replica, const ReplicaPeer& peer) {
+  return !peer.joining || peer.copied || (peer.copying && peer.copy_version == replica.version);
+}
 
 void forget_copy(Run& run, ReplicaPeer& peer) {
   if (peer.copying) {
@@ -45,6 +57,14 @@ void forget_copy(Run& run, ReplicaPeer& peer) {
   }
   peer.copying = false;
   peer.copied = false;
+}
+
+void copy_again(Run& run, SegmentId segment, const Replica& replica, ReplicaPeer& peer) {
+  if (peer.copy_version == replica.version) {
+    send_copy(run, segment, peer);
+  } else {
+    forget_copy(run, peer);  // and begin with what is current
+  }
 }
 
 void start_copies(Run& run) {
@@ -85,9 +105,7 @@ void on_copy(Run& run, const ProcessId& from, const Copy& copy) {
   }
   const CopyAck ack{state.promised, state.map.version, copy.version, copy.segment, copy.part};
   if (replica.filled && copy.version <= replica.version) {
-    if (copy.version == replica.version) {
-      run.send(from, ack);
-    }
+    run.send(from, ack);  // also what it is past: until then nothing newer is copied
     return;
   }
   if (replica.filled && replica.root != 0 && copy.version == replica.version + 1) {
@@ -124,6 +142,7 @@ void on_copy(Run& run, const ProcessId& from, const Copy& copy) {
 
 void on_copy_ack(Run& run, const ProcessId& from, const CopyAck& ack) {
   ServerState& state = run.state;
+  note_heard(run, from);
   if (!state.active() || ack.term != state.promised || ack.segment >= state.replicas.size() ||
       ack.part >= parts_of(state)) {
     return;
@@ -135,9 +154,15 @@ void on_copy_ack(Run& run, const ProcessId& from, const CopyAck& ack) {
     }
     peer.parts_acked |= 1u << ack.part;
     if (peer.parts_acked == all_parts(parts_of(state))) {
-      peer.copying = false;
-      peer.copied = true;
-      --state.copies_in_flight;
+      note_acknowledged(run, from, peer.copy_sent);
+      peer.copy_sent = {};
+      forget_copy(run, peer);
+      // One behind, it applies the record that comes with the next root.
+      peer.copied = peer.copy_version == replica.version ||
+                    (peer.copy_root_acked && peer.copy_version + 1 == replica.version);
+      if (peer.copied && replica.root != 0 && peer.root_sent.times == 0) {
+        send_root(run, ack.segment, replica, peer);
+      }
       start_copies(run);
     }
   }

@@ -21,19 +21,17 @@ void tick_replica(Run& run, SegmentId segment, Replica& replica) {
     return;
   }
   for (ReplicaPeer& peer : replica.peers) {
-    const bool ready = !peer.joining || peer.copied || peer.copying;
-    if (replica.root != 0 && ready && !peer.root_acked && run.due(peer.root_sent_ms)) {
+    if (replica.root != 0 && being_followed(replica, peer) && !peer.root_acked &&
+        due(run, peer.id, peer.root_sent)) {
       send_root(run, segment, replica, peer);
     }
     const bool initialising = replica.filled && replica.version == 0 && run.state.records.empty();
-    if (initialising && !peer.joining && !peer.initial_acked && run.due(peer.initial_sent_ms)) {
-      peer.initial_sent_ms = run.now;
-      run.send(peer.id,
-               PushInitial{run.state.promised, run.state.origin, run.state.map.version, segment},
-               FromParameters{segment});
+    if (initialising && !peer.joining && !peer.initial_acked &&
+        due(run, peer.id, peer.initial_sent)) {
+      send_initial(run, segment, peer);
     }
-    if (peer.copying && run.due(peer.copy_sent_ms)) {
-      forget_copy(run, peer);
+    if (peer.copying && due(run, peer.id, peer.copy_sent)) {
+      copy_again(run, segment, replica, peer);
     }
   }
 }
@@ -109,6 +107,8 @@ Effects ServerMachine::step(const Event& event, TimeMs now) {
     server::on_summarised(run, *summarised);
   } else if (std::holds_alternative<Tick>(event)) {
     server::on_tick(run);
+  } else if (const auto* lost = std::get_if<PeerLost>(&event)) {
+    server::note_lost(run, lost->peer);
   } else if (const auto* written = std::get_if<CheckpointWrittenLocally>(&event)) {
     server::on_checkpoint_written(run, written->result);
   } else if (const auto* opened = std::get_if<CheckpointOpened>(&event)) {

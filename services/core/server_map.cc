@@ -98,7 +98,7 @@ std::vector<ReplicaPeer> make_peers(const ServerState& state, const Placement& p
         peer = before;
         before.copying = false;  // moved, not forgotten
         peer.root_acked = false;
-        peer.root_sent_ms = 0;
+        peer.root_sent = {};
       }
     }
     peers.push_back(std::move(peer));
@@ -140,7 +140,7 @@ void take_role(Run& run, SegmentId segment, Replica& replica, ReplicaRole role) 
   replica.peers = std::move(peers);
   if (replica.root != 0) {
     for (ReplicaPeer& peer : replica.peers) {
-      if (!peer.joining || peer.copied || peer.copying) {
+      if (being_followed(replica, peer)) {
         send_root(run, segment, replica, peer);
       }
     }
@@ -168,6 +168,8 @@ void on_map_update(Run& run, const ProcessId& from, const MapUpdate& message) {
   }
   state.training = message.training;
   state.map = message.map;
+  std::erase_if(state.outboxes,
+                [&](const auto& box) { return !state.map.index_of(box.first).has_value(); });
   const auto me = state.map.index_of(state.self);
   for (SegmentId segment = 0; segment < state.replicas.size(); ++segment) {
     take_role(run, segment, state.replicas[segment], role_in(state.map.segments[segment], me));

@@ -66,7 +66,7 @@ void add_contribution(Run& run, const Push& push, Replica& replica) {
   replica.root_sum = {root.loss, root.tokens};
   begin_root(run, push.segment, replica);
   for (ReplicaPeer& peer : replica.peers) {
-    if (!peer.joining || peer.copied || peer.copying) {
+    if (being_followed(replica, peer)) {
       send_root(run, push.segment, replica, peer);
     }
   }
@@ -122,7 +122,7 @@ void send_root(Run& run, SegmentId segment, Replica& replica, ReplicaPeer& peer)
       root.previous = *previous;
     }
   }
-  peer.root_sent_ms = run.now;
+  note_sent(run, peer.id, peer.root_sent);
   run.send(peer.id, root, FromBuffer{replica.root});
 }
 
@@ -164,6 +164,7 @@ void on_root(Run& run, const ProcessId& from, const Root& message) {
 
 void on_root_ack(Run& run, const ProcessId& from, const RootAck& ack) {
   ServerState& state = run.state;
+  note_heard(run, from);
   if (!state.active() || ack.term != state.promised || ack.map != state.map.version ||
       ack.segment >= state.replicas.size()) {
     return;
@@ -173,8 +174,9 @@ void on_root_ack(Run& run, const ProcessId& from, const RootAck& ack) {
     return;
   }
   for (ReplicaPeer& peer : replica.peers) {
-    if (peer.id == from) {
+    if (peer.id == from && !peer.root_acked) {
       peer.root_acked = true;
+      note_acknowledged(run, from, peer.root_sent);
     }
   }
 }
@@ -251,10 +253,7 @@ void on_push_initial(Run& run, const ProcessId& from, const PushInitial& push) {
       replica.version = 0;
       run.out.push_back(InitialiseSegment{push.segment});
       for (ReplicaPeer& peer : replica.peers) {
-        peer.initial_sent_ms = run.now;
-        run.send(peer.id,
-                 PushInitial{state.promised, state.origin, state.map.version, push.segment},
-                 FromParameters{push.segment});
+        send_initial(run, push.segment, peer);
       }
       run.send(state.coordinator,
                InitialisedReport{state.promised, state.origin, state.map.version, {push.segment}});
@@ -263,17 +262,31 @@ void on_push_initial(Run& run, const ProcessId& from, const PushInitial& push) {
   run.send(from, ack);
 }
 
+void send_initial(Run& run, SegmentId segment, ReplicaPeer& peer) {
+  const ServerState& state = run.state;
+  note_sent(run, peer.id, peer.initial_sent);
+  run.send(peer.id, PushInitial{state.promised, state.origin, state.map.version, segment},
+           FromParameters{segment});
+}
+
 void on_push_initial_ack(Run& run, const ProcessId& from, const PushInitialAck& ack) {
   ServerState& state = run.state;
+  note_heard(run, from);
   if (!state.active() || ack.term != state.promised || ack.origin != state.origin ||
-      ack.map < state.map.version || ack.status != DataStatus::kOk ||
       ack.segment >= state.replicas.size()) {
     return;
   }
+  const bool holds = ack.map >= state.map.version && ack.status == DataStatus::kOk;
   for (ReplicaPeer& peer : state.replicas[ack.segment].peers) {
-    if (peer.id == from) {
-      peer.initial_acked = true;
+    if (peer.id != from || peer.initial_acked) {
+      continue;
     }
+    if (!holds) {
+      note_not_wanted(run, from, peer.initial_sent);
+      continue;
+    }
+    peer.initial_acked = true;
+    note_acknowledged(run, from, peer.initial_sent);
   }
 }
 

@@ -6,6 +6,7 @@
 // joining one without parameters yet: of the version that is being copied).
 #pragma once
 
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -20,20 +21,39 @@ struct ParkedPull {
   Pull pull;
 };
 
+// Of something large that goes to another server again and again until that acknowledges it.
+struct Sending {
+  uint64_t number = 0;  // among all that went there, when it went or after it was passed over
+  TimeMs at_ms = 0;     // the last time
+  uint32_t times = 0;   // so far
+};
+
+// What goes to another server that way. Who is slow to answer would be sent the same faster than
+// it can read, and never come to anything else: so nothing goes again while what was sent before it
+// is still being acknowledged. Whatever has a lower number than what was acknowledged was lost, or
+// not wanted then.
+struct Outbox {
+  uint64_t sent = 0;
+  uint64_t passed = 0;  // what has this number or a lower one is not on its way
+  TimeMs heard_ms = 0;  // of anything being acknowledged
+  TimeMs takes_ms = 0;  // the longest of late
+};
+
 // What a primary knows of another replica of its segment.
 struct ReplicaPeer {
   ProcessId id;
   bool joining = false;
   bool root_acked = false;  // holds the root of the step in progress
   bool initial_acked = false;
-  TimeMs root_sent_ms = 0;  // 0: not sent yet; likewise below
-  TimeMs initial_sent_ms = 0;
+  Sending root_sent = {};
+  Sending initial_sent = {};
   // Joining only: the copy that is under way or done.
   bool copied = false;
-  bool copying = false;
+  bool copying = false;  // also when its version is past: it has to arrive before another goes
   Step copy_version = 0;
-  uint32_t parts_acked = 0;  // bit by part
-  TimeMs copy_sent_ms = 0;
+  bool copy_root_acked = false;  // holds the root of that version
+  uint32_t parts_acked = 0;      // bit by part
+  Sending copy_sent = {};        // since the last one that was acknowledged
 };
 
 struct Replica {
@@ -86,6 +106,7 @@ struct ServerState {
 
   BufferId next_buffer = 1;
   uint32_t copies_in_flight = 0;
+  std::map<ProcessId, Outbox> outboxes;
   TimeMs heartbeat_sent_ms = 0;
 
   // No record of this origin is there yet.

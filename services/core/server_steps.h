@@ -27,6 +27,14 @@ void redirect(Run& run, const ProcessId& worker);
 // server_map.cc: roles of the replicas.
 void on_map_update(Run& run, const ProcessId& from, const MapUpdate& message);
 
+// server_sending.cc: what goes to other servers until they acknowledge it.
+bool due(const Run& run, const ProcessId& to, const Sending& sending);
+void note_sent(Run& run, const ProcessId& to, Sending& sending);
+void note_heard(Run& run, const ProcessId& from);
+void note_acknowledged(Run& run, const ProcessId& from, const Sending& sending);
+void note_not_wanted(Run& run, const ProcessId& from, const Sending& sending);
+void note_lost(Run& run, const ProcessId& to);  // whatever is on its way there
+
 // server_push.cc: contributions, roots, initial values.
 void on_push(Run& run, const ProcessId& from, const Push& push);
 void on_push_initial(Run& run, const ProcessId& from, const PushInitial& push);
@@ -36,6 +44,7 @@ void on_root_ack(Run& run, const ProcessId& from, const RootAck& ack);
 void on_summarised(Run& run, const Summarised& event);
 Summarise summarise_order(const ServerState& state, SegmentId segment, const Replica& replica);
 void send_root(Run& run, SegmentId segment, Replica& replica, ReplicaPeer& peer);
+void send_initial(Run& run, SegmentId segment, ReplicaPeer& peer);
 void send_prepared(Run& run, SegmentId segment, Replica& replica);
 void send_initialised(Run& run);
 void release_step(Run& run, Replica& replica);  // tree and root
@@ -56,6 +65,8 @@ void on_checkpoint_opened(Run& run, const CheckpointOpened& event);
 
 // server_copy.cc: joining replicas.
 void start_copies(Run& run);
+bool being_followed(const Replica& replica, const ReplicaPeer& peer);  // it takes roots
+void copy_again(Run& run, SegmentId segment, const Replica& replica, ReplicaPeer& peer);
 void forget_copy(Run& run, ReplicaPeer& peer);
 void on_copy(Run& run, const ProcessId& from, const Copy& copy);
 void on_copy_ack(Run& run, const ProcessId& from, const CopyAck& ack);

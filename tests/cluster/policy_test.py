@@ -61,7 +61,10 @@ class Policies(TrainingCase):
         self.assertEqual(run("kubectl", "delete", "pod", pod, "--grace-period=0", "--force").returncode, 0)
         self.wait_until(f"another {pod}", lambda: self.uid("pod", pod) not in ("", uid))
 
-    def test_a_throttled_worker_gets_less_and_no_bit_changes(self):
+    def primaries(self, pod):
+        return int(re.search(r"^ballast_primary_segments (\d+)", self.metrics(pod), re.M).group(1))
+
+    def test_what_is_throttled_gets_less_and_no_bit_changes(self):
         """All policies as they are by default."""
         workers = {"replicas": 2, "minReplicas": 1, "maxReplicas": 3,
                    "template": host_volume("data", self.folder / "data", "/data")}
@@ -79,6 +82,16 @@ class Policies(TrainingCase):
         self.assertGreater(self.decisions(policy="workerBalance", action="change"), 0)
         audited = [one for one in self.audit() if one["policy"] == "workerBalance" and one["carriedOut"]]
         self.assertIn("speed.worker-1", audited[0]["inputs"], audited)
+
+        self.lose("balanced-worker-1")  # its next life may take what it needs: nobody waits for it, but for servers
+        self.throttle("balanced-ps-1", "30m")
+        wanted = self.wait_until("ps-1 is relieved", lambda: (
+            lambda wanted: wanted.get("ps-0", 0) > wanted.get("ps-1", 0) and wanted)(
+                self.plan("balanced").get("serverShares", {})))
+        print(f"primaries {wanted}", flush=True)
+        self.wait_until("the servers follow", lambda: (
+            self.primaries("balanced-ps-0") > self.primaries("balanced-ps-1")))
+        self.assertIn("HotServer", self.events("balanced"))
 
         self.lose("balanced-ps-1")
         self.wait_for("balanced", "condition=Running")
