@@ -52,8 +52,8 @@ class Api:
                     raise
         raise AssertionError("not reached")
 
-    def must(self, method, path, body=None):
-        status, answer = self.ask(method, path, body)
+    def must(self, method, path, body=None, content="application/json"):
+        status, answer = self.ask(method, path, body, content)
         if status not in (200, 201, 202):
             raise RuntimeError(f"{method} {path}: {status} {answer.get('message')}")
         return answer

@@ -238,7 +238,7 @@ def lose_pods(world, namespace):
         audit = Audit()
         path = f"/api/v1/namespaces/{namespace}/pods/c{number}-worker-3"
         uid = world.api.must("GET", path)["metadata"]["uid"]
-        world.api.must("DELETE", path, {"gracePeriodSeconds": 0})
+        world.lose_pod(path)
 
         def replaced(path=path, uid=uid):
             status, pod = world.api.ask("GET", path)

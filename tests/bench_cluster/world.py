@@ -13,6 +13,7 @@ from operator_process import PROGRAMS, OperatorProcess, make_account
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "cluster"))
 from commands import define_training_jobs  # noqa: E402
+from fake_nodes import LEFT_ALONE  # noqa: E402
 
 POD_ADDRESSES = "10.245.0.0/16"  # of fake nodes
 IN_FLIGHT = "64"  # of a plain create
@@ -53,6 +54,11 @@ class World:
         """Jobs of which servers are known."""
         return sum(1 for one in self.api.items(f"{JOBS}/namespaces/{namespace}/trainingjobs")
                    if '"members":[{' in (one.get("status", {}).get("authority", {}).get("record") or ""))
+
+    def lose_pod(self, path):
+        """At once, and whatever takes its place stays."""
+        self.api.must("PATCH", path, {"metadata": {"annotations": LEFT_ALONE}}, "application/merge-patch+json")
+        self.api.must("DELETE", path, {"gracePeriodSeconds": 0})
 
     def delete_jobs(self, namespace):
         self.delete_all(f"{JOBS}/namespaces/{namespace}/trainingjobs")

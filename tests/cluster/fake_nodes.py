@@ -8,6 +8,9 @@ from programs import path_of
 
 PODS = "1000"  # of one node
 CHOSEN = "kwok.x-k8s.io/node"  # annotation and taint
+# An annotation of pods that kwok leaves alone from then on. It finishes each deletion that it hears of by deleting the
+# pod by name; where it is late, that is the replacement, and so on for ever. Who deletes a pod at once says so first.
+LEFT_ALONE = {"ballast.dev/left-alone": "yes"}
 
 
 def fake_node(number, tainted):
@@ -24,8 +27,12 @@ def start_fake_nodes(plane, count, tainted):
     """fake0, fake1, ...; pods of real nodes keep off those that are tainted. Returns when all are Ready."""
     home = plane.folder / "kwok"
     home.mkdir()
+    config = home / "config.json"
+    selector = ",".join(f"{key}={value}" for key, value in LEFT_ALONE.items())
+    config.write_text(json.dumps({"apiVersion": "config.kwok.x-k8s.io/v1alpha1", "kind": "KwokConfiguration",
+                                  "options": {"disregardStatusWithAnnotationSelector": selector}}), encoding="ascii")
     plane.processes.start("kwok", [
-        path_of("kwok"), f"--kubeconfig={plane.user('kwok', 'system:masters')}",
+        path_of("kwok"), f"--config={config}", f"--kubeconfig={plane.user('kwok', 'system:masters')}",
         f"--manage-nodes-with-annotation-selector={CHOSEN}=fake", "--node-lease-duration-seconds=40",
         "--cidr=10.245.0.1/16", f"--node-ip={HOST}"], env={"HOME": str(home)})
     nodes = {"apiVersion": "v1", "kind": "List", "items": [fake_node(number, tainted) for number in range(count)]}
