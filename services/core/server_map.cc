@@ -168,8 +168,7 @@ void on_map_update(Run& run, const ProcessId& from, const MapUpdate& message) {
   }
   state.training = message.training;
   state.map = message.map;
-  std::erase_if(state.outboxes,
-                [&](const auto& box) { return !state.map.index_of(box.first).has_value(); });
+  note_new_map(run);
   const auto me = state.map.index_of(state.self);
   for (SegmentId segment = 0; segment < state.replicas.size(); ++segment) {
     take_role(run, segment, state.replicas[segment], role_in(state.map.segments[segment], me));

@@ -8,7 +8,7 @@ namespace ballast::server {
 namespace {
 
 constexpr TimeMs kLongestResendMs = 2'000;
-constexpr TimeMs kLongestTakesMs = 10'000;
+constexpr TimeMs kLongestTakesMs = 1'000;
 
 TimeMs doubled(TimeMs first_ms, uint32_t times, TimeMs longest_ms) {
   return std::min(first_ms << std::min<uint32_t>(times, 16), std::max(first_ms, longest_ms));
@@ -60,6 +60,16 @@ void note_acknowledged(Run& run, const ProcessId& from, const Sending& sending) 
 void note_not_wanted(Run& run, const ProcessId& from, const Sending& sending) {
   Outbox& box = run.state.outboxes[from];
   box.passed = std::max(box.passed, sending.number);
+}
+
+// What comes before the map that it belongs to is not answered.
+void note_new_map(Run& run) {
+  ServerState& state = run.state;
+  std::erase_if(state.outboxes,
+                [&](const auto& box) { return !state.map.index_of(box.first).has_value(); });
+  for (auto& [id, box] : state.outboxes) {
+    box.takes_ms = 0;
+  }
 }
 
 void note_lost(Run& run, const ProcessId& to) {

@@ -33,6 +33,7 @@ void note_sent(Run& run, const ProcessId& to, Sending& sending);
 void note_heard(Run& run, const ProcessId& from);
 void note_acknowledged(Run& run, const ProcessId& from, const Sending& sending);
 void note_not_wanted(Run& run, const ProcessId& from, const Sending& sending);
+void note_new_map(Run& run);
 void note_lost(Run& run, const ProcessId& to);  // whatever is on its way there
 
 // server_push.cc: contributions, roots, initial values.

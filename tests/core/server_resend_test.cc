@@ -81,6 +81,16 @@ TEST_F(Resends, WhoTakesLongIsWaitedForLonger) {
   EXPECT_EQ(again<Root>(1000), (Times{{250 + 500, 1}}));
 }
 
+TEST_F(Resends, UnderANewMapNobodyIsWaitedForLonger) {
+  begin({{0, {1}, {}}, {0, {1}, {}}});
+  push(0);
+  EXPECT_TRUE(again<Root>(250).empty());
+  acknowledge(0);
+  map(2, {{0, {1}, {}}, {0, {1}, {}}});  // ps-1 may not have it yet, and then does not answer
+  push(1);
+  EXPECT_EQ(again<Root>(300), (Times{{500, 0}, {500, 1}}));
+}
+
 TEST_F(Resends, WhatWasOnItsWayWhenASessionBrokeIsLost) {
   begin({{0, {1}, {}}});
   push(0);
