@@ -77,7 +77,7 @@ void apply(Run& run, SegmentId segment, Replica& replica, const Record& record) 
   replica.root = 0;
   replica.summarised = false;
   replica.version = record.step + 1;
-  replica.prepared_sent_ms = 0;
+  replica.prepared_sent = {};
   replica.caught_up_sent_ms = 0;
   answer_parked(run, segment, replica, DataStatus::kOk);
   for (ReplicaPeer& peer : replica.peers) {

@@ -10,7 +10,7 @@ namespace {
 void tick_replica(Run& run, SegmentId segment, Replica& replica) {
   const bool in_sync =
       replica.role == ReplicaRole::kPrimary || replica.role == ReplicaRole::kBackup;
-  if (in_sync && replica.summarised && run.due(replica.prepared_sent_ms)) {
+  if (in_sync && replica.summarised && due(run, replica.prepared_sent)) {
     send_prepared(run, segment, replica);
   }
   if (replica.role == ReplicaRole::kJoining && replica.filled &&

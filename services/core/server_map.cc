@@ -177,6 +177,7 @@ void on_map_update(Run& run, const ProcessId& from, const MapUpdate& message) {
   for (SegmentId segment = 0; segment < state.replicas.size(); ++segment) {
     Replica& replica = state.replicas[segment];
     if (replica.summarised && replica.role != ReplicaRole::kJoining) {
+      replica.prepared_sent = {};
       send_prepared(run, segment, replica);
     }
   }

@@ -210,7 +210,7 @@ void send_prepared(Run& run, SegmentId segment, Replica& replica) {
   if (!state.active()) {
     return;
   }
-  replica.prepared_sent_ms = run.now;
+  note_sent(run, replica.prepared_sent);
   run.send(state.coordinator, Prepared{.term = state.promised,
                                        .map = state.map.version,
                                        .step = replica.version,

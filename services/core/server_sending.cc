@@ -16,6 +16,17 @@ TimeMs doubled(TimeMs first_ms, uint32_t times, TimeMs longest_ms) {
 
 }  // namespace
 
+bool due(const Run& run, const Sending& sending) {
+  return sending.times == 0 ||
+         run.now - sending.at_ms >=
+             doubled(run.state.options.resend_after_ms, sending.times - 1, kLongestResendMs);
+}
+
+void note_sent(const Run& run, Sending& sending) {
+  sending.at_ms = run.now;
+  ++sending.times;
+}
+
 bool due(const Run& run, const ProcessId& to, const Sending& sending) {
   if (sending.times == 0) {
     return true;
@@ -24,7 +35,7 @@ bool due(const Run& run, const ProcessId& to, const Sending& sending) {
   const auto found = run.state.outboxes.find(to);
   const Outbox box = found == run.state.outboxes.end() ? Outbox{} : found->second;
   if (sending.number <= box.passed) {
-    return run.now - sending.at_ms >= doubled(first_ms, sending.times - 1, kLongestResendMs);
+    return due(run, sending);
   }
   const TimeMs usual_ms = std::max(first_ms, 2 * box.takes_ms);
   return run.now - std::max(sending.at_ms, box.heard_ms) >=
@@ -37,8 +48,7 @@ void note_sent(Run& run, const ProcessId& to, Sending& sending) {
   if (sending.times == 0 || sending.number <= box.passed) {
     sending.number = ++box.sent;
   }
-  sending.at_ms = run.now;
-  ++sending.times;
+  note_sent(run, sending);
 }
 
 void note_heard(Run& run, const ProcessId& from) {
@@ -74,11 +84,13 @@ void note_new_map(Run& run) {
 
 void note_lost(Run& run, const ProcessId& to) {
   const auto box = run.state.outboxes.find(to);
-  if (box == run.state.outboxes.end()) {
-    return;
+  if (box != run.state.outboxes.end()) {
+    box->second.passed = box->second.sent;
   }
-  box->second.passed = box->second.sent;
   for (Replica& replica : run.state.replicas) {
+    if (to == run.state.coordinator) {
+      replica.prepared_sent.times = std::min<uint32_t>(replica.prepared_sent.times, 1);
+    }
     for (ReplicaPeer& peer : replica.peers) {
       for (Sending* sending : {&peer.root_sent, &peer.initial_sent, &peer.copy_sent}) {
         if (peer.id == to) {

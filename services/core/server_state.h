@@ -21,11 +21,13 @@ struct ParkedPull {
   Pull pull;
 };
 
-// Of something large that goes to another server again and again until that acknowledges it.
+// Of something that goes to another server again and again until that acknowledges it. The number,
+// of what is large, is among all that went there: of the first time, or of that after it was passed
+// over.
 struct Sending {
-  uint64_t number = 0;  // among all that went there, when it went or after it was passed over
-  TimeMs at_ms = 0;     // the last time
-  uint32_t times = 0;   // so far
+  uint64_t number = 0;
+  TimeMs at_ms = 0;    // the last time
+  uint32_t times = 0;  // so far
 };
 
 // What goes to another server that way. Who is slow to answer would be sent the same faster than
@@ -68,7 +70,7 @@ struct Replica {
   double sum_squares = 0;
   bool finite = true;
   uint64_t checksum = 0;  // of the values of `version`, where it is due
-  TimeMs prepared_sent_ms = 0;
+  Sending prepared_sent = {};
   std::vector<ReplicaPeer> peers;  // primary: backups, then joining
   std::vector<ParkedPull> parked;  // primary: pulls of version + 1
   // Joining: the copy that is arriving.

@@ -27,7 +27,10 @@ void redirect(Run& run, const ProcessId& worker);
 // server_map.cc: roles of the replicas.
 void on_map_update(Run& run, const ProcessId& from, const MapUpdate& message);
 
-// server_sending.cc: what goes to other servers until they acknowledge it.
+// server_sending.cc: what goes to other servers until they acknowledge it. What is small goes again
+// after twice as long each time; what is large goes by the outbox of its server, too.
+bool due(const Run& run, const Sending& sending);
+void note_sent(const Run& run, Sending& sending);
 bool due(const Run& run, const ProcessId& to, const Sending& sending);
 void note_sent(Run& run, const ProcessId& to, Sending& sending);
 void note_heard(Run& run, const ProcessId& from);

@@ -99,6 +99,18 @@ TEST_F(Resends, WhatWasOnItsWayWhenASessionBrokeIsLost) {
   EXPECT_EQ(again<Root>(1000), (Times{{2000, 0}, {2500, 0}}));
 }
 
+// A server that has a tenth of a core needs it for more than to say the same of each segment.
+TEST_F(Resends, PreparedGoesAgainMoreAndMoreRarelyUntilTheCommit) {
+  begin({{0, {1}, {}}});
+  push(0);
+  machine_.step(Summarised{0, 0, replica().root, 1, true}, now_);
+  EXPECT_EQ(again<Prepared>(4000), (Times{{250, 0}, {750, 0}, {1750, 0}, {3750, 0}}));
+  machine_.step(PeerLost{kPs1}, now_);
+  EXPECT_EQ(again<Prepared>(600), (Times{{4000, 0}, {4500, 0}}));
+  hear(kPs1, Commit{kTerm, record(0)});
+  EXPECT_TRUE(again<Prepared>(5000).empty());
+}
+
 TEST_F(Resends, InitialValuesThatWereNotWantedYetGoAgain) {
   seal();
   map(1, {{0, {1}, {}}});

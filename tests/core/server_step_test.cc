@@ -169,7 +169,7 @@ TEST(ServerRoot, IsSentAgainUntilAcknowledgedAndPreparedUntilCommitted) {
   EXPECT_EQ(sent<Root>(later).size(), 1u);
   EXPECT_EQ(sent<Prepared>(later).size(), 1u);
   server.hear(kPs1, RootAck{kTerm, kMap, 0, 0});
-  later = server.tick_after(300);
+  later = server.tick_after(500);
   EXPECT_TRUE(sent<Root>(later).empty());
   EXPECT_EQ(sent<Prepared>(later).size(), 1u);
   server.hear(kPs1, Commit{kTerm, server.record(0)});
