@@ -146,7 +146,7 @@ END
         done = run("""
             kubectl wait --for=create sa/default --timeout=120s >/dev/null
             kubectl create deployment many --image=none --replicas=30 >/dev/null
-            kubectl wait --for=condition=Available deployment/many --timeout=120s >/dev/null
+            kubectl wait --for=jsonpath={.status.availableReplicas}=30 deployment/many --timeout=120s >/dev/null
             kubectl get pods --no-headers --field-selector=status.phase=Running | wc -l""", "--fake-nodes=3")
         self.assertEqual(done.stdout, "30\n", done.stderr)
 

@@ -81,7 +81,8 @@ class Policies(TrainingCase):
         self.assertIn("SpeedsDiffer", self.events("balanced"))
         self.assertGreater(self.decisions(policy="workerBalance", action="change"), 0)
         audited = [one for one in self.audit() if one["policy"] == "workerBalance" and one["carriedOut"]]
-        self.assertIn("speed.worker-1", audited[0]["inputs"], audited)
+        # The first one may only have given a worker that came late its first microbatches.
+        self.assertTrue(any("speed.worker-1" in one["inputs"] for one in audited), audited)
 
         self.lose("balanced-worker-1")  # its next life may take what it needs: nobody waits for it, but for servers
         self.throttle("balanced-ps-1", "30m")

@@ -1,7 +1,7 @@
 """Breaks the cores on purpose, one defect at a time, and holds the tests to seeing each: a defect that nobody sees
 shows that a fault or a checker is missing.
 
-  python3 tests/mutations/mutations.py [--build build/release] [--jobs 2] [--seeds 5000] [NAME ...]
+  python3 tests/mutations/mutations.py [--build build/release] [--jobs 2] [--seeds 10000] [NAME ...]
 
 A mutation replaces a few words of one source file (mutation_list.py). The changed file is compiled by the command
 of the build and linked in front of the others into the program that must see it: the simulator, or a test of the
@@ -109,7 +109,7 @@ def main():
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these; all without")
     parser.add_argument("--build", default=str(SOURCE / "build/release"))
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
-    parser.add_argument("--seeds", type=int, default=5000, help="of the simulator, at most, for each")
+    parser.add_argument("--seeds", type=int, default=10000, help="of the simulator, at most, for each")
     options = parser.parse_args()
     unknown = set(options.names) - {mutation.name for mutation in MUTATIONS}
     if unknown:

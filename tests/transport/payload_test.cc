@@ -53,7 +53,7 @@ RC_GTEST_PROP(Payload, StreamsWhateverTheCuts, ()) {
 RC_GTEST_PROP(Payload, ExpandsWhateverTheCuts, (std::vector<uint16_t> halves)) {
   for (const CopyKind kind : {CopyKind::kCached, CopyKind::kStreaming}) {
     std::vector<float> memory(halves.size() + 3);
-    for (const size_t unaligned : {0, 1, 2, 3}) {
+    for (const size_t unaligned : {0u, 1u, 2u, 3u}) {
       const std::span<float> into = std::span(memory).subspan(unaligned, halves.size());
       copy_payload(into, cut(halves), kind);
       for (size_t i = 0; i < halves.size(); ++i) {
