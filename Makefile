@@ -6,6 +6,9 @@
 #   make sanitize       tests within one process under ASan+UBSan and under TSan; fuzz targets
 #   make check          format, lint, layering and house style
 #   make bench          print the benchmarks
+#   make cuda           the programs with the CUDA half in build/cuda: a toolkit comes as wheels (a large download), and
+#                       needs no GPU
+#   make bundle         those programs with the libraries that they need as build/ballast-cuda.tar.xz, for a GPU machine
 #   make bench-peers    print the engine's speed beside PyTorch's (a large download)
 #   make bench-cluster  the operator at scale on a real API server, with nodes that only pretend
 #   make bench-policies what policies bring to pods that are held back, and to a run; needs root
@@ -55,7 +58,7 @@ build = $(call configure,$(1)) && ninja -C build/$(1) -j $(JOBS) $(2)
 
 .PHONY: help quickstart test test-cluster sanitize check bench bench-peers bench-cluster soak sim mutations
 .PHONY: chaos chaos-network chaos-cluster goodput demo demo-cluster images test-images same-bits format clean
-.PHONY: demo-metrics dashboards dashboards-png test-report
+.PHONY: cuda bundle demo-metrics dashboards dashboards-png test-report
 .PHONY: bench-policies dependencies dependencies-test dependencies-cluster dependencies-images dependencies-check
 help:
 	@sed -n 's/^#   make/make/p' Makefile
@@ -118,6 +121,12 @@ bench: dependencies-test
 	@for benchmark in build/release/bin/bench_*; do echo "== $$benchmark"; $$benchmark; done
 	@for benchmark in tests/bench_run/bench_*.py; do echo "== $$benchmark"; python3 -B $$benchmark; done
 	@echo "== simulator"; build/release/bin/test_sim --large --seeds=5000
+
+cuda: dependencies-test
+	JOBS=$(JOBS) scripts/build_cuda.sh programs test_engine_cuda bench_gpu
+
+bundle: cuda
+	scripts/bundle.sh build/cuda build/ballast-cuda
 
 bench-cluster: dependencies-cluster
 	$(call build,release,programs fake_pods plain_create)

@@ -2,7 +2,7 @@
 #
 #   ballast_library(NAME SOURCES ... [LIBRARIES ...] [ALONE ...] [HOT])      one library a folder
 #   ballast_program(NAME SOURCES ... [LIBRARIES ...])
-#   ballast_test(NAME LABEL unit|property|sim|threads|integration|oracle|cluster|bench SOURCES ... [LIBRARIES ...]
+#   ballast_test(NAME LABEL unit|property|sim|threads|integration|oracle|cluster|bench|gpu SOURCES ... [LIBRARIES ...]
 #                [TIMEOUT seconds] [BITS] [ALONE ...])
 #
 # With BALLAST_UNITY, which the presets of `make test` set, sources of a target are compiled several at a time: most
@@ -30,10 +30,12 @@ add_custom_target(selected_tests)
 add_custom_target(sanitized_tests)
 
 add_library(ballast_options INTERFACE)
-target_compile_options(ballast_options INTERFACE
+set(ballast_flags
   -Wall -Wextra -Wshadow -Wconversion -Werror
   -ffp-contract=off   # bits are promised: no contraction behind our back
   -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)   # the same bytes from every checkout
+# BallastCuda.cmake hands them to nvcc.
+target_compile_options(ballast_options INTERFACE "$<$<NOT:$<COMPILE_LANGUAGE:CUDA>>:${ballast_flags}>")
 target_include_directories(ballast_options INTERFACE ${CMAKE_SOURCE_DIR})
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   # gcc 12 sees overlaps in std::string that cannot be (gcc bug 105651).
@@ -144,7 +146,7 @@ endfunction()
 
 function(ballast_test name)
   cmake_parse_arguments(ARG "BITS" "LABEL;TIMEOUT" "SOURCES;LIBRARIES;ALONE" ${ARGN})
-  if(NOT ARG_LABEL MATCHES "^(unit|property|sim|threads|integration|oracle|cluster|bench)$")
+  if(NOT ARG_LABEL MATCHES "^(unit|property|sim|threads|integration|oracle|cluster|bench|gpu)$")
     message(FATAL_ERROR "${name}: LABEL is \"${ARG_LABEL}\", which no test has")
   endif()
   ballast_united(compiled ${name} "${ARG_SOURCES}" "${ARG_ALONE}")

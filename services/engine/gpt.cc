@@ -28,7 +28,8 @@ Gpt::Gpt(const GptConfig& config, uint32_t sequences, Compute compute)
   CHECK(sequences >= 1);
   build();
   const size_t rows = size_t{sequences} * config.context;
-  tape_.plan(rows);
+  activations_ = FloatBuffer(tape_.plan(rows));
+  tape_.use(activations_.data());
   logits_ = FloatBuffer(
       head_scratch({.rows = rows, .channels = config.channels, .vocabulary = config.vocabulary}));
   row_loss_.resize(rows);
@@ -285,7 +286,7 @@ void Gpt::record_head(ValueId in) {
 MemoryBytes Gpt::memory() const {
   return {.parameters = layout().elements * sizeof(float),
           .gradients = layout().elements * sizeof(float),
-          .activations = tape_.activation_elements() * sizeof(float),
+          .activations = activations_.size() * sizeof(float),
           .logits = logits_.size() * sizeof(float) + row_loss_.size() * sizeof(double)};
 }
 

@@ -17,6 +17,7 @@
 #include "common/error.h"
 #include "services/core/layout.h"
 #include "services/core/training.h"
+#include "services/engine/buffer.h"
 #include "services/engine/compute.h"
 #include "services/engine/tape.h"
 
@@ -107,6 +108,7 @@ class Gpt {
   Tape tape_;
   ValueId last_ = 0;          // what the head reads
   std::optional<Pass> pass_;  // the last forward(), until backward()
+  FloatBuffer activations_;
   FloatBuffer logits_;
   std::vector<double> row_loss_;
 };

@@ -34,12 +34,12 @@ void Tape::record(Operation operation) {
 
 void Tape::begin_block() { block_ = blocks_++; }
 
-void Tape::plan(size_t largest_rows) {
+uint64_t Tape::plan(size_t largest_rows) {
   const std::vector<bool> inside = inside_blocks();
   plan_calls(inside);
   plan_ranges();
   plan_accumulation();
-  plan_memory(largest_rows, inside);
+  return plan_memory(largest_rows, inside);
 }
 
 // Values that only operations of one block make and read.
@@ -139,7 +139,7 @@ void Tape::plan_accumulation() {
   }
 }
 
-void Tape::plan_memory(size_t largest_rows, const std::vector<bool>& inside) {
+uint64_t Tape::plan_memory(size_t largest_rows, const std::vector<bool>& inside) {
   const size_t count = values_.size();
   std::vector<Lifetime> all(3 * count);  // data, data in backward, gradients
   const auto data_at = [&](ValueId value, Phase phase) -> Lifetime& {
@@ -158,6 +158,9 @@ void Tape::plan_memory(size_t largest_rows, const std::vector<bool>& inside) {
       }
     }
     for (const ValueId value : operation.kept) data_at(value, phase).include(time);
+    if (operation.gradients_early) {
+      for (const ValueId value : operation.inputs) all[2 * count + root(value)].include(time);
+    }
   }
   for (size_t i = 0; i < all.size(); ++i) {
     all[i].elements = uint64_t{largest_rows} * values_[i % count].columns;
@@ -168,7 +171,7 @@ void Tape::plan_memory(size_t largest_rows, const std::vector<bool>& inside) {
     values_[v].again = all[inside[v] ? count + v : v].offset;
     values_[v].gradient = all[2 * count + v].offset;
   }
-  memory_ = FloatBuffer(elements);
+  return elements;
 }
 
 bool Tape::forward(Pass& pass, const NeedFunction& need) {

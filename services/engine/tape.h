@@ -17,7 +17,6 @@
 #include <vector>
 
 #include "services/core/layout.h"
-#include "services/engine/buffer.h"
 #include "services/engine/operations.h"
 
 namespace ballast {
@@ -48,6 +47,7 @@ struct Operation {
   std::function<void(Pass&)> forward;
   // accumulate[i]: the gradient of input i has contributions already; add to it.
   std::function<void(Pass&, const std::vector<bool>& accumulate)> backward;
+  bool gradients_early = false;  // of the inputs: forward may set them
 };
 
 class Tape {
@@ -65,17 +65,17 @@ class Tape {
   // What is recorded from here on, until the next call, runs again before its backward.
   void begin_block();
   void end_block() { block_ = kNoBlock; }
-  void plan(size_t largest_rows);
+  // The elements of memory that passes of so many rows need; use() gives them.
+  uint64_t plan(size_t largest_rows);
+  void use(float* memory) { memory_ = memory; }
 
-  // Running.
+  // Running. Memory is only handed to the operations: it may be a device's.
   float* data(ValueId value) {
-    return memory_.data() + (again_ ? values_[value].again : values_[value].data);
+    return memory_ + (again_ ? values_[value].again : values_[value].data);
   }
-  float* gradient(ValueId value) { return memory_.data() + values_[root(value)].gradient; }
+  float* gradient(ValueId value) { return memory_ + values_[root(value)].gradient; }
   bool forward(Pass& pass, const NeedFunction& need);  // false: `need` stopped it
   void backward(Pass& pass, const RangeFunction& final);
-
-  uint64_t activation_elements() const { return memory_.size(); }
 
  private:
   struct Value {
@@ -110,7 +110,7 @@ class Tape {
   void plan_calls(const std::vector<bool>& inside);
   void plan_ranges();
   void plan_accumulation();
-  void plan_memory(size_t largest_rows, const std::vector<bool>& inside);
+  uint64_t plan_memory(size_t largest_rows, const std::vector<bool>& inside);
   std::vector<Range> ranges_of(std::vector<size_t> tensors) const;
 
   Layout layout_;
@@ -120,7 +120,7 @@ class Tape {
   size_t blocks_ = 0;
   size_t block_ = kNoBlock;  // of what is recorded now
   bool again_ = false;       // in backward
-  FloatBuffer memory_;
+  float* memory_ = nullptr;
 };
 
 }  // namespace ballast

@@ -50,6 +50,8 @@ class LayeringTest(unittest.TestCase):
             ("services/server/optimizer.cc", "services/server/reduction.h"),
             ("services/transport/a.cc", "ballast/v1/control.pb.h"),
             ("operator/cmd/run.cc", "services/engine/generate.h"),
+            ("services/engine/cuda/a.cc", "cudnn_frontend.h"),
+            ("services/engine/ops/a.cu", "cuda_bf16.h"),
             ("tests/x/a_test.cc", "services/engine/gpt.h"),
         ):
             self.assertEqual(self.problems(path, f"#include <{header}>\n"), [], (path, header))
@@ -91,6 +93,7 @@ class LayeringTest(unittest.TestCase):
             ("services/data/a.cc", "grpcpp/grpcpp.h"), ("services/engine/a.cc", "yaml-cpp/yaml.h"),
             ("services/server/a.cc", "civetweb.h"), ("services/server/a.cc", "oneapi/dnnl/dnnl.h"),
             ("services/data/a.cc", "openssl/evp.h"), ("common/a.cc", "gtest/gtest.h"),
+            ("services/engine/ops/a.cc", "cuda_runtime.h"), ("services/worker/a.cc", "cudnn.h"),
         ):
             self.assert_one(self.problems(path, f"#include <{header}>\n"), header, "only")
             (self.root / path).unlink()

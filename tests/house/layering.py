@@ -87,7 +87,8 @@ def starts_with(header, prefixes):
 
 
 def inside(path, folders):
-    return any(path.startswith(folder + "/") or path.startswith(folder + "_") for folder in folders)
+    """`folders` may be patterns of files, too: "services/engine/ops/*.cu"."""
+    return any(path.startswith((folder + "/", folder + "_")) or fnmatch.fnmatch(path, folder) for folder in folders)
 
 
 def includes(path):

@@ -24,7 +24,7 @@ def gpt(parameters, layers, heads, tokens, approximate="tanh", factors=None):
         parts = (part.reshape(sequences, length, heads, -1).transpose(1, 2) for part in x.chunk(3, dim=2))
         query, key, value = parts
         scores = query @ key.transpose(2, 3) / query.shape[3] ** 0.5
-        hidden = torch.ones(length, length, dtype=torch.bool).triu(1)
+        hidden = torch.ones(length, length, dtype=torch.bool, device=x.device).triu(1)
         mixed = drop(scores.masked_fill(hidden, float("-inf")).softmax(dim=3)) @ value
         return mixed.transpose(1, 2).reshape(sequences, length, width // 3)
 
