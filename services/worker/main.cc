@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include <fmt/format.h>
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
@@ -21,9 +20,9 @@
 #include "common/metrics/metrics_endpoint.h"
 #include "common/metrics/process_metrics.h"
 #include "common/random_id.h"
-#include "services/engine/fingerprint.h"
 #include "services/worker/leave_on_signal.h"
 #include "services/worker/training_loop.h"
+#include "services/worker/worker_model.h"
 
 namespace ballast {
 namespace {
@@ -40,6 +39,7 @@ struct Flags {
   std::string ready_file;
   Security security;
   int threads = 0;
+  std::string device = "auto";
 };
 
 void add_flags(CLI::App& app, Flags& flags) {
@@ -60,6 +60,14 @@ void add_flags(CLI::App& app, Flags& flags) {
   app.add_flag("--trusted-network", flags.security.trusted_network, "Allow TCP without TLS");
   app.add_option("--threads", flags.threads, "Threads for arithmetic (0: as many as CPUs)")
       ->check(CLI::Range(0, 1024));
+  app.add_option("--device", flags.device,
+                 "What computes: cpu, gpu, or auto, the GPU where there is one")
+      ->check(CLI::IsMember({"auto", "cpu", "gpu"}));
+}
+
+DeviceChoice device_choice(const Flags& flags) {
+  if (flags.device == "cpu") return DeviceChoice::kCpu;
+  return flags.device == "gpu" ? DeviceChoice::kGpu : DeviceChoice::kAuto;
 }
 
 // Before the job is asked: what stands in flags, job file and data does not get better by itself.
@@ -91,9 +99,7 @@ struct Worker {
   JobSettings job;
   FaultSwitches faults;
   std::optional<Dataset> data;
-  std::unique_ptr<ThreadPool> pool;
-  Compute compute;
-  std::unique_ptr<Gpt> model;
+  WorkerModel computing;
 };
 
 // All CPUs tokenize, however few threads compute: only one worker of a machine does it.
@@ -112,19 +118,6 @@ TokenCacheOptions cache_options(const Flags& flags, const Logger& log, WorkerMet
   return cache;
 }
 
-// The CPU's kernels compute in fp32 alone.
-Result<void> check_precision([[maybe_unused]] Precision precision) {
-#ifndef BALLAST_CUDA
-  if (precision != Precision::kFp32) {
-    return fail(ErrorCode::kInvalid,
-                fmt::format("workers.precision is {}, which needs a GPU; this worker is built "
-                            "without",
-                            to_string(precision)));
-  }
-#endif
-  return {};
-}
-
 Result<Worker> prepare(const Flags& flags, const Logger& log, WorkerMetrics& metrics) {
   for (const std::string& address : flags.servers) {
     if (auto checked = check_security(flags.security, address); !checked) {
@@ -137,9 +130,6 @@ Result<Worker> prepare(const Flags& flags, const Logger& log, WorkerMetrics& met
     return tl::unexpected(job.error());
   }
   worker.job = std::move(*job);
-  if (auto able = check_precision(worker.job.precision); !able) {
-    return tl::unexpected(able.error());
-  }
   auto faults = parse_fault_switches(std::getenv("BALLAST_TEST_NAN_STEP"));
   if (!faults) {
     return tl::unexpected(faults.error());
@@ -159,15 +149,16 @@ Result<Worker> prepare(const Flags& flags, const Logger& log, WorkerMetrics& met
   worker.data = std::move(*data);
   worker.job.model.vocabulary = worker.data->tokenizer().vocabulary_size();
   const int threads = flags.threads > 0 ? flags.threads : usable_threads();
-  worker.pool = std::make_unique<ThreadPool>(static_cast<size_t>(threads));
-  worker.compute = {worker.pool.get(), &best_kernels()};
-  worker.model = std::make_unique<Gpt>(worker.job.model, worker.job.sequences(), worker.compute);
+  auto computing = make_worker_model(worker.job, device_choice(flags), threads);
+  if (!computing) {
+    return tl::unexpected(computing.error());
+  }
+  worker.computing = std::move(*computing);
   return worker;
 }
 
-void log_start(const Logger& log, const Worker& worker, const std::string& numerics,
-               const ClientPlan& plan) {
-  const MemoryBytes memory = worker.model->memory();
+void log_start(const Logger& log, const Worker& worker, const ClientPlan& plan) {
+  const MemoryBytes memory = worker.computing.model->memory();
   log.info("data", {{"tokens", worker.data->total_tokens()},
                     {"train_tokens", worker.data->train_tokens()},
                     {"file", worker.data->token_path().string()},
@@ -179,9 +170,8 @@ void log_start(const Logger& log, const Worker& worker, const std::string& numer
                            {"activations_bytes", memory.activations},
                            {"recompute", worker.job.model.recompute},
                            {"logits_bytes", memory.logits}});
-  log.info("numerics", {{"fingerprint", numerics},
-                        {"kernels", worker.compute.kernels->name},
-                        {"threads", worker.pool->threads()}});
+  log.info("numerics",
+           {{"fingerprint", worker.computing.numerics}, {"computes", worker.computing.computes}});
   if (!worker.faults.nan_steps.empty()) {
     log.warning("faults are switched on", {{"nan_steps", worker.faults.nan_steps.size()}});
   }
@@ -252,18 +242,19 @@ ExitCode run(const Flags& flags) {
   if (!worker) {
     return end(worker.error());
   }
-  const Layout& layout = worker->model->layout();
-  const std::string numerics = numerics_fingerprint(worker->compute);
+  Model& model = *worker->computing.model;
+  const Layout& layout = model.layout();
   const ClientPlan plan = plan_client(layout.elements, worker->job.microbatches);
-  metrics.memory(plan, worker->model->memory());
-  log_start(log, *worker, numerics, plan);
+  metrics.memory(plan, model.memory());
+  metrics.device(model.device());
+  log_start(log, *worker, plan);
 
   auto client =
       Client::join(client_options(flags, worker->job, incarnation, build, metrics),
                    {.layout = layout,
                     .layout_hash = layout_hash(layout),
                     .data_fingerprint = worker->data->fingerprint(),
-                    .numerics_fingerprint = numerics,
+                    .numerics_fingerprint = worker->computing.numerics,
                     .tokenizer_files = named_files(worker->data->tokenizer())},
                    [&](uint64_t begin, std::span<float> values) {
                      gpt_initial_values(worker->job.model, layout, worker->job.seed, begin, values);
@@ -275,7 +266,7 @@ ExitCode run(const Flags& flags) {
   metrics.joined.Set(1);
   log.info("joined", {{"job", worker->job.uid}, {"incarnation", incarnation}});
   signals.set_client(client->get());
-  TrainingLoop loop(worker->job, *worker->data, *worker->model, metrics, worker->faults);
+  TrainingLoop loop(worker->job, *worker->data, model, metrics, worker->faults);
   const TrainingEnd ended = loop.run(**client);
   metrics.joined.Set(0);
   const bool interrupted = ended.code == ExitCode::kDone && signals.interrupted();

@@ -78,20 +78,19 @@ void TrainingLoop::account(const Client& client) {
 }
 
 Result<void> TrainingLoop::perform(Client& client, const Work& work) {
+  ++works_;
   metrics_.works.Increment();
   metrics_.step.Set(static_cast<double>(work.step));
   if (!work.microbatches.empty() || work.evaluations.empty()) {
     metrics_.assigned_microbatches.Set(static_cast<double>(work.microbatches.size()));
   }
-  for (const Microbatch microbatch : work.microbatches) {
-    const auto going_on = train(client, work.step, microbatch);
-    if (!going_on) {
-      return tl::unexpected(going_on.error());
-    }
-    if (!*going_on) {
-      metrics_.abandoned_microbatches.Increment();
-      return {};
-    }
+  const auto trained = train(client, work);
+  if (!trained) {
+    return tl::unexpected(trained.error());
+  }
+  if (!*trained) {
+    metrics_.abandoned_microbatches.Increment();
+    return {};
   }
   for (const uint32_t index : work.evaluations) {
     const auto going_on = evaluate(client, index);
@@ -105,34 +104,69 @@ Result<void> TrainingLoop::perform(Client& client, const Work& work) {
   return {};
 }
 
-Result<LossSum> TrainingLoop::forward(Client& client, const Windows& windows,
-                                      const std::optional<DropoutKey>& dropout) {
-  return model_.forward(
-      client.parameters(), windows.tokens, windows.targets,
-      [&](uint64_t begin, uint64_t end) {
-        return !client.abandoned() && client.wait_parameters(begin, end) == Wait::kReady;
-      },
-      dropout);
+Result<bool> TrainingLoop::begin(Client& client, const Windows& windows,
+                                 const std::optional<DropoutKey>& dropout) {
+  ModelInput input;
+  input.parameters = client.parameters();
+  input.version = works_;  // the client may have pulled the same step anew
+  input.tokens = windows.tokens;
+  input.targets = windows.targets;
+  input.need = [&client](uint64_t begin, uint64_t end) {
+    return !client.abandoned() && client.wait_parameters(begin, end) == Wait::kReady;
+  };
+  input.dropout = dropout;
+  input.trains = dropout.has_value();
+  const auto begun = model_.begin(input);
+  if (!begun && begun.error().code != ErrorCode::kGone) {
+    return tl::unexpected(begun.error());
+  }
+  return begun.has_value();
 }
 
-Result<bool> TrainingLoop::train(Client& client, Step step, Microbatch microbatch) {
-  const Windows windows = training_windows(job_, data_, step, microbatch);
-  const auto sum = forward(client, windows, DropoutKey{job_.seed, step, microbatch});
-  if (!sum) {
-    return sum.error().code == ErrorCode::kGone ? Result<bool>(false) : tl::unexpected(sum.error());
-  }
-  const bool faulty = faults_.nan_steps.contains(step);
-  const std::span<float> gradient = client.begin_microbatch(microbatch, sum->tokens, sum->loss);
-  model_.backward(gradient, [&](uint64_t begin, uint64_t end) {
-    if (faulty) {
-      gradient[begin] = std::numeric_limits<float>::quiet_NaN();
+Result<bool> TrainingLoop::train(Client& client, const Work& work) {
+  const bool faulty = faults_.nan_steps.contains(work.step);
+  const auto begin_one = [&](size_t i) -> Result<bool> {
+    if (i == work.microbatches.size()) return true;
+    const Microbatch microbatch = work.microbatches[i];
+    return begin(client, training_windows(job_, data_, work.step, microbatch),
+                 DropoutKey{job_.seed, work.step, microbatch});
+  };
+  Result<bool> under_way = begin_one(0);
+  for (size_t i = 0; i < work.microbatches.size(); ++i) {
+    if (!under_way || !*under_way) {
+      return under_way;
     }
-    client.finished(begin, end);
-  });
-  client.end_microbatch();
-  account(client);
-  metrics_.microbatches.Increment();
-  metrics_.tokens.Increment(static_cast<double>(sum->tokens));
+    const auto sum = model_.loss();
+    if (!sum) {
+      return tl::unexpected(sum.error());
+    }
+    const std::span<float> gradient =
+        client.begin_microbatch(work.microbatches[i], sum->tokens, sum->loss);
+    bool begun = false;
+    const auto done = model_.backward(
+        gradient,
+        [&](uint64_t begin, uint64_t end) {
+          if (faulty) {
+            gradient[begin] = std::numeric_limits<float>::quiet_NaN();
+          }
+          client.finished(begin, end);
+        },
+        [&] {
+          begun = true;
+          under_way = begin_one(i + 1);
+        });
+    if (!done) {
+      return tl::unexpected(done.error());
+    }
+    client.end_microbatch();
+    account(client);
+    metrics_.device(model_.device());
+    metrics_.microbatches.Increment();
+    metrics_.tokens.Increment(static_cast<double>(sum->tokens));
+    if (!begun) {
+      under_way = begin_one(i + 1);
+    }
+  }
   return true;
 }
 
@@ -142,9 +176,13 @@ Result<bool> TrainingLoop::evaluate(Client& client, uint32_t index) {
     client.evaluation_done(index, 0, 0);
     return true;
   }
-  const auto sum = forward(client, windows, std::nullopt);
+  const auto begun = begin(client, windows, std::nullopt);
+  if (!begun || !*begun) {
+    return begun;
+  }
+  const auto sum = model_.loss();
   if (!sum) {
-    return sum.error().code == ErrorCode::kGone ? Result<bool>(false) : tl::unexpected(sum.error());
+    return tl::unexpected(sum.error());
   }
   client.evaluation_done(index, sum->loss, sum->tokens);
   metrics_.evaluation_tokens.Increment(static_cast<double>(sum->tokens));

@@ -1,5 +1,7 @@
 // The training loop: asks the client for work, computes it with the engine, hands the gradients
-// over as they become final. It holds nothing that another worker could not compute again.
+// over as they become final. Where the model has a device of its own, the next microbatch is under
+// way there while the gradients of the last one leave. It holds nothing that another worker could
+// not compute again.
 //
 // What it computes depends on (job, data, step, microbatch) and the parameters alone. One thread.
 #pragma once
@@ -13,7 +15,7 @@
 #include "common/exit_code.h"
 #include "services/client/client.h"
 #include "services/data/dataset.h"
-#include "services/engine/gpt.h"
+#include "services/engine/model.h"
 #include "services/worker/job_settings.h"
 #include "services/worker/windows.h"
 #include "services/worker/worker_metrics.h"
@@ -35,7 +37,7 @@ struct TrainingEnd {
 
 class TrainingLoop {
  public:
-  TrainingLoop(const JobSettings& job, const Dataset& data, Gpt& model, WorkerMetrics& metrics,
+  TrainingLoop(const JobSettings& job, const Dataset& data, Model& model, WorkerMetrics& metrics,
                FaultSwitches faults = {})
       : job_(job), data_(data), model_(model), metrics_(metrics), faults_(std::move(faults)) {}
 
@@ -44,18 +46,19 @@ class TrainingLoop {
 
  private:
   Result<void> perform(Client& client, const Work& work);
-  // False where the work is over.
-  Result<bool> train(Client& client, Step step, Microbatch microbatch);
+  // False where the work is over, here and below.
+  Result<bool> train(Client& client, const Work& work);
   Result<bool> evaluate(Client& client, uint32_t index);
+  Result<bool> begin(Client& client, const Windows& windows,
+                     const std::optional<DropoutKey>& dropout);
   void account(const Client& client);
-  Result<LossSum> forward(Client& client, const Windows& windows,
-                          const std::optional<DropoutKey>& dropout);
 
   const JobSettings& job_;
   const Dataset& data_;
-  Gpt& model_;
+  Model& model_;
   WorkerMetrics& metrics_;
   FaultSwitches faults_;
+  uint64_t works_ = 0;
   double accounted_ = 0;  // until when the time was told
 };
 

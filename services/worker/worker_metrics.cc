@@ -70,7 +70,21 @@ WorkerMetrics::WorkerMetrics(Logger log)
       tokenized_text_bytes_(gauge(*registry_, "ballast_worker_tokenized_text_bytes",
                                   "How much of that text is tokenized.")),
       certificate_ends_(gauge(*registry_, "ballast_certificate_end_timestamp_seconds",
-                              "When the certificate of this process ends; 0 where it has none.")) {}
+                              "When the certificate of this process ends; 0 where it has none.")),
+      device_memory_bytes_(gauge(*registry_, "ballast_worker_device_memory_bytes",
+                                 "Memory of the GPU that is taken.")),
+      device_memory_limit_bytes_(gauge(*registry_, "ballast_worker_device_memory_limit_bytes",
+                                       "Memory of the GPU; 0 where the CPU computes.")),
+      device_peak_(gauge(*registry_, "ballast_worker_device_peak_flop_per_second",
+                         "What the GPU's data sheet promises of dense matrix products in the job's "
+                         "precision; 0 where it is not known.")),
+      device_busy_seconds_(counter(*registry_, "ballast_worker_device_busy_seconds_total",
+                                   "Time in which passes were under way on the GPU.")),
+      device_copy_seconds_(counter(*registry_, "ballast_worker_device_copy_seconds_total",
+                                   "Time in which gradients left the GPU, beside passes too.")),
+      device_flop_(counter(*registry_, "ballast_worker_device_flop_total",
+                           "Floating-point operations of the passes on the GPU: 6N + 6LCT a "
+                           "token.")) {}
 
 void WorkerMetrics::pushed(double seconds, uint64_t bytes) {
   push_latency_.Observe(seconds);
@@ -119,6 +133,18 @@ void WorkerMetrics::spent(double seconds, const ClientStatistics& now) {
   pull_seconds_.Increment(std::max(pulling, 0.0));
   push_seconds_.Increment(std::max(pushing, 0.0));
   compute_seconds_.Increment(std::max(seconds - waiting - pulling - pushing, 0.0));
+}
+
+void WorkerMetrics::device(const DeviceStatistics& now) {
+  const auto advance = [](prometheus::Counter& counter, double to) {
+    counter.Increment(std::max(to - counter.Value(), 0.0));
+  };
+  device_memory_bytes_.Set(static_cast<double>(now.memory_bytes));
+  device_memory_limit_bytes_.Set(static_cast<double>(now.memory_limit_bytes));
+  device_peak_.Set(now.peak_flop_per_second);
+  advance(device_busy_seconds_, now.busy_seconds);
+  advance(device_copy_seconds_, now.copy_seconds);
+  advance(device_flop_, now.flop);
 }
 
 void WorkerMetrics::loop_turn(double seconds) { step_latency_.Observe(seconds); }

@@ -13,7 +13,7 @@
 
 #include "common/log.h"
 #include "services/client/client.h"
-#include "services/engine/gpt.h"
+#include "services/engine/model.h"
 
 namespace ballast {
 
@@ -34,6 +34,8 @@ class WorkerMetrics : public ClientObserver {
   // each microbatch, so that the two can be compared at any moment, however long a step takes.
   void spent(double seconds, const ClientStatistics& statistics);
   void loop_turn(double seconds);  // a whole step
+  // What a device holds, and has done since the start.
+  void device(const DeviceStatistics& now);
 
  private:
   Logger log_;
@@ -64,6 +66,12 @@ class WorkerMetrics : public ClientObserver {
   prometheus::Gauge& text_bytes_;
   prometheus::Gauge& tokenized_text_bytes_;
   prometheus::Gauge& certificate_ends_;
+  prometheus::Gauge& device_memory_bytes_;
+  prometheus::Gauge& device_memory_limit_bytes_;
+  prometheus::Gauge& device_peak_;
+  prometheus::Counter& device_busy_seconds_;
+  prometheus::Counter& device_copy_seconds_;
+  prometheus::Counter& device_flop_;
   ClientStatistics before_;
 };
 

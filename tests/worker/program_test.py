@@ -62,6 +62,15 @@ class Worker(unittest.TestCase):
         other = {**JOB["data"], "tokenizer": "runes"}
         self.assert_refused("runes", self.command({**JOB, "data": other}))
 
+    def test_no_gpu(self):
+        """CUDA_VISIBLE_DEVICES hides those that this machine may have."""
+        hidden = {"CUDA_VISIBLE_DEVICES": ""}
+        self.assert_refused("--device", self.command(device="abacus"))
+        self.assert_refused("--device is gpu: ", self.command(device="gpu"), hidden)
+        rounded = {**JOB, "workers": {"precision": "bf16"}}
+        self.assert_refused("needs a GPU", self.command(rounded), hidden)
+        self.assert_refused("needs a GPU", self.command(rounded, device="cpu"))
+
     def test_bad_data(self):
         self.assert_refused("/nowhere/text", self.command({**JOB, "data": {**JOB["data"], "train": ["/nowhere/text"]}}))
         (self.folder / "text").write_text("ab")

@@ -106,7 +106,7 @@ class TrainingLoopTest : public testing::Test {
     config.context = job_.model.context;
     auto data = Dataset::open(files, config, cache);
     data_.emplace(std::move(data.value()));
-    model_ = std::make_unique<Gpt>(job_.model, job_.sequences(), compute_);
+    model_ = make_cpu_gpt(job_.model, job_.sequences(), compute_);
     parameters_.resize(model_->layout().elements);
     gpt_initial_values(job_.model, model_->layout(), job_.seed, 0, parameters_);
   }
@@ -123,7 +123,7 @@ class TrainingLoopTest : public testing::Test {
   std::optional<Dataset> data_;
   ThreadPool pool_{1};
   Compute compute_{&pool_, &best_kernels()};
-  std::unique_ptr<Gpt> model_;
+  std::unique_ptr<Model> model_;
   std::vector<float> parameters_;
   WorkerMetrics metrics_{Logger()};
 };
