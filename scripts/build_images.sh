@@ -3,6 +3,7 @@
 # 12 without Docker and without a registry of images; as root. Default: operator and job.
 #   TAG=local            of localhost/ballast-TARGET
 #   PROGRAMS=prebuilt    takes build/release/bin; build compiles them in there (10 minutes and more)
+#   CUDA=prebuilt-cuda   of job-gpu: takes build/cuda/image, made first if need be; cuda compiles it in there
 #   BASE=FILE            a docker-archive of Debian 12; default: made by debootstrap, and kept in the cache
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -49,8 +50,12 @@ builder pull --quiet "docker-archive:$base" >/dev/null
 mkdir -p "$out"
 for target in "$@"; do
   echo "build_images: $target" >&2
+  if [ "$target" = job-gpu ] && [ "${CUDA:-prebuilt-cuda}" = prebuilt-cuda ] && [ ! -d build/cuda/image ]; then
+    scripts/build_cuda.sh --image build/cuda/image
+  fi
   builder build --quiet --layers --target "$target" --build-arg BASE=localhost/debian:bookworm \
-    --build-arg "PROGRAMS=${PROGRAMS:-prebuilt}" --tag "localhost/ballast-$target:$tag" . >/dev/null
+    --build-arg "PROGRAMS=${PROGRAMS:-prebuilt}" --build-arg "CUDA=${CUDA:-prebuilt-cuda}" \
+    --tag "localhost/ballast-$target:$tag" . >/dev/null
   rm -f "$out/ballast-$target.tar"
   builder push --quiet "localhost/ballast-$target:$tag" \
     "docker-archive:$out/ballast-$target.tar:localhost/ballast-$target:$tag"

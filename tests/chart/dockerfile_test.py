@@ -25,7 +25,7 @@ def stages():
     """name -> (what it is made from, its lines)"""
     found = {}
     for block in re.split(r"^(?=FROM )", TEXT, flags=re.M)[1:]:
-        base, name = re.match(r"FROM (\S+) AS (\w+)", block).groups()
+        base, name = re.match(r"FROM (\S+) AS ([\w-]+)", block).groups()
         found[name] = (base, block.splitlines()[1:])
     return found
 
