@@ -3,6 +3,9 @@
 //
 //   begin(a); loss(); backward(gradient of a, final, [] { begin(b); }); loss(); backward(...); ...
 //
+// The host memory of parameters and gradients stays where it is until the model is gone: a device
+// may have been told of it, to copy by itself.
+//
 // One thread at a time.
 #pragma once
 

@@ -275,6 +275,7 @@ ExitCode run(const Flags& flags) {
     signals.linger(kLastScrapeWithin);
   }
   signals.set_client(nullptr);
+  worker->computing.model.reset();  // before the client's memory that it was lent
   return interrupted ? ExitCode::kInterrupted : ended.code;
 }
 

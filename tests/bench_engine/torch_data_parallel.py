@@ -1,4 +1,4 @@
-"""The peer of a whole job: the model of torch_steps.py under DistributedDataParallel over gloo, one thread a process.
+"""The peer of a whole job: the model of torch_model.py under DistributedDataParallel over gloo, one thread a process.
 
     torch_data_parallel.py LAYERS HEADS CHANNELS CONTEXT VOCABULARY BATCH PROCESSES STEPS
 
@@ -13,7 +13,7 @@ import time
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
-from torch_steps import Gpt, example_batch
+from torch_model import Gpt, example_batch
 
 
 def train(rank, shape, batch, processes, steps, port):

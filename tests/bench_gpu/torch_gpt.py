@@ -17,10 +17,12 @@ import json
 import statistics
 import sys
 import time
+from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from torch import nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench_engine"))
+from torch_model import Gpt, example_batch  # noqa: E402
 
 # layers, heads, channels
 SIZES = {"124M": (12, 12, 768), "355M": (24, 16, 1024), "774M": (36, 20, 1280), "1558M": (48, 25, 1600),
@@ -28,50 +30,6 @@ SIZES = {"124M": (12, 12, 768), "355M": (24, 16, 1024), "774M": (36, 20, 1280), 
 VOCABULARY = 50257
 PADDED_VOCABULARY = 50304  # a multiple of 64: products with it are a third faster
 PEAK_FLOPS = 989e12  # of H100 and H200, bf16, dense
-
-
-class Block(nn.Module):
-    def __init__(self, heads, channels):
-        super().__init__()
-        self.heads = heads
-        self.norm1 = nn.LayerNorm(channels)
-        self.qkv = nn.Linear(channels, 3 * channels)
-        self.out = nn.Linear(channels, channels)
-        self.norm2 = nn.LayerNorm(channels)
-        self.expand = nn.Linear(channels, 4 * channels)
-        self.contract = nn.Linear(4 * channels, channels)
-
-    def forward(self, x):
-        sequences, length, channels = x.shape
-        query, key, value = (part.view(sequences, length, self.heads, -1).transpose(1, 2)
-                             for part in self.qkv(self.norm1(x)).split(channels, dim=2))
-        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
-        x = x + self.out(mixed.transpose(1, 2).reshape(sequences, length, channels))
-        return x + self.contract(F.gelu(self.expand(self.norm2(x)), approximate="tanh"))
-
-
-class Gpt(nn.Module):
-    """The mean loss over all targets. Without dropout, as GPT-2's peers train; the head is tied to the embedding."""
-
-    def __init__(self, layers, heads, channels, context, vocabulary):
-        super().__init__()
-        self.tokens = nn.Embedding(vocabulary, channels)
-        self.positions = nn.Embedding(context, channels)
-        self.blocks = nn.ModuleList(Block(heads, channels) for _ in range(layers))
-        self.norm = nn.LayerNorm(channels)
-        for name, parameter in self.named_parameters():  # as GPT-2 begins, and as Ballast does
-            if parameter.dim() > 1:
-                ends_branch = name.endswith(("out.weight", "contract.weight"))
-                nn.init.normal_(parameter, std=0.02 / (2 * layers) ** 0.5 if ends_branch else 0.02)
-            elif name.endswith("bias"):
-                nn.init.zeros_(parameter)
-
-    def forward(self, tokens, targets):
-        x = self.tokens(tokens) + self.positions.weight[:tokens.shape[1]]
-        for block in self.blocks:
-            x = block(x)
-        logits = F.linear(self.norm(x), self.tokens.weight)
-        return F.cross_entropy(logits.view(-1, logits.shape[2]).float(), targets.view(-1))
 
 
 def attention_backend(name):
@@ -93,9 +51,7 @@ class Training:
         torch.set_float32_matmul_precision("high")
         with self.device:
             model = Gpt(layers, heads, channels, options.context, PADDED_VOCABULARY)
-            count = torch.arange(options.batch * options.context)
-            self.tokens = (count * 37 % VOCABULARY).view(options.batch, options.context)
-            self.targets = ((count + 1) * 37 % VOCABULARY).view(options.batch, options.context)
+            self.tokens, self.targets = example_batch(options.batch, options.context, VOCABULARY)
         padding = (PADDED_VOCABULARY - VOCABULARY) * channels  # no work of the model's
         self.parameters = sum(parameter.numel() for parameter in model.parameters()) - padding
         self.attention_flops = 6 * layers * options.context * channels  # a token, half of the square being hidden

@@ -20,7 +20,9 @@ Result<std::unique_ptr<Model>> make(const GptConfig& config, uint32_t sequences,
   }
 }
 
-Result<void> check_config(const GptConfig& config) {
+constexpr uint64_t kMostRows = uint64_t{1} << 22;  // of a pass: what grids of blocks are made for
+
+Result<void> check_config(const GptConfig& config, uint32_t sequences) {
   const auto layout = gpt_layout(config);
   if (!layout) return tl::unexpected(layout.error());
   if (config.channels / config.heads % 8 != 0) {
@@ -28,6 +30,12 @@ Result<void> check_config(const GptConfig& config) {
                 fmt::format("model.embedding is {} with {} heads: on a GPU a head has a multiple "
                             "of 8 channels",
                             config.channels, config.heads));
+  }
+  if (const uint64_t rows = uint64_t{sequences} * config.context; rows > kMostRows) {
+    return fail(ErrorCode::kInvalid,
+                fmt::format("a microbatch has {} sequences of {} tokens, {} in all: on a GPU at "
+                            "most {}; more training.microbatches make smaller ones",
+                            sequences, config.context, rows, kMostRows));
   }
   return {};
 }
@@ -61,7 +69,8 @@ Result<std::optional<Gpu>> find_gpu() {
 
 Result<std::unique_ptr<Model>> make_gpu_gpt(const GptConfig& config, uint32_t sequences,
                                             Precision precision) {
-  if (auto checked = cuda::check_config(config); !checked) return tl::unexpected(checked.error());
+  if (auto checked = cuda::check_config(config, sequences); !checked)
+    return tl::unexpected(checked.error());
   const auto gpu = find_gpu();
   if (!gpu) return tl::unexpected(gpu.error());
   if (!*gpu) return fail(ErrorCode::kInvalid, "this machine has no GPU");
