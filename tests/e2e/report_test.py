@@ -4,6 +4,7 @@ import html
 import json
 import re
 import subprocess
+import time
 import unittest
 
 from ballast_run import LIMIT_S, PROGRAMS, EndToEnd
@@ -23,6 +24,14 @@ class Report(EndToEnd):
         data = re.search(r'<script id="data" type="application/json">(.*?)</script>', page, re.S).group(1)
         return html.unescape(page), {chart["id"]: chart for chart in json.loads(data)["charts"]}, done.stderr
 
+    def wait_until_recorded(self, run, kind):
+        """A thread of its own writes the record: what stdout has told may not be in it yet."""
+        deadline = time.monotonic() + LIMIT_S
+        (events,) = (self.folder / "checkpoints").glob("*/record/events.jsonl")
+        while f'"event":"{kind}"' not in events.read_text():
+            self.assertLess(time.monotonic(), deadline, f"{events.read_text()[-2000:]}\n{run.describe()}")
+            time.sleep(0.02)
+
     def test_a_run_that_loses_a_server_and_is_resumed(self):
         job = self.set(training__steps=100_000, training__evaluation__everySteps=50, checkpoint__everySteps=100)
         run = self.run_job(*job)
@@ -38,6 +47,7 @@ class Report(EndToEnd):
         run.wait_for("a recovery and all replicas again",  # in either order
                      lambda _: {"recovered", "whole"} <= {e["event"] for e in run.events[since:]})
         run.wait_for("a checkpoint", lambda e: e["event"] == "checkpoint")
+        self.wait_until_recorded(run, "checkpoint")
         run.process.kill()
         run.end()
         page, charts, _ = self.report(self.folder / "checkpoints")
