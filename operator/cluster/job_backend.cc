@@ -21,8 +21,10 @@ using nlohmann::json;
 constexpr decide::TimeMs kLookAgainMs = 1'000;
 // Of all others: in case that something which was asked for never came.
 constexpr decide::TimeMs kLookRarelyMs = kExpectWithinMs;
-constexpr decide::TimeMs kUntilAskedMs = 50;
-constexpr decide::TimeMs kLookAroundMs = 3'000;  // for so long at most
+// Until all are known; each that becomes known is told at once.
+constexpr decide::TimeMs kUntilKnownMs = 1'000;
+// For so long at most: ten thousand that are silent take the scraper 20 s once.
+constexpr decide::TimeMs kLookAroundMs = 30'000;
 constexpr int kMaxRoundsAtOnce = 100;
 
 Error error_of(const kube::ApiError& error) { return error.error; }
@@ -84,7 +86,7 @@ Result<std::optional<decide::TimeMs>> JobBackend::do_turn(const Object& job,
                                                           decide::TimeMs now_ms) {
   for (int round = 0; round < kMaxRoundsAtOnce; ++round) {
     if (auto seen = observe(job, now_ms); !seen) return tl::unexpected(seen.error());
-    if (!looked_around()) return now_ms + kUntilAskedMs;
+    if (!looked_around()) return now_ms + kUntilKnownMs;
     keep_certificates();
     ask_policies();
     const auto more = act();
@@ -98,12 +100,15 @@ Result<std::optional<decide::TimeMs>> JobBackend::do_turn(const Object& job,
 }
 
 // An operator that has just begun knows no life yet: nothing is decided, and nothing is written,
-// before all processes were asked.
+// before it is known of each process whether it answers. Silence counts from then on.
 bool JobBackend::looked_around() {
   if (looked_around_) return true;
-  looked_around_ =
-      observed_.now_ms - observed_.watching_since_ms >= kLookAroundMs || pods_.asked_all();
-  return looked_around_;
+  const decide::TimeMs took_ms = observed_.now_ms - observed_.watching_since_ms;
+  if (took_ms < kLookAroundMs && !pods_.knows_all()) return false;
+  looked_around_ = true;
+  observed_.watching_since_ms = observed_.now_ms;
+  decide::excuse(observed_, took_ms);
+  return true;
 }
 
 // Where there are none yet, no process is started; what runs is looked after all the same.

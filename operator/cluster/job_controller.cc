@@ -11,7 +11,6 @@
 namespace ballast::cluster {
 namespace {
 
-constexpr kube::TimeMs kUntilSyncedMs = 100;
 // The first that is true is the job's.
 constexpr auto kStates = {"Succeeded", "Failed", "Suspended", "Degraded", "Running"};
 constexpr const char* kNoState = "Starting";
@@ -148,6 +147,8 @@ void JobController::pod_changed(const std::string& key) {
 }
 
 void JobController::work(const std::stop_token& stop) {
+  // What is not known yet may well exist: nothing is decided before the pods are.
+  if (!pods_->wait_until_synced(stop)) return;
   while (const auto key = queue_->wait(stop)) {
     options_.metrics->active_workers.Increment();
     const auto begin = std::chrono::steady_clock::now();
@@ -168,11 +169,6 @@ TurnResult JobController::turn(const std::string& key) {
     const auto gone = known_.extract(key);
     if (gone && gone.mapped().backend) --working_;
     return TurnResult::kSuccess;
-  }
-  // What is not known yet may well exist: nothing is decided before the pods are.
-  if (!pods_->synced()) {
-    queue_->add_at(key, clock_->now_ms() + kUntilSyncedMs);
-    return TurnResult::kRequeueAfter;
   }
   const auto again = backend_of(*job).turn(*job, clock_->now_ms() + unix_offset_ms_);
   if (!again) {

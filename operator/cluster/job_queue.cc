@@ -14,7 +14,15 @@ double seconds(kube::TimeMs ms) { return static_cast<double>(std::max<kube::Time
 
 void JobQueue::changed() {
   metrics_->queue_depth.Set(static_cast<double>(queue_.waiting()));
-  changed_.notify_one();
+  wake_one();
+}
+
+// If there is something for anybody.
+void JobQueue::wake_one() {
+  if (queue_.waiting() > 0 && asleep_ > 0) return sleep_.notify_one();
+  const auto due_ms = queue_.next_due_ms();
+  const bool sooner = minded_until_ms_ && due_ms && *due_ms < *minded_until_ms_;
+  if (minded_until_ms_ && (queue_.waiting() > 0 || sooner)) time_.notify_one();
 }
 
 void JobQueue::add(const std::string& key) {
@@ -36,14 +44,14 @@ void JobQueue::add_new(const std::string& key) {
 void JobQueue::add_at(const std::string& key, kube::TimeMs due_ms) {
   const MutexLock lock(mutex_);
   queue_.add_at(key, due_ms);
-  changed_.notify_one();
+  wake_one();
 }
 
 void JobQueue::add_after_failure(const std::string& key) {
   const MutexLock lock(mutex_);
   queue_.add_after_failure(key, clock_.now_ms());
   metrics_->queue_retries.Increment();
-  changed_.notify_one();
+  wake_one();
 }
 
 void JobQueue::forget(const std::string& key) {
@@ -60,21 +68,39 @@ void JobQueue::done(const std::string& key) {
 std::optional<std::string> JobQueue::wait(const std::stop_token& stop) {
   const std::stop_callback wake(stop, [this] {
     const MutexLock lock(mutex_);
-    changed_.notify_all();
+    time_.notify_all();
+    sleep_.notify_all();
   });
   const MutexLock lock(mutex_);
   while (!stop.stop_requested()) {
     if (auto key = queue_.get(clock_.now_ms())) {
       metrics_->queue_depth.Set(static_cast<double>(queue_.waiting()));
       metrics_->queue_seconds.Observe(seconds(clock_.now_ms() - queue_.waited_since_ms(*key)));
+      // Somebody else minds the time now, or takes what is left.
+      if (!minded_until_ms_ && asleep_ > 0) {
+        sleep_.notify_one();
+      } else {
+        wake_one();
+      }
       return key;
     }
-    const kube::TimeMs now_ms = clock_.now_ms();
-    const kube::TimeMs due_ms = queue_.next_due_ms().value_or(now_ms + kLongestWaitMs);
-    const kube::TimeMs wait_ms = std::clamp<kube::TimeMs>(due_ms - now_ms, 1, kLongestWaitMs);
-    changed_.wait_for(mutex_, std::chrono::milliseconds(wait_ms));
+    if (!minded_until_ms_) {
+      mind_the_time();
+    } else {
+      ++asleep_;
+      sleep_.wait_for(mutex_, std::chrono::milliseconds(kLongestWaitMs));
+      --asleep_;
+    }
   }
   return std::nullopt;
+}
+
+void JobQueue::mind_the_time() {
+  const kube::TimeMs now_ms = clock_.now_ms();
+  const kube::TimeMs due_ms = queue_.next_due_ms().value_or(now_ms + kLongestWaitMs);
+  minded_until_ms_ = std::clamp<kube::TimeMs>(due_ms, now_ms + 1, now_ms + kLongestWaitMs);
+  time_.wait_for(mutex_, std::chrono::milliseconds(*minded_until_ms_ - now_ms));
+  minded_until_ms_.reset();
 }
 
 kube::TimeMs JobQueue::longest_work_ms() const {

@@ -1,4 +1,6 @@
-// The work queue with its lock: threads wait here for the next key. Any thread.
+// The work queue with its lock: threads wait here for the next key. Of those who wait one minds the
+// time, and all others sleep until there is something for them: a key that becomes due wakes one
+// thread, and not all. Any thread.
 #pragma once
 
 #include <algorithm>
@@ -36,12 +38,17 @@ class JobQueue {
 
  private:
   void changed() BALLAST_REQUIRES(mutex_);
+  void wake_one() BALLAST_REQUIRES(mutex_);
+  void mind_the_time() BALLAST_REQUIRES(mutex_);
 
   const SteadyClock clock_{};
   const std::shared_ptr<OperatorMetrics> metrics_;
   mutable Mutex mutex_;
-  std::condition_variable_any changed_;
+  std::condition_variable_any time_;   // the one who minds it waits here
+  std::condition_variable_any sleep_;  // and the others here
   kube::WorkQueue queue_ BALLAST_GUARDED_BY(mutex_);
+  std::optional<kube::TimeMs> minded_until_ms_ BALLAST_GUARDED_BY(mutex_);  // nothing: by nobody
+  int asleep_ BALLAST_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace ballast::cluster

@@ -86,7 +86,7 @@ void PodScraper::follow(const std::string& pod, const ScrapeTarget& target) {
   followed.target = target;
   followed.retry_ms = options_.first_retry_ms;
   followed.answer.reset();
-  followed.tried = false;
+  followed.failures = 0;
   plan(pod, followed, clock_.now_ms());
   wake_.notify_one();
 }
@@ -112,10 +112,14 @@ void PodScraper::taken(const std::string& pod, int64_t asked_ms) {
   if (found->second.answer->asked_ms == asked_ms) found->second.answer->exposition.reset();
 }
 
-bool PodScraper::tried(const std::string& pod) const {
+bool PodScraper::known(const std::string& pod) const {
   const MutexLock lock(mutex_);
   const auto found = pods_.find(pod);
-  return found != pods_.end() && found->second.tried;
+  return found != pods_.end() && is_known(found->second);
+}
+
+bool PodScraper::is_known(const Followed& followed) const {
+  return followed.answer || followed.failures >= options_.tries_to_know;
 }
 
 int64_t PodScraper::period_ms() const {
@@ -189,7 +193,6 @@ void PodScraper::take(const Fetch& fetch) {
     // Forgotten meanwhile, or elsewhere.
     if (found == pods_.end() || found->second.target.address != fetch.address()) return;
     Followed& followed = found->second;
-    followed.tried = true;
     if (answer) {
       const uint64_t before = followed.answer ? followed.answer->incarnation : 0;
       if (before != answer->incarnation) changed = followed.target.changed;
@@ -199,6 +202,9 @@ void PodScraper::take(const Fetch& fetch) {
       followed.retry_ms = options_.first_retry_ms;
       plan(fetch.pod(), followed, due_ms);
     } else {
+      const bool before = is_known(followed);
+      if (!followed.answer) ++followed.failures;
+      if (!before && is_known(followed)) changed = followed.target.changed;
       plan(fetch.pod(), followed, now_ms + followed.retry_ms);
       followed.retry_ms = std::min(followed.retry_ms * 2, options_.longest_retry_ms);
     }

@@ -7,12 +7,13 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <thread>
+#include <unordered_map>
+#include <utility>
 
 #include "common/clock.h"
 #include "common/mutex.h"
@@ -27,13 +28,15 @@ struct PodScraperOptions {
   int64_t longest_retry_ms = 8'000;
   size_t at_once = 256;
   // In all: of more pods than that each is asked less often than every_ms.
-  int64_t most_per_second = 2'000;
+  int64_t most_per_second = 1'000;
+  int tries_to_know = 3;  // without an answer: a busy process may have missed the first
 };
 
 struct ScrapeTarget {
-  std::string address;            // HOST:PORT, numeric
-  std::string process;            // "ps-0": another that answers there is not meant
-  std::function<void()> changed;  // another life answers; on the scraper's thread
+  std::string address;  // HOST:PORT, numeric
+  std::string process;  // "ps-0": another that answers there is not meant
+  // Another life answers, or it is known that none does; on the scraper's thread.
+  std::function<void()> changed;
 };
 
 // The last answer of a pod that could be read. Times of SteadyClock.
@@ -62,15 +65,15 @@ class PodScraper {
   std::optional<PodAnswer> latest(const std::string& pod) const;
   // The exposition that was asked for then has been read: 20 kB a pod need not stay.
   void taken(const std::string& pod, int64_t asked_ms);
-  // Whether it was asked, and has answered or not.
-  bool tried(const std::string& pod) const;
+  // Whether it has answered, or has not in as many tries as it takes to say so.
+  bool known(const std::string& pod) const;
 
  private:
   struct Followed {
     ScrapeTarget target;
     int64_t due_ms = 0;
     int64_t retry_ms = 0;
-    bool tried = false;
+    int failures = 0;  // before the first answer
     std::optional<PodAnswer> answer;
   };
   class Fetch;
@@ -82,13 +85,14 @@ class PodScraper {
   void take_ended(Fetches& open);
   void take(const Fetch& fetch);
   int64_t period_ms() const BALLAST_REQUIRES(mutex_);
+  bool is_known(const Followed& followed) const;
   void plan(const std::string& pod, Followed& followed, int64_t due_ms) BALLAST_REQUIRES(mutex_);
 
   const PodScraperOptions options_;
   const SteadyClock clock_{};
   mutable Mutex mutex_;
   std::condition_variable_any wake_;
-  std::map<std::string, Followed> pods_ BALLAST_GUARDED_BY(mutex_);  // by uid
+  std::unordered_map<std::string, Followed> pods_ BALLAST_GUARDED_BY(mutex_);  // by uid
   std::set<std::pair<int64_t, std::string>> due_ BALLAST_GUARDED_BY(mutex_);
   std::jthread thread_;  // last: it uses all of the above
 };

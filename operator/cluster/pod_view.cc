@@ -44,17 +44,22 @@ std::vector<Process> PodView::observe(const api::TrainingJob& job,
   answers_.clear();
   const api::Metadata& metadata = job.metadata;
   for (const Object& pod : options_.pods->in_group(metadata.name_space + "/" + metadata.name)) {
-    if (!is_owned_by(pod, metadata.uid)) continue;
-    auto process = kube::process_of(*pod.body, now_ms);
-    if (!process) continue;
-    Known known = std::move(before[pod.uid]);
+    const auto read = before.find(pod.uid);
+    const bool is_new = read == before.end() || read->second.version != pod.resource_version;
+    if (is_new && !is_owned_by(pod, metadata.uid)) continue;
+    const auto news = is_new ? kube::process_of(*pod.body, now_ms) : std::nullopt;
+    if (is_new && !news) continue;
+    Known known = read == before.end() ? Known{} : std::move(read->second);
     before.erase(pod.uid);
-    look_for_life(pod.uid, known, *process, now_ms);
-    look_at_end(known, *process);
-    look_at_node(known, *process, now_ms);
-    known.last = *process;
+    if (news) known.read = *news;
+    known.version = pod.resource_version;
+    Process process = known.read;
+    look_for_life(pod.uid, known, process, now_ms);
+    look_at_end(known, process);
+    look_at_node(known, process, now_ms);
+    known.last = process;
     known_[pod.uid] = std::move(known);
-    seen[name_of(*process)] = std::move(*process);
+    seen[name_of(process)] = std::move(process);
   }
   for (const auto& [uid, known] : before) vanish(uid, known, now_ms);
   // A policy may want more than the spec says; a plan may lag behind it.
@@ -143,9 +148,9 @@ void PodView::vanish(const std::string& uid, const Known& known, TimeMs now_ms) 
   vanished_[name_of(process)] = std::move(process);
 }
 
-bool PodView::asked_all() const {
+bool PodView::knows_all() const {
   return std::all_of(known_.begin(), known_.end(), [&](const auto& entry) {
-    return !entry.second.followed || options_.scraper->tried(entry.first);
+    return !entry.second.followed || options_.scraper->known(entry.first);
   });
 }
 

@@ -23,7 +23,7 @@ struct PodViewOptions {
   std::shared_ptr<const kube::Informer> nodes;  // null: nothing is known of nodes
   std::shared_ptr<PodScraper> scraper;
   int64_t unix_offset_ms = 0;    // what the clock of this process lacks to the time since 1970
-  std::function<void()> notify;  // a life has answered; any thread
+  std::function<void()> notify;  // a life has answered, or none does; any thread
 };
 
 class PodView {
@@ -40,8 +40,8 @@ class PodView {
   // What those of the last look have answered since the look before; times as observe() has them.
   std::vector<policy::ProcessAnswer> take_answers() { return std::exchange(answers_, {}); }
 
-  // Whether each process that could answer was asked once.
-  bool asked_all() const;
+  // Whether each process that could answer has, or is known not to.
+  bool knows_all() const;
 
   // Of the name of one of the job's pods, whosever it is; nothing: the watch tells of none.
   std::optional<kube::Object> find(const api::TrainingJob& job, const std::string& pod_name) const;
@@ -58,7 +58,9 @@ class PodView {
 
  private:
   struct Known {
-    decide::Process last;
+    std::string version;                     // of its pod
+    decide::Process read;                    // from that
+    decide::Process last;                    // with all that is known beside it
     bool followed = false;                   // by the scraper
     std::optional<decide::TimeMs> asked_ms;  // to end
     bool killed = false;

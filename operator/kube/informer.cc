@@ -5,6 +5,11 @@
 #include <utility>
 
 namespace ballast::kube {
+namespace {
+
+constexpr auto kPatience = std::chrono::seconds(1);  // between two looks; somebody notifies
+
+}  // namespace
 
 Informer::Informer(std::shared_ptr<KubeClient> client, std::shared_ptr<const Clock> clock,
                    InformerOptions options)
@@ -47,6 +52,16 @@ bool Informer::synced() const {
   return store_.synced();
 }
 
+bool Informer::wait_until_synced(const std::stop_token& stop) const {
+  const std::stop_callback wake(stop, [this] {
+    const MutexLock lock(mutex_);
+    first_list_.notify_all();
+  });
+  const MutexLock lock(mutex_);
+  while (!store_.synced() && !stop.stop_requested()) first_list_.wait_for(mutex_, kPatience);
+  return store_.synced();
+}
+
 // One request at a time; what it brings is handled on this thread.
 void Informer::run(const std::stop_token& stop) {
   state_.jitter_seed = options_.jitter_seed;
@@ -85,7 +100,10 @@ void Informer::perform(const WatchEffect& effect) {
     std::vector<std::string> keys;
     {
       const MutexLock lock(mutex_);
-      if (const auto* all = std::get_if<ReplaceAll>(&effect)) keys = store_.replace(all->objects);
+      if (const auto* all = std::get_if<ReplaceAll>(&effect)) {
+        keys = store_.replace(all->objects);
+        first_list_.notify_all();
+      }
       if (const auto* put = std::get_if<PutObject>(&effect)) keys = store_.put(put->object);
       if (const auto* gone = std::get_if<RemoveObject>(&effect)) keys = store_.remove(gone->object);
     }

@@ -44,6 +44,8 @@ class Informer {
   std::vector<Object> in_group(const std::string& group) const;
   // Whether a whole list has come in: before that, nothing may be concluded from what is not there.
   bool synced() const;
+  // Waits for it; false: the stop came first.
+  bool wait_until_synced(const std::stop_token& stop) const;
 
  private:
   void run(const std::stop_token& stop);
@@ -66,6 +68,7 @@ class Informer {
 
   mutable Mutex mutex_;
   std::condition_variable_any wake_;
+  mutable std::condition_variable_any first_list_;
   ObjectStore store_ BALLAST_GUARDED_BY(mutex_);
 
   std::jthread thread_;  // last: it uses all of the above

@@ -1,5 +1,5 @@
 """What policies bring to pods that are held back: a worker with half a core, one with too little memory, a server
-with a tenth of a core.
+with next to no core.
 
 python3 -B tests/cluster/cluster.py run --nodes 1 --image IMAGE -- python3 -B tests/bench_cluster/bench_policies.py
 
@@ -107,7 +107,7 @@ class Policies(TrainingCase):
             run("kubectl", "delete", "tjob", name, "--timeout=120s")
 
     def begin_with_a_slow_server(self, name, balance):
-        """Four servers, of which the last comes back with a tenth of a core; steps of so few tokens that servers are
+        """Four servers, of which the last comes back with a fiftieth of a core; steps of so few tokens that servers are
         most of them."""
         self.limit_cpu("1")
         self.begin(name, FOREVER, spec={
@@ -119,7 +119,7 @@ class Policies(TrainingCase):
             "servers": {"replicas": 4, "segmentElements": 16384, "template": host_volume(
                 "checkpoints", self.folder / "checkpoints", "/checkpoints")}})
         self.wait_for_step(name, 1)
-        self.hold_back(f"{name}-ps-3", "100m")
+        self.hold_back(f"{name}-ps-3", "20m")
         self.wait_until("it is primary again, or is to be of nothing", lambda: (
             balance.get("weights", {}).get("ps-3") == 0 or self.primaries(name)[3] > 0))
         self.wait_for(name, "condition=Degraded=False")
@@ -142,7 +142,7 @@ class Policies(TrainingCase):
                 step, since = now, time.monotonic()
         return took
 
-    def test_a_server_with_a_tenth_of_a_core(self):
+    def test_a_server_with_a_fiftieth_of_a_core(self):
         medians = {}
         for weight in (6, 3, 1, 0):
             name = f"fixed-{weight}"

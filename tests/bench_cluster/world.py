@@ -50,6 +50,10 @@ class World:
         wait_until(f"{count} pods", lambda: self.pods(namespace) == count,
                    seen=lambda: f"but {self.pods(namespace)}; the log is {self.operator and self.operator.log}")
 
+    def not_running(self):
+        """Pods of which kwok has not told yet that they run."""
+        return len(self.api.items("/api/v1/pods?fieldSelector=status.phase!%3DRunning"))
+
     def members(self, namespace):
         """Jobs of which servers are known."""
         return sum(1 for one in self.api.items(f"{JOBS}/namespaces/{namespace}/trainingjobs")

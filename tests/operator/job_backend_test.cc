@@ -1,10 +1,13 @@
 // One job's turns, with an API server in memory.
 #include "operator/cluster/job_backend.h"
 
+#include <stdexcept>
+
 #include <gtest/gtest.h>
 
+#include "operator/api/read_training_job.h"
 #include "operator/cluster/kept.h"
-#include "tests/local/wait.h"
+#include "operator/core/pod_template.h"
 #include "tests/operator/fake_api_server.h"
 
 namespace ballast::cluster {
@@ -12,43 +15,91 @@ namespace {
 
 using nlohmann::json;
 
+constexpr decide::TimeMs kNowMs = 1'769'860'800'000;
+
+// A job "j" of one server on that server's API.
+class Turns : public ::testing::Test {
+ protected:
+  Turns() {
+    server_->put("trainingjobs",
+                 {{"apiVersion", "ballast.dev/v1alpha1"},
+                  {"kind", "TrainingJob"},
+                  {"metadata", {{"name", "j"}, {"namespace", "n"}, {"generation", 1}}},
+                  {"spec",
+                   {{"data", {{"train", {"/data"}}}},
+                    {"servers", {{"replicas", 1}}},
+                    {"network", {{"trusted", true}}}}}});
+  }
+
+  kube::Object job() const {
+    auto job = client_->get(kube::kTrainingJobs, {"n", "j"});
+    if (!job) throw std::runtime_error(job.error().error.message);
+    return *job;
+  }
+
+  // All that a backend needs; the pods that are there now are known.
+  JobBackendOptions options(const PodScraperOptions& scraping = {}) const {
+    kube::InformerOptions of_pods;
+    of_pods.kind = kube::kPods;
+    of_pods.group_of = job_of_pod;
+    const auto pods =
+        std::make_shared<kube::Informer>(client_, std::make_shared<SteadyClock>(), of_pods);
+    if (!pods->wait_until_synced({})) throw std::runtime_error("no pods");
+    JobBackendOptions options;
+    options.client = client_;
+    options.pods = pods;
+    options.scraper = std::make_shared<PodScraper>(scraping);
+    options.parallel = std::make_shared<Parallel>(2);
+    options.settings.image = "ballast:1";
+    options.notify = [] {};
+    return options;
+  }
+
+  const std::shared_ptr<FakeApiServer> server_ = std::make_shared<FakeApiServer>();
+  const std::shared_ptr<kube::KubeClient> client_ =
+      std::make_shared<kube::KubeClient>(server_, "tester", wanted_fields());
+};
+
 // How many jobs share what is written of progress changes while a job's own status does not.
-TEST(JobBackend, HowOftenProgressIsToldIsAskedAtEachTurn) {
-  const auto server = std::make_shared<FakeApiServer>();
-  const auto client = std::make_shared<kube::KubeClient>(server, "tester", wanted_fields());
-  server->put("trainingjobs",
-              {{"apiVersion", "ballast.dev/v1alpha1"},
-               {"kind", "TrainingJob"},
-               {"metadata", {{"name", "j"}, {"namespace", "n"}, {"generation", 1}}},
-               {"spec", {{"data", {{"train", {"/data"}}}}, {"network", {{"trusted", true}}}}}});
-  kube::InformerOptions of_pods;
-  of_pods.kind = kube::kPods;
-  of_pods.group_of = job_of_pod;
-  const auto pods =
-      std::make_shared<kube::Informer>(client, std::make_shared<SteadyClock>(), of_pods);
-  ASSERT_TRUE(local::eventually([&] { return pods->synced(); }));
-  JobBackendOptions options;
-  options.client = client;
-  options.pods = pods;
-  options.scraper = std::make_shared<PodScraper>();
-  options.parallel = std::make_shared<Parallel>(2);
-  options.settings.image = "ballast:1";
-  options.notify = [] {};
+TEST_F(Turns, AskEachTimeHowOftenProgressIsTold) {
   int asked = 0;
-  options.progress_every_ms = [&asked] {
+  JobBackendOptions with = options();
+  with.progress_every_ms = [&asked] {
     ++asked;
     return decide::kProgressEveryMs;
   };
-  JobBackend backend(std::move(options));
-  decide::TimeMs now_ms = 1'769'860'800'000;
+  JobBackend backend(std::move(with));
+  decide::TimeMs now_ms = kNowMs;
   for (int turn = 0; turn < 5; ++turn) {
-    const auto job = client->get(kube::kTrainingJobs, {"n", "j"});
-    ASSERT_TRUE(job);
     const int before = asked;
-    const auto again = backend.turn(*job, now_ms += 1'000);
+    const auto again = backend.turn(job(), now_ms += 1'000);
     ASSERT_TRUE(again) << again.error().message;
     EXPECT_GT(asked, before) << "turn " << turn;
   }
+}
+
+// Of an operator that has just begun: that a process has not answered yet says nothing of it, and a
+// thousand jobs are asked for longer than one.
+TEST_F(Turns, NothingIsWrittenBeforeItIsKnownWhoAnswers) {
+  const auto read = api::read_training_job_json(job().body->dump());
+  ASSERT_TRUE(read);
+  json pod = *kube::pod_of(*read, {decide::Role::kServer, 0, 1}, {"ballast:1"});
+  // At this port of this address nobody listens.
+  pod["status"] = {
+      {"phase", "Running"},
+      {"podIP", "127.255.255.254"},
+      {"containerStatuses", {{{"name", "main"}, {"state", {{"running", json::object()}}}}}}};
+  server_->put("pods", pod);
+  const size_t before = server_->writes().size();
+  JobBackend backend(options({.first_retry_ms = 600'000}));
+  for (const decide::TimeMs after_ms : {0, 1'000, 5'000, 29'000}) {
+    const auto again = backend.turn(job(), kNowMs + after_ms);
+    ASSERT_TRUE(again && *again) << after_ms;
+    EXPECT_LE(**again, kNowMs + after_ms + 1'000);
+  }
+  EXPECT_EQ(server_->writes().size(), before);
+  EXPECT_TRUE(backend.turn(job(), kNowMs + 31'000));
+  EXPECT_GT(server_->writes().size(), before) << "one that stays silent holds up nothing for ever";
 }
 
 }  // namespace

@@ -61,7 +61,7 @@ TEST(PodScraper, AnotherProcessIsNotTheOneThatIsMeant) {
   PodScraper scraper(quick());
   const auto other = process("worker-3", 41);
   const auto meant = process("ps-1", 42);
-  scraper.follow("a", {other->address(), "ps-0", [] { ADD_FAILURE() << "somebody else's life"; }});
+  scraper.follow("a", {other->address(), "ps-0", nullptr});
   scraper.follow("b", {meant->address(), "ps-1", nullptr});
   // Both were asked, since "a" was first.
   ASSERT_TRUE(eventually([&] { return scraper.latest("b").has_value(); }));
@@ -76,6 +76,23 @@ TEST(PodScraper, ThousandsThatAreSilentHoldUpNobody) {
   const auto meant = process("ps-0", 7);
   scraper.follow("meant", {meant->address(), "ps-0", nullptr});
   EXPECT_TRUE(eventually([&] { return scraper.latest("meant").has_value(); }));
+}
+
+// One that is busy may have missed the first question: silence is known, and told, after some more.
+TEST(PodScraper, ThatNobodyAnswersIsKnownAfterSomeTries) {
+  PodScraper patient({.first_retry_ms = 600'000});
+  patient.follow("silent", {"127.0.0.1:1", "ps-0", nullptr});
+  PodScraper scraper(quick());
+  std::atomic<int> told = 0;
+  scraper.follow("silent", {"127.0.0.1:1", "ps-0", [&] { ++told; }});
+  EXPECT_TRUE(eventually([&] { return scraper.known("silent") && told == 1; }));
+  const auto meant = process("ps-0", 7);
+  scraper.follow("meant", {meant->address(), "ps-0", nullptr});
+  EXPECT_TRUE(eventually([&] { return scraper.known("meant"); }));
+  EXPECT_TRUE(scraper.latest("meant"));
+  EXPECT_FALSE(scraper.known("nobody"));
+  EXPECT_FALSE(patient.known("silent")) << "it was asked once";
+  EXPECT_EQ(told, 1);
 }
 
 // Each is asked less often, and counts as one that answers until it is asked again.
