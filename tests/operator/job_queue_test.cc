@@ -44,7 +44,7 @@ class Queue : public ::testing::Test {
     return taken_.size();
   }
 
-  const SteadyClock clock_;
+  const SteadyClock clock_{};
   const std::shared_ptr<OperatorMetrics> metrics_ = std::make_shared<OperatorMetrics>("host");
   const std::shared_ptr<JobQueue> queue_ = std::make_shared<JobQueue>(metrics_, kThreads);
   mutable Mutex mutex_;
