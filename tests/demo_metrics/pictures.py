@@ -60,11 +60,21 @@ def ask(prometheus, expr, begin, end, step, names):
             for series in get(f"{prometheus}/api/v1/query_range?{query}")["data"]["result"]]
 
 
+def at_the_end(series):
+    """Of those that a panel asks for the present alone: what was the largest before is not shown."""
+    latest = max((one["times"][-1] for one in series if one["times"]), default=0)
+    return [one for one in series if one["times"] and one["times"][-1] == latest]
+
+
 def data_of(dashboard, prometheus, begin, end, width, names=NAMES):
     """All that the page needs of a dashboard: what Prometheus answers to each query."""
     step = max(2, round((end - begin) / 240))
-    answers = {key_of(panel): [ask(prometheus, target["expr"], begin, end, step, names)
-                               for target in panel.get("targets", [])] for panel in dashboard["panels"]}
+
+    def answer_to(target):
+        series = ask(prometheus, target["expr"], begin, end, step, names)
+        return at_the_end(series) if target.get("instant") else series
+    answers = {key_of(panel): [answer_to(target) for target in panel.get("targets", [])]
+               for panel in dashboard["panels"]}
     marks = []
     for annotation in dashboard.get("annotations", {}).get("list", []):
         for series in ask(prometheus, annotation["expr"], begin, end, step, names):
