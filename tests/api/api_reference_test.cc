@@ -1,5 +1,6 @@
 // docs/api.md is made from crds/trainingjobs.yaml: this makes it, and compares. To write it anew:
 // BALLAST_WRITE_API_REFERENCE=1 build/release/bin/test_api --gtest_filter='ApiReference.*'
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <iterator>
@@ -58,16 +59,25 @@ std::string choices_of(const json& field) {
   return text;
 }
 
-// What the rules of the spec say of changes of this field; its path begins with a dot.
-std::string changes_of(const json& spec, const std::string& path) {
-  for (const json& rule : spec.at("x-kubernetes-validations")) {
+// What the rules of one map say of changes of what lies at this path in it; the path begins with a
+// dot. A rule without a path of its own speaks of all of the map.
+std::string changes_by_rules_of(const json& map, const std::string& path) {
+  for (const json& rule : map.value("x-kubernetes-validations", json::array())) {
     const std::string message = rule.value("message", "");
-    if (!path.starts_with(rule.value("fieldPath", "-"))) continue;
+    if (!path.starts_with(rule.value("fieldPath", ""))) continue;
     if (message == "is immutable") return "never";
     if (message == "can only grow") return "may grow";
     if (message.starts_with("changes only while")) return "while suspended";
   }
   return "";
+}
+
+// From the spec down to the field.
+std::string changes_of(const json& map, const std::string& path) {
+  std::string changes = changes_by_rules_of(map, path);
+  if (!changes.empty() || path.empty()) return changes;
+  const size_t end = std::min(path.find('.', 1), path.size());
+  return changes_of(map.at("properties").at(path.substr(1, end - 1)), path.substr(end));
 }
 
 void add_table(const json& root, const json& object, const std::string& path, std::string& out) {
