@@ -235,6 +235,7 @@ JobView JobPolicies::view_of(const decide::Observed& observed) {
     server.name = decide::process_name(Role::kServer, process->index);
     server.node = process->node;
     server.joining = young(*process);
+    server.instance = process->instance;
     const auto index = static_cast<uint32_t>(view.servers.size());
     add_groups(view, index, note_primaries(server.name, now), spec.servers.segment_elements);
     view.servers.push_back(std::move(server));

@@ -1,6 +1,8 @@
 #include "operator/policy/server_balance.h"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -15,48 +17,63 @@ bool contradictory(const JobView& view) {
   });
 }
 
+// The upper one of two.
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
 // The loads that a placement leads to, and the moves that lower the highest.
 class Plan {
  public:
-  explicit Plan(const JobView& view) : view_(view), groups_(view.groups) {
+  Plan(const ServerBalanceOptions& options, const JobView& view, const ServerBalanceState& state,
+       TimeMs now)
+      : options_(options), view_(view), groups_(view.groups), primaries_(view.servers.size(), 0) {
     const size_t servers = view.servers.size();
     std::vector<double> bytes(servers, 0);
-    for (const GroupView& group : groups_) bytes[group.primary] += static_cast<double>(group.bytes);
-    std::vector<double> known;
+    for (const GroupView& group : groups_) {
+      bytes[group.primary] += static_cast<double>(group.bytes);
+      ++primaries_[group.primary];
+    }
+    at_first_ = primaries_;
     cost_.assign(servers, 0);
+    std::vector<double> known;
     for (size_t i = 0; i < servers; ++i) {
       if (bytes[i] <= 0 || !view.servers[i].busy) continue;
       cost_[i] = std::max(*view.servers[i].busy, 1e-6) / bytes[i];
       known.push_back(cost_[i]);
     }
-    std::sort(known.begin(), known.end());
     for (size_t i = 0; i < servers; ++i) {
-      if (cost_[i] == 0 && !known.empty()) cost_[i] = known[known.size() / 2];
+      if (cost_[i] == 0 && !known.empty())
+        cost_[i] = median(known) * slowness(view.servers[i], state, now);
       load_.push_back(cost_[i] * bytes[i]);
     }
   }
 
   double highest() const { return *std::max_element(load_.begin(), load_.end()); }
 
-  // The move that lowers the hottest the most, and does not make another as hot. Everybody keeps a
-  // group: of who has none nobody knows how slow it is, and it would be given some again.
+  // The move that lowers the hottest the most, and does not make another as hot. A server is
+  // emptied only of the one group that it was measured with, as what one costs is a guess before.
   std::optional<Move> best_move() const {
     const auto hottest =
         static_cast<uint32_t>(std::max_element(load_.begin(), load_.end()) - load_.begin());
     std::optional<Move> best;
-    double best_judged = 0;
-    if (primaries_of(hottest) < 2) return std::nullopt;
+    std::pair<double, double> best_judged;  // the highest load then; that of the taker
+    const bool empties = primaries_[hottest] == 1;
+    if (empties && at_first_[hottest] != 1) return std::nullopt;
+    const double enough = load_[hottest] * (1 - (empties ? options_.least_gain : 0));
     for (uint32_t g = 0; g < groups_.size(); ++g) {
       if (groups_[g].primary != hottest) continue;
       for (uint32_t to = 0; to < load_.size(); ++to) {
         if (to == hottest || !allowed(groups_[g], to)) continue;
         const auto bytes = static_cast<double>(groups_[g].bytes);
-        const double load =
-            std::max(load_[hottest] - cost_[hottest] * bytes, load_[to] + cost_[to] * bytes);
-        if (load >= load_[hottest]) continue;
+        const double taken = load_[to] + cost_[to] * bytes;
+        const double load = std::max(load_[hottest] - cost_[hottest] * bytes, taken);
+        if (load >= enough) continue;
         const bool promote = is_backup(groups_[g], to);
         // Copies cost time of those who train: a promotion wins unless it is worse by a lot.
-        const double judged = promote ? load : load * 1.02;
+        const std::pair<double, double> judged{promote ? load : load * 1.02, taken};
         if (!best || judged < best_judged) {
           best_judged = judged;
           best = Move{g, hottest, to, promote};
@@ -71,8 +88,31 @@ class Plan {
     const auto bytes = static_cast<double>(group.bytes);
     load_[move.from] -= cost_[move.from] * bytes;
     load_[move.to] += cost_[move.to] * bytes;
+    --primaries_[move.from];
+    ++primaries_[move.to];
     group.primary = move.to;
     if (move.promote) std::replace(group.backups.begin(), group.backups.end(), move.to, move.from);
+  }
+
+  // Notes which servers are primary of nothing from now on. Their names.
+  std::vector<std::string> note_emptied(std::map<std::string, EmptiedServer>& emptied,
+                                        TimeMs now) const {
+    std::vector<std::string> names;
+    for (size_t i = 0; i < primaries_.size(); ++i) {
+      if (primaries_[i] > 0 || at_first_[i] == 0) continue;
+      const ServerView& server = view_.servers[i];
+      std::vector<double> others = cost_;
+      others.erase(others.begin() + static_cast<std::ptrdiff_t>(i));
+      const EmptiedServer before = std::exchange(
+          emptied[server.name], EmptiedServer{server.instance, cost_[i] / median(others), now,
+                                              options_.slowness_halves_ms});
+      if (before.instance == server.instance && before.halves_ms > 0) {
+        emptied[server.name].halves_ms =
+            std::min(2 * before.halves_ms, options_.slowness_halves_at_most_ms);
+      }
+      names.push_back(server.name);
+    }
+    return names;
   }
 
  private:
@@ -80,9 +120,13 @@ class Plan {
     return std::find(group.backups.begin(), group.backups.end(), server) != group.backups.end();
   }
 
-  int64_t primaries_of(uint32_t server) const {
-    return std::count_if(groups_.begin(), groups_.end(),
-                         [&](const GroupView& group) { return group.primary == server; });
+  // Of a server that is primary of nothing, or not measured yet: 1 is an ordinary one.
+  double slowness(const ServerView& server, const ServerBalanceState& state, TimeMs now) const {
+    const auto found = state.emptied.find(server.name);
+    if (found == state.emptied.end() || found->second.instance != server.instance) return 1;
+    const double halvings = static_cast<double>(now - found->second.at_ms) /
+                            static_cast<double>(found->second.halves_ms);
+    return std::max(1.0, found->second.slowness * std::exp2(-halvings));
   }
 
   // No node may hold two replicas that did not before.
@@ -94,8 +138,11 @@ class Plan {
                         [&](uint32_t backup) { return view_.servers[backup].node == node; });
   }
 
+  const ServerBalanceOptions& options_;
   const JobView& view_;
   std::vector<GroupView> groups_;
+  std::vector<int64_t> primaries_;  // of each server: groups
+  std::vector<int64_t> at_first_;
   std::vector<double> cost_;  // share of the time, for each byte
   std::vector<double> load_;
 };
@@ -127,7 +174,7 @@ ServerBalanceOutcome balance_servers(const ServerBalanceOptions& options, const 
     joined = joined || server.busy.has_value();
   }
   if (!joined) return hold("NoSamples", "no server has been measured yet");
-  Plan plan(view);
+  Plan plan(options, view, state, now);
   const double before = plan.highest();
   if (before < options.idle_below)
     return hold("Idle", "no server is busy enough to hold others up");
@@ -155,6 +202,8 @@ ServerBalanceOutcome balance_servers(const ServerBalanceOptions& options, const 
       outcome.wish.size(), 100 * after, 100 * before);
   decision.carried_out = options.mode == Mode::kAct;
   outcome.next.changed_ms = now;
+  for (const std::string& server : plan.note_emptied(outcome.next.emptied, now))
+    decision.message += fmt::format("; {} is too slow for any", server);
   return outcome;
 }
 

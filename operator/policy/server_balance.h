@@ -1,9 +1,12 @@
 // Balance of the servers: groups of segments away from the hottest. A server's time goes with the
 // bytes that it is primary of; how many seconds a byte costs is measured for each server, so that a
-// slow machine ends with less, but never with none: what it costs is measured on. A pure function.
+// slow machine ends with less. One on which a single group still costs a step too much ends with
+// none, and how slow it was is remembered, since nothing is left to measure it by. A pure function.
 #pragma once
 
+#include <map>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "operator/policy/view.h"
@@ -22,10 +25,25 @@ struct ServerBalanceOptions {
   int64_t few_moves = 8;
   int64_t most_moves = 512;
   TimeMs cool_down_ms = 60'000;
+  // What is remembered of an emptied server's slowness halves in this time, twice that once it was
+  // emptied again, and so on: at last it is tried again, the sooner the less slow it was.
+  TimeMs slowness_halves_ms = 1'800'000;
+  TimeMs slowness_halves_at_most_ms = 14'400'000;
+};
+
+// A server that was too slow for even one group.
+struct EmptiedServer {
+  uint64_t instance = 0;  // another life is another server
+  double slowness = 1;    // what a byte cost there, over the median of the others
+  TimeMs at_ms = 0;
+  TimeMs halves_ms = 0;
+
+  bool operator==(const EmptiedServer&) const = default;
 };
 
 struct ServerBalanceState {
   std::optional<TimeMs> changed_ms;
+  std::map<std::string, EmptiedServer> emptied;  // by name
 
   bool operator==(const ServerBalanceState&) const = default;
 };

@@ -30,6 +30,7 @@ struct ServerView {
   std::string node;
   std::optional<double> busy;  // 0..1 of its time
   bool joining = false;
+  uint64_t instance = 0;  // which of its lives
 
   bool operator==(const ServerView&) const = default;
 };

@@ -152,9 +152,55 @@ TEST(ServerBalance, ASlowMachineEndsWithLess) {
   EXPECT_EQ(outcome.decision.reason, "HotServer");
 }
 
-TEST(ServerBalance, EverybodyKeepsAGroup) {
+TEST(ServerBalance, OneGroupIsMeasuredBeforeAServerIsEmptied) {
   const auto outcome = balance_servers({}, two_servers(1, 0.001), {}, 0);
   EXPECT_EQ(outcome.wish.size(), 3u);  // of four
+  EXPECT_TRUE(outcome.next.emptied.empty());
+}
+
+// Three servers, of which the first is primary of one group only.
+JobView one_group_on_the_first(double first_busy, double others_busy) {
+  JobView view = two_servers(first_busy, others_busy);
+  view.servers.push_back({"ps-2", "n3", others_busy, false});
+  view.servers[0].instance = 7;
+  for (uint32_t i = 0; i < 8; ++i) view.groups[i].primary = i == 0 ? 0 : 1 + i % 2;
+  return view;
+}
+
+TEST(ServerBalance, AServerTooSlowForOneGroupIsEmptied) {
+  const auto outcome = balance_servers({}, one_group_on_the_first(0.9, 0.08), {}, 5);
+  EXPECT_EQ(outcome.wish, (std::vector<Move>{{0, 0, 2, false}}));  // where it costs less
+  ASSERT_EQ(outcome.next.emptied.count("ps-0"), 1u);
+  const EmptiedServer& emptied = outcome.next.emptied.at("ps-0");
+  EXPECT_EQ(emptied.instance, 7u);
+  EXPECT_NEAR(emptied.slowness, 0.9 / (0.08 / 3), 1e-9);
+  EXPECT_EQ(emptied.at_ms, 5);
+  EXPECT_EQ(emptied.halves_ms, 1'800'000);
+  const auto again =
+      balance_servers({}, one_group_on_the_first(0.9, 0.08), outcome.next, 3'600'000);
+  EXPECT_EQ(again.next.emptied.at("ps-0").halves_ms, 3'600'000);
+  EXPECT_NE(outcome.decision.message.find("ps-0 is too slow for any"), std::string::npos)
+      << outcome.decision.message;
+  // 0.83 instead of 0.9 is too little for that.
+  EXPECT_EQ(balance_servers({}, one_group_on_the_first(0.9, 0.66), {}, 5).decision.reason,
+            "Balanced");
+}
+
+TEST(ServerBalance, AnEmptiedServerIsTriedAgainOnlyWhenItsSlownessIsForgottenOrItLivesAnew) {
+  JobView view = one_group_on_the_first(0.001, 0.9);
+  view.groups[0].primary = 2;
+  for (int i = 0; i < 24; ++i) view.groups.push_back({100, 1 + static_cast<uint32_t>(i % 2), {}});
+  constexpr TimeMs kHalves = 1'000'000;
+  ServerBalanceState state;
+  state.emptied["ps-0"] = {7, 64, 0, kHalves};
+  const auto moved_at = [&](TimeMs now) {
+    return balance_servers({}, view, state, now).wish.size();
+  };
+  EXPECT_EQ(moved_at(0), 0u);
+  EXPECT_EQ(moved_at(2 * kHalves), 0u);  // 16 times as slow: one group is as much as another's all
+  EXPECT_EQ(moved_at(6 * kHalves), 8u);
+  view.servers[0].instance = 8;
+  EXPECT_EQ(moved_at(0), 8u);
 }
 
 // However many segments there are: a bound that did not grow with them would take hours.
@@ -192,7 +238,7 @@ TEST(ServerBalance, EveryReasonToHold) {
   EXPECT_EQ(reason_of(two_servers(0.5, 0.5)), "Balanced");
   EXPECT_EQ(reason_of(two_servers(0.22, 0.17)), "Balanced") << "less than anybody waits for";
   EXPECT_EQ(reason_of(two_servers(0.15, 0.01)), "Idle");
-  EXPECT_EQ(reason_of(two_servers(0.9, 0.3), {0}), "CoolDown");
+  EXPECT_EQ(reason_of(two_servers(0.9, 0.3), {0, {}}), "CoolDown");
   JobView view = two_servers(0.9, 0.3);
   view.servers[1].busy.reset();
   EXPECT_EQ(reason_of(view), "PartialSamples");

@@ -149,8 +149,9 @@ TEST(JobPolicies, AThrottledServerIsRelievedAndThenLeftAlone) {
     std::vector<int64_t> primaries;
     int changes;
   };
-  // The second one has no time at all left at first: how slow it is shows after the first move.
-  for (const Row& row : {Row{0.09, {2, 18}, 1}, Row{0.3, {1, 19}, 2}, Row{2, {1, 19}, 2}}) {
+  // The second one has no time at all left at first: how slow it is shows after the first move, and
+  // that one segment is too much after the second.
+  for (const Row& row : {Row{0.09, {2, 18}, 1}, Row{0.3, {0, 20}, 3}, Row{2, {0, 20}, 3}}) {
     Job job;
     job.speeds_ = {10, 10};
     int changes = 0;
@@ -169,7 +170,7 @@ TEST(JobPolicies, AThrottledServerIsRelievedAndThenLeftAlone) {
     }
     EXPECT_EQ(job.primaries_, row.primaries) << row.cost;
     EXPECT_EQ(changes, row.changes) << row.cost;
-    EXPECT_LT(last, 200) << row.cost;
+    EXPECT_LT(last, 260) << row.cost;
   }
 }
 

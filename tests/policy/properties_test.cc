@@ -80,6 +80,15 @@ RC_GTEST_PROP(PolicyProperties, ServerMovesAreBoundedAndLowerTheHighest, ()) {
     group.primary = move.to;
     RC_ASSERT((group.backups.empty() || group.backups[0] != group.primary));
   }
+  for (const ServerView& server : view.servers) {
+    const auto has_any = [&](const std::vector<GroupView>& all) {
+      return std::any_of(all.begin(), all.end(), [&](const GroupView& group) {
+        return view.servers[group.primary].name == server.name;
+      });
+    };
+    RC_ASSERT((has_any(view.groups) && !has_any(placed)) ==
+              (outcome.next.emptied.count(server.name) == 1));
+  }
 }
 
 }  // namespace

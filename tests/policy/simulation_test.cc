@@ -10,12 +10,11 @@
 
 #include "operator/policy/apportion.h"
 #include "tests/policy/scaling.h"
+#include "tests/policy/seeds.h"
 #include "tests/policy/simulated_job.h"
 
 namespace ballast::policy {
 namespace {
-
-constexpr TimeMs kMinute = 60'000;
 
 SimulatedOptions balancing(uint64_t seed) {
   Random random(seed * 2 + 1);
@@ -26,8 +25,6 @@ SimulatedOptions balancing(uint64_t seed) {
   for (int64_t i = 0; i < workers; ++i) options.speeds.push_back(random.within(20, 80));
   return options;
 }
-
-rc::Gen<uint64_t> seeds() { return rc::gen::inRange<uint64_t>(1, uint64_t{1} << 40); }
 
 RC_GTEST_PROP(PolicySimulation, SharesComeWithinFivePercentOfTheBest, ()) {
   SimulatedJob job(balancing(*seeds()));
