@@ -1,6 +1,7 @@
 #include "operator/cluster/job_backend.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "operator/api/read_training_job.h"
@@ -204,6 +205,10 @@ Result<bool> JobBackend::act() {
   const decide::Actions actions = decide::decide(observed_);
   wake_at_ms_ = actions.wake_at_ms;
   finished_ = false;  // a suspended job may go on
+  const bool starts =
+      std::any_of(actions.list.begin(), actions.list.end(), [](const decide::Action& action) {
+        return std::holds_alternative<decide::StartProcess>(action);
+      });
   bool written = false;
   for (size_t at = 0; at < actions.list.size();) {
     const decide::Action& action = actions.list[at];
@@ -214,6 +219,9 @@ Result<bool> JobBackend::act() {
       performed = perform(row_of<decide::StopProcess>(actions, at));
     } else if (std::holds_alternative<decide::RemoveEnded>(action)) {
       performed = perform(row_of<decide::RemoveEnded>(actions, at));
+    } else if (const auto* write = std::get_if<decide::WriteStatus>(&action)) {
+      performed = perform(*write, starts);
+      ++at;
     } else {
       performed = std::visit([this](const auto& one) { return perform(one); }, action);
       ++at;
@@ -224,7 +232,7 @@ Result<bool> JobBackend::act() {
   return written;
 }
 
-Result<void> JobBackend::perform(const decide::WriteStatus& write) {
+Result<void> JobBackend::perform(const decide::WriteStatus& write, bool starts_follow) {
   json body = *newest_->body;
   const int64_t generation = body["metadata"].value("generation", int64_t{0});
   json status = kube::status_object(observed_, write.next, generation);
@@ -232,7 +240,14 @@ Result<void> JobBackend::perform(const decide::WriteStatus& write) {
   body["status"] = std::move(status);
   if (const auto& untold = certificates_.untold())
     body = kube::with_certificates(std::move(body), *untold);
-  if (auto written = write_status(std::move(body)); !written) return written;
+  std::vector<std::function<void()>> around;
+  if (starts_follow && !no_certificates_) around = starter_.surroundings(observed_.job);
+  const auto done = options_.parallel->for_each(1 + around.size(), [&](size_t i) -> Result<void> {
+    if (i == 0) return write_status(std::move(body));
+    around[i - 1]();
+    return {};
+  });
+  if (!done) return done;
   read_version_ = newest_->resource_version;
   if (options_.events != nullptr) {
     for (const kube::JobEvent& event : kube::events_between(observed_.status, write.next)) {

@@ -68,7 +68,8 @@ class JobBackend {
   void tell(const policy::Decision& decision);
   Result<bool> act();  // whether the status was written, so that there may be more to do
 
-  Result<void> perform(const decide::WriteStatus& write);
+  // `starts_follow`: what the first processes need around them is asked for beside it.
+  Result<void> perform(const decide::WriteStatus& write, bool starts_follow = false);
   Result<void> perform(const std::vector<decide::StartProcess>& starts);
   Result<void> perform(const std::vector<decide::StopProcess>& stops);
   Result<void> perform(const decide::StartProcess& start) { return perform(std::vector{start}); }

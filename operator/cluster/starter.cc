@@ -109,25 +109,36 @@ Starter::Made Starter::failed(const kube::ApiError& error) {
   return {{}, error.error};
 }
 
-// What pods need, and what does not depend on another.
-Starter::Made Starter::make_surroundings(const api::TrainingJob& job) {
-  std::string config = local::job_config_json(job);
+// None of them depends on another.
+std::vector<std::function<Starter::Made()>> Starter::missing_around(const api::TrainingJob& job) {
   std::vector<std::function<Made()>> missing;
   if (!has_service_) {
-    missing.emplace_back([&] {
+    missing.emplace_back([this, &job] {
       Made made = ensure(kube::kServices, job.metadata.name, job, kube::service_of(job));
       if (!made.error && !made.refusal) has_service_ = true;
       return made;
     });
   }
+  std::string config = local::job_config_json(job);
   if (config != config_) {
-    missing.emplace_back([&] {
+    missing.emplace_back([this, &job, config = std::move(config)] {
       Made made =
           ensure(kube::kConfigMaps, kube::config_name(job), job, kube::config_of(job, config));
       if (!made.error && !made.refusal) config_ = config;
       return made;
     });
   }
+  return missing;
+}
+
+std::vector<std::function<void()>> Starter::surroundings(const api::TrainingJob& job) {
+  std::vector<std::function<void()>> makes;
+  for (auto& make : missing_around(job)) makes.emplace_back([make = std::move(make)] { make(); });
+  return makes;
+}
+
+Starter::Made Starter::make_surroundings(const api::TrainingJob& job) {
+  const auto missing = missing_around(job);
   std::vector<Made> made(missing.size());
   const auto done = options_.parallel->for_each(missing.size(), [&](size_t i) -> Result<void> {
     made[i] = missing[i]();

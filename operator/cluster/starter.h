@@ -3,6 +3,7 @@
 // One thread at a time; requests for several pods go out side by side.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,6 +30,9 @@ class Starter {
  public:
   explicit Starter(StarterOptions options) : options_(std::move(options)) {}
 
+  // Makes what pods need around them and what is not there yet, one thing each, for whoever has
+  // something else to ask for meanwhile; the job must outlive them. What fails is left to start().
+  std::vector<std::function<void()>> surroundings(const api::TrainingJob& job);
   // What the cluster refuses becomes part of what is observed. An error: the API server does not
   // answer as it should, and everything is to be tried again.
   Result<void> start(const std::vector<decide::StartProcess>& starts, decide::Observed& observed,
@@ -49,6 +53,7 @@ class Starter {
   };
 
   static Made failed(const kube::ApiError& error);
+  std::vector<std::function<Made()>> missing_around(const api::TrainingJob& job);
   Made make_surroundings(const api::TrainingJob& job);
   Made ensure(const kube::Resource& kind, const std::string& name, const api::TrainingJob& job,
               const nlohmann::json& body);

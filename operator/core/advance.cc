@@ -31,6 +31,7 @@ api::TrainingJobStatus advance(const Observed& observed) {
   tell_processes(draft);
   tell_policies(draft);
   tell_progress(draft);
+  tell_created(draft);
   return draft.next;
 }
 

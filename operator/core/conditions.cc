@@ -41,22 +41,6 @@ void tell_hindrance(Draft& draft, ConditionType type, const std::vector<Hindranc
   draft.set(type, false, first.trouble.reason, first.process + ": " + first.trouble.message);
 }
 
-void tell_created(Draft& draft) {
-  std::vector<Hindrance> refused;
-  bool all_exist = true;
-  std::map<std::pair<Role, int64_t>, const StartRefusal*> refusals;
-  for (const StartRefusal& one : draft.observed.refusals) refusals[{one.role, one.index}] = &one;
-  each_wanted(draft, [&](Role role, int64_t index) {
-    all_exist = all_exist && draft.processes.find(role, index) != nullptr;
-    const auto refusal = refusals.find({role, index});
-    if (refusal == refusals.end()) return;
-    refused.push_back({process_name(role, index), refusal->second->trouble});
-  });
-  if (!refused.empty()) return tell_hindrance(draft, ConditionType::kCreated, refused);
-  if (all_exist && !is_true(draft.next, ConditionType::kCreated))
-    draft.set(ConditionType::kCreated, true, "AllCreated", "every process was started");
-}
-
 bool has_surplus(const Draft& draft) {
   const auto& processes = draft.processes.all();
   return std::any_of(processes.begin(), processes.end(), [&](const Process* process) {
@@ -134,9 +118,31 @@ void tell_processes(Draft& draft) {
     }
     return;
   }
-  tell_created(draft);
   tell_running(draft);
   tell_settled(draft);
+}
+
+void tell_created(Draft& draft) {
+  if (has_outcome(draft.next)) return;
+  std::vector<Hindrance> refused;
+  bool all_exist = true;
+  std::map<std::pair<Role, int64_t>, const StartRefusal*> refusals;
+  for (const StartRefusal& one : draft.observed.refusals) refusals[{one.role, one.index}] = &one;
+  each_wanted(draft, [&](Role role, int64_t index) {
+    all_exist = all_exist && draft.processes.find(role, index) != nullptr;
+    const auto refusal = refusals.find({role, index});
+    if (refusal == refusals.end()) return;
+    refused.push_back({process_name(role, index), refusal->second->trouble});
+  });
+  if (!refused.empty()) return tell_hindrance(draft, ConditionType::kCreated, refused);
+  if (!all_exist || is_true(draft.next, ConditionType::kCreated)) return;
+  const bool alone = draft.next == draft.observed.status;
+  if (alone && draft.observed.now_ms < created_is_told_ms(draft.observed, draft.next)) return;
+  draft.set(ConditionType::kCreated, true, "AllCreated", "every process was started");
+}
+
+TimeMs created_is_told_ms(const Observed& observed, const api::TrainingJobStatus& status) {
+  return observed.pods ? status.start_ms + kCreatedPatienceMs : 0;
 }
 
 void tell_policies(Draft& draft) {

@@ -5,6 +5,7 @@
 #include "common/exit_code.h"
 #include "operator/core/advance.h"
 #include "operator/core/checkpoint_list.h"
+#include "operator/core/conditions.h"
 #include "operator/core/policy_wish.h"
 #include "operator/core/process_index.h"
 #include "operator/core/session_peer.h"
@@ -128,6 +129,9 @@ class Decision {
     }
     if (spec.active_deadline_seconds > 0)
       wake_up_.at(status_.start_ms + spec.active_deadline_seconds * 1000);
+    const TimeMs created_is_told = created_is_told_ms(observed_, status_);
+    if (!is_true(status_, ConditionType::kCreated) && observed_.now_ms < created_is_told)
+      wake_up_.at(created_is_told);
     if (observed_.report && observed_.report->step != status_.progress.step) {
       wake_up_.at(status_.progress.at_ms + observed_.progress_every_ms);
     }

@@ -173,7 +173,7 @@ void JobPolicies::take(const ProcessAnswer& answer) {
   // Policies know processes by name: of each there is one life at a time.
   if (life.instance != answer.instance) {
     history_.forget(answer.process);
-    primaries_.erase(answer.process);
+    segments_.erase(answer.process);
   }
   life = {answer.instance, answer.asked_ms};
   history_.observe(answer.process, answer.asked_ms, answer.answered_ms, *answer.exposition);
@@ -189,18 +189,20 @@ void JobPolicies::forget_the_gone(const decide::Observed& observed) {
         });
     if (!there) {
       history_.forget(entry.first);
-      primaries_.erase(entry.first);
+      segments_.erase(entry.first);
     }
     return !there;
   });
 }
 
-// What a server is primary of now, and from when on.
-int64_t JobPolicies::note_primaries(const std::string& server, TimeMs now) {
+// What a server is primary of now; and since when it holds as much as it does.
+int64_t JobPolicies::note_segments(const std::string& server, TimeMs now) {
   const auto count = primary_segments(history_, server, now);
   if (!count) return 0;
-  PrimaryCount& known = primaries_.try_emplace(server, PrimaryCount{*count, now}).first->second;
-  if (known.count != *count) known = {*count, now};
+  const int64_t held = held_segments(history_, server, now).value_or(0);
+  const SegmentCount seen{*count, held, now};
+  SegmentCount& known = segments_.try_emplace(server, seen).first->second;
+  if (known.primaries != *count || known.held != held) known = seen;
   return *count;
 }
 
@@ -237,10 +239,10 @@ JobView JobPolicies::view_of(const decide::Observed& observed) {
     server.joining = young(*process);
     server.instance = process->instance;
     const auto index = static_cast<uint32_t>(view.servers.size());
-    add_groups(view, index, note_primaries(server.name, now), spec.servers.segment_elements);
+    add_groups(view, index, note_segments(server.name, now), spec.servers.segment_elements);
     view.servers.push_back(std::move(server));
   }
-  measure_servers(history_, options_.windows, now, primaries_, view.servers);
+  measure_servers(history_, options_.windows, now, segments_, view.servers);
   return view;
 }
 

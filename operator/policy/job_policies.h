@@ -69,7 +69,7 @@ class JobPolicies {
 
  private:
   JobView view_of(const decide::Observed& observed);
-  int64_t note_primaries(const std::string& server, TimeMs now);
+  int64_t note_segments(const std::string& server, TimeMs now);
   void forget_the_gone(const decide::Observed& observed);
   bool has_new_kill(const decide::Observed& observed);
 
@@ -79,8 +79,8 @@ class JobPolicies {
     uint64_t instance = 0;
     TimeMs asked_ms = 0;  // for the latest answer
   };
-  std::map<std::string, Life> lives_;              // by process, of those that history_ knows
-  std::map<std::string, PrimaryCount> primaries_;  // by server, likewise
+  std::map<std::string, Life> lives_;             // by process, of those that history_ knows
+  std::map<std::string, SegmentCount> segments_;  // by server, likewise
   std::vector<ThroughputSample> throughput_;
   State state_;
   std::optional<TimeMs> turned_ms_;

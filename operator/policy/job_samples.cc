@@ -6,7 +6,7 @@
 namespace ballast::policy {
 namespace {
 
-enum SeriesIndex : size_t { kMicrobatches, kCompute, kBusy, kTokens, kAssigned, kPrimaries };
+enum SeriesIndex : size_t { kMicrobatches, kCompute, kBusy, kTokens, kAssigned, kPrimaries, kHeld };
 
 // A count; nothing where it is none.
 std::optional<int64_t> whole(const std::optional<double>& value) {
@@ -76,7 +76,8 @@ std::vector<scrape::Series> wanted_series() {
           {.name = "ballast_busy_seconds_total", .labels = {}},
           {.name = "ballast_tokens_total", .labels = {}},
           {.name = "ballast_worker_assigned_microbatches", .labels = {}, .counter = false},
-          {.name = "ballast_primary_segments", .labels = {}, .counter = false}};
+          {.name = "ballast_primary_segments", .labels = {}, .counter = false},
+          {.name = "ballast_segments", .labels = {}, .counter = false}};
 }
 
 void measure_workers(const scrape::History& history, const SampleWindows& windows, TimeMs now,
@@ -106,12 +107,17 @@ std::optional<int64_t> primary_segments(const scrape::History& history, const st
   return whole(history.latest(server, kPrimaries, now).value);
 }
 
+std::optional<int64_t> held_segments(const scrape::History& history, const std::string& server,
+                                     TimeMs now) {
+  return whole(history.latest(server, kHeld, now).value);
+}
+
 void measure_servers(const scrape::History& history, const SampleWindows& windows, TimeMs now,
-                     const std::map<std::string, PrimaryCount>& primaries,
+                     const std::map<std::string, SegmentCount>& counts,
                      std::vector<ServerView>& servers) {
   for (ServerView& server : servers) {
-    const auto known = primaries.find(server.name);
-    const TimeMs for_ms = known == primaries.end() ? 0 : now - known->second.since_ms;
+    const auto known = counts.find(server.name);
+    const TimeMs for_ms = known == counts.end() ? 0 : now - known->second.since_ms;
     server.busy.reset();
     if (for_ms >= windows.recent_ms) {
       const TimeMs window_ms = std::min(for_ms, windows.long_ms);

@@ -35,22 +35,26 @@ std::optional<double> steady_mean(std::vector<scrape::Growth> pieces, const Samp
 void measure_workers(const scrape::History& history, const SampleWindows& windows, TimeMs now,
                      std::vector<WorkerView>& workers);
 
-// Microbatches that a worker has now, segments that a server is primary of.
+// Microbatches that a worker has now, segments that a server is primary of, and holds in all.
 std::optional<int64_t> assigned_microbatches(const scrape::History& history,
                                              const std::string& worker, TimeMs now);
 std::optional<int64_t> primary_segments(const scrape::History& history, const std::string& server,
                                         TimeMs now);
 
-// Of how many segments a server has been primary, and since when.
-struct PrimaryCount {
-  int64_t count = 0;
+std::optional<int64_t> held_segments(const scrape::History& history, const std::string& server,
+                                     TimeMs now);
+
+// Of how many segments a server has been primary, how many it has held in all, and since when.
+struct SegmentCount {
+  int64_t primaries = 0;
+  int64_t held = 0;
   TimeMs since_ms = 0;
 };
 
-// How busy servers are since each is primary of as much as it is now, at most over the long window:
-// a mean over what was before, too, would be the load of no placement. `primaries` by name.
+// How busy servers are since each holds as much as it does now, at most over the long window: a
+// mean over what was before, too, would be the load of no placement. `counts` by name.
 void measure_servers(const scrape::History& history, const SampleWindows& windows, TimeMs now,
-                     const std::map<std::string, PrimaryCount>& primaries,
+                     const std::map<std::string, SegmentCount>& counts,
                      std::vector<ServerView>& servers);
 
 // Of the last `window_ms`; nothing where a server has no sound sample of it.

@@ -9,6 +9,47 @@
 namespace ballast {
 namespace {
 
+// By ServerIndex, what each is to hold; all 0: alike. An odd segment may stay where it is then.
+struct Aims {
+  std::vector<int64_t> primaries;
+  std::vector<int64_t> replicas;  // of any kind
+};
+
+Aims aims_of(const SegmentMap& map, const Arrangement& wish) {
+  const size_t segments = map.segments.size();
+  Aims aims{std::vector<int64_t>(map.servers.size()), std::vector<int64_t>(map.servers.size())};
+  std::vector<Share> shares;
+  std::vector<std::string> names;
+  std::vector<size_t> open;  // servers that may be aimed at
+  for (size_t i = 0; i < map.servers.size(); ++i) {
+    const ProcessId& id = map.servers[i].id;
+    if (wish.leaving(id)) continue;
+    open.push_back(i);
+    names.push_back(id.name);
+    const auto weight = wish.weight ? wish.weight(id) : std::nullopt;
+    if (weight) shares.push_back({id.name, *weight});
+  }
+  if (shares.empty()) return aims;
+  const auto primaries = apportion(segments, shares, names);
+  for (size_t i = 0; i < open.size(); ++i) aims.primaries[open[i]] = primaries[i];
+  // Who would hold a segment twice holds all, and what is left over goes to the others.
+  size_t left = std::min<size_t>(wish.replication, open.size()) * segments;
+  for (bool full = true; full && !open.empty();) {
+    full = false;
+    const auto replicas = apportion(left, shares, names);
+    for (size_t i = open.size(); i-- > 0;) {
+      const bool too_many = replicas[i] > static_cast<int64_t>(segments);
+      aims.replicas[open[i]] = too_many ? static_cast<int64_t>(segments) : replicas[i];
+      if (!too_many) continue;
+      full = true;
+      left -= segments;
+      open.erase(open.begin() + static_cast<std::ptrdiff_t>(i));
+      names.erase(names.begin() + static_cast<std::ptrdiff_t>(i));
+    }
+  }
+  return aims;
+}
+
 class Rearranger {
  public:
   Rearranger(SegmentMap map, const Arrangement& wish) : map_(std::move(map)), wish_(wish) {
@@ -21,7 +62,7 @@ class Rearranger {
     }
     const auto staying = std::count(leaving_.begin(), leaving_.end(), false);
     wanted_ = std::min<size_t>(wish.replication, static_cast<size_t>(staying));
-    aim();
+    aims_ = aims_of(map_, wish);
     count();
   }
 
@@ -29,15 +70,16 @@ class Rearranger {
     for (Placement& placement : map_.segments) {
       std::erase_if(placement.joining, [&](ServerIndex server) { return leaving_[server]; });
     }
-    add_joining(map_, wish_.replication, wish_.leaving);
+    ballast::add_joining(map_, wish_.replication, wish_.leaving, aims_.replicas);
     count();
     for (SegmentId segment = 0; segment < map_.segments.size(); ++segment) {
       while (const auto victim = surplus(map_.segments[segment])) {
         drop(map_.segments[segment], *victim);
       }
     }
-    if (quiet() && !spread_replicas()) {
+    if (quiet()) {
       spread_primaries();
+      spread_replicas();
     }
     return std::move(map_);
   }
@@ -53,9 +95,9 @@ class Rearranger {
     // A load counts from what is aimed at: 0 is just right.
     replicas_.clear();
     primaries_.clear();
-    for (const int64_t primaries : aimed_) {
-      replicas_.push_back(wanted_ == 1 ? -primaries : 0);
-      primaries_.push_back(-primaries);
+    for (size_t i = 0; i < map_.servers.size(); ++i) {
+      replicas_.push_back(-aims_.replicas[i]);
+      primaries_.push_back(-aims_.primaries[i]);
     }
     for (const Placement& placement : map_.segments) {
       ++primaries_[placement.primary];
@@ -65,26 +107,6 @@ class Rearranger {
       for (const ServerIndex server : placement.joining) {
         ++replicas_[server];
       }
-    }
-  }
-
-  // With equal weights every server is aimed at alike: then counting from 0 does the same, and an
-  // odd segment may stay where it is.
-  void aim() {
-    aimed_.assign(map_.servers.size(), 0);
-    std::vector<Share> shares;
-    std::vector<std::string> names;
-    for (size_t i = 0; i < map_.servers.size(); ++i) {
-      if (leaving_[i]) continue;
-      const ProcessId& id = map_.servers[i].id;
-      names.push_back(id.name);
-      const auto weight = wish_.weight ? wish_.weight(id) : std::nullopt;
-      if (weight) shares.push_back({id.name, *weight});
-    }
-    if (shares.empty()) return;
-    const auto counts = apportion(map_.segments.size(), shares, names);
-    for (size_t i = 0, next = 0; i < map_.servers.size(); ++i) {
-      if (!leaving_[i]) aimed_[i] = counts[next++];
     }
   }
 
@@ -154,9 +176,8 @@ class Rearranger {
     });
   }
 
-  // Replicas from the fullest to the emptiest, one a segment. True when something is to move.
-  bool spread_replicas() {
-    bool changed = false;
+  // Replicas from the fullest to the emptiest, one a segment.
+  void spread_replicas() {
     std::vector<bool> moves(map_.segments.size());
     for (bool found = true; found;) {
       found = false;
@@ -167,11 +188,17 @@ class Rearranger {
         moves[move->first] = true;
         --replicas_[from];
         ++replicas_[move->second];
-        changed = found = true;
+        found = true;
         break;
       }
     }
-    return changed;
+  }
+
+  // Whoever holds one too many may keep it; not so who is to hold none.
+  bool is_to_hold_nothing(ServerIndex server) const {
+    return aims_.replicas[server] == 0 &&
+           std::any_of(aims_.replicas.begin(), aims_.replicas.end(),
+                       [](int64_t replicas) { return replicas > 0; });
   }
 
   // A segment of `from`, and the emptiest server that may hold it instead.
@@ -179,7 +206,8 @@ class Rearranger {
                                                              const std::vector<bool>& moves) const {
     const auto order = fullest_first(replicas_);
     for (auto to = order.rbegin(); to != order.rend(); ++to) {
-      if (replicas_[*to] + 1 >= replicas_[from]) return std::nullopt;
+      if (is_to_hold_nothing(*to)) continue;
+      if (replicas_[*to] + 1 >= replicas_[from] && !is_to_hold_nothing(from)) return std::nullopt;
       for (SegmentId segment = 0; segment < map_.segments.size(); ++segment) {
         auto others = in_sync(map_.segments[segment]);
         const auto has = [&](ServerIndex server) {
@@ -254,13 +282,17 @@ class Rearranger {
   const Arrangement& wish_;
   std::vector<bool> leaving_;  // by ServerIndex, as all below
   std::vector<bool> settled_;
-  size_t wanted_ = 1;              // replicas of each segment on servers that stay
-  std::vector<int64_t> aimed_;     // primaries by weight; all 0: alike
+  size_t wanted_ = 1;  // replicas of each segment on servers that stay
+  Aims aims_;
   std::vector<int64_t> replicas_;  // of any kind, from what is aimed at
   std::vector<int64_t> primaries_;
 };
 
 }  // namespace
+
+bool add_joining(SegmentMap& map, const Arrangement& wish) {
+  return add_joining(map, wish.replication, wish.leaving, aims_of(map, wish).replicas);
+}
 
 SegmentMap rearranged(SegmentMap map, const Arrangement& wish) {
   return Rearranger(std::move(map), wish).run();

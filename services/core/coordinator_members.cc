@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "services/core/arrangement.h"
 #include "services/core/coordinator_steps.h"
 #include "services/core/placement.h"
 
@@ -65,7 +66,7 @@ void map_without(Run& run) {
                               lost.size(), lost.front()));
     return;
   }
-  add_joining(map, state.training().replication, arrangement(state).leaving);
+  add_joining(map, arrangement(state));
   publish_map(run, std::move(map));
 }
 
@@ -157,7 +158,7 @@ void take_in(Run& run) {
   std::vector<SegmentId> lost;
   SegmentMap map = restrict_to(state.map, members, root_holders(state), lost);
   if (lost.empty()) {
-    add_joining(map, state.training().replication, arrangement(state).leaving);
+    add_joining(map, arrangement(state));
     publish_map(run, std::move(map));
   }
 }

@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "services/core/arrangement.h"
 #include "services/core/coordinator_steps.h"
-#include "services/core/placement.h"
 
 namespace ballast::coordinator {
 namespace {
@@ -122,7 +122,7 @@ SegmentMap map_of(const CoordinatorState& state, const Findings& findings) {
     }
     map.segments.push_back(std::move(placement));
   }
-  add_joining(map, state.training().replication, arrangement(state).leaving);
+  add_joining(map, arrangement(state));
   return map;
 }
 

@@ -5,9 +5,12 @@
 namespace ballast {
 namespace {
 
-// How many replicas of any kind each server holds.
-std::vector<uint32_t> load(const SegmentMap& map) {
-  std::vector<uint32_t> replicas(map.servers.size());
+// How many replicas of any kind each server holds beyond what is aimed at.
+std::vector<int64_t> load(const SegmentMap& map, const std::vector<int64_t>& aimed) {
+  std::vector<int64_t> replicas(map.servers.size());
+  for (size_t i = 0; i < aimed.size(); ++i) {
+    replicas[i] = -aimed[i];
+  }
   for (const Placement& placement : map.segments) {
     ++replicas[placement.primary];
     for (const ServerIndex backup : placement.backups) {
@@ -40,7 +43,7 @@ bool contains(const std::vector<ServerIndex>& servers, ServerIndex server) {
 }
 
 // The emptiest that is not in `taken`, whose node it should not share, and not in `out`.
-std::optional<ServerIndex> choose(const SegmentMap& map, const std::vector<uint32_t>& replicas,
+std::optional<ServerIndex> choose(const SegmentMap& map, const std::vector<int64_t>& replicas,
                                   const std::vector<ServerIndex>& taken,
                                   const std::vector<ServerIndex>& out) {
   std::optional<ServerIndex> best;
@@ -115,7 +118,8 @@ std::vector<SegmentId> in_turn(const SegmentMap& map) {
 
 }  // namespace
 
-bool add_joining(SegmentMap& map, uint32_t replication, const Leaving& leaving) {
+bool add_joining(SegmentMap& map, uint32_t replication, const Leaving& leaving,
+                 const std::vector<int64_t>& aimed) {
   std::vector<ServerIndex> out;  // of the question
   for (size_t i = 0; i < map.servers.size(); ++i) {
     if (leaving(map.servers[i].id)) {
@@ -123,7 +127,7 @@ bool add_joining(SegmentMap& map, uint32_t replication, const Leaving& leaving) 
     }
   }
   const size_t wanted = std::min<size_t>(replication, map.servers.size() - out.size());
-  auto replicas = load(map);
+  auto replicas = load(map, aimed);
   bool added = false;
   for (const SegmentId segment : in_turn(map)) {
     Placement& placement = map.segments[segment];

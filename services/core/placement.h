@@ -2,6 +2,7 @@
 // of the map; versions are the coordinator's.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <vector>
 
@@ -19,10 +20,12 @@ SegmentMap restrict_to(const SegmentMap& map, const std::vector<Member>& members
                        const Preference& preferred, std::vector<SegmentId>& lost);
 
 // Adds joining replicas until each segment has min(replication, servers that stay) of any kind on
-// servers that stay: on the one that holds the fewest, on another node where there is one. True
-// when something was added.
+// servers that stay: on the one that holds the fewest, on another node where there is one. `aimed`
+// is by ServerIndex what each is to hold: then the fewest beyond that. True when something was
+// added.
 using Leaving = std::function<bool(const ProcessId&)>;
-bool add_joining(SegmentMap& map, uint32_t replication, const Leaving& leaving);
+bool add_joining(SegmentMap& map, uint32_t replication, const Leaving& leaving,
+                 const std::vector<int64_t>& aimed = {});
 
 // Makes a joining replica an in-sync backup. False: it is not joining.
 bool admit(SegmentMap& map, SegmentId segment, const ProcessId& server);

@@ -153,20 +153,69 @@ Arrangement weighted(uint32_t replication, std::vector<uint32_t> weights) {
   return result;
 }
 
-TEST(Rearranged, PrimariesGoByWeightWithoutACopy) {
+TEST(Rearranged, PrimariesGoByWeightAtOnceAndReplicasFollow) {
   SegmentMap map = place_segments(1, members(4), 40, 2);
-  const Load before = load(map);
-  EXPECT_EQ(settle(map, weighted(2, {1, 3, 3, 3})), 0u);
+  const Arrangement slow_first = weighted(2, {1, 3, 3, 3});
+  EXPECT_EQ(load(rearranged(map, slow_first)).primaries, (std::vector<uint32_t>{4, 12, 12, 12}))
+      << "without a copy";
+  EXPECT_LE(settle(map, slow_first), 12u + 4u);
   EXPECT_EQ(load(map).primaries, (std::vector<uint32_t>{4, 12, 12, 12}));
-  EXPECT_EQ(load(map).replicas, before.replicas);
-  EXPECT_EQ(settle(map, wish(2)), 0u) << "and evenly again";
-  EXPECT_EQ(load(map).primaries, (std::vector<uint32_t>{10, 10, 10, 10}));
+  EXPECT_EQ(load(map).replicas, (std::vector<uint32_t>{8, 24, 24, 24}));
+  settle(map, wish(2));
+  EXPECT_EQ(load(map).primaries, (std::vector<uint32_t>{10, 10, 10, 10})) << "evenly again";
+  EXPECT_EQ(load(map).replicas, (std::vector<uint32_t>{20, 20, 20, 20}));
 }
 
-TEST(Rearranged, AServerOfWeightNothingIsNoPrimaryAndANewcomerIsOrdinary) {
+TEST(Rearranged, AServerOfWeightNothingHoldsNothingAndANewcomerIsOrdinary) {
   SegmentMap map = place_segments(1, members(3), 12, 2);
   settle(map, weighted(2, {0, 4}));
   EXPECT_EQ(load(map).primaries, (std::vector<uint32_t>{0, 8, 4}));
+  EXPECT_EQ(load(map).replicas, (std::vector<uint32_t>{0, 12, 12}));
+}
+
+TEST(Rearranged, AServerOfWeightNothingHoldsBackupsWhereReplicationNeedsIt) {
+  SegmentMap map = place_segments(1, members(2), 12, 2);
+  EXPECT_EQ(settle(map, weighted(2, {0, 4})), 0u);
+  EXPECT_EQ(load(map).primaries, (std::vector<uint32_t>{0, 12}));
+  EXPECT_EQ(load(map).replicas, (std::vector<uint32_t>{12, 12}));
+}
+
+TEST(Rearranged, WhatIsMissingIsMadeOnServersByWeight) {
+  SegmentMap map = place_segments(1, members(4), 30, 1);
+  map.servers = members(4);
+  EXPECT_TRUE(add_joining(map, weighted(2, {5, 0, 5, 5})));
+  for (const Placement& placement : map.segments) EXPECT_NE(placement.joining.at(0), 1u);
+}
+
+TEST(RearrangedProperty, ReplicasGoByWeightWithHardlyMoreCopiesThanNeeded) {
+  EXPECT_TRUE(rc::check([] {
+    const auto servers = *rc::gen::inRange<size_t>(1, 7);
+    const auto replication = *rc::gen::inRange<uint32_t>(1, 4);
+    const auto segments = *rc::gen::inRange<uint32_t>(1, 60);
+    const auto weights =
+        *rc::gen::container<std::vector<uint32_t>>(servers, rc::gen::inRange<uint32_t>(0, 6));
+    SegmentMap map = place_segments(1, members(servers), segments, replication);
+    const Load at_first = load(map);
+    const auto copies = settle(map, weighted(replication, weights));
+    const Load at_last = load(map);
+    size_t needed = 0;
+    const auto able = static_cast<size_t>(
+        std::count_if(weights.begin(), weights.end(), [](uint32_t weight) { return weight > 0; }));
+    for (size_t i = 0; i < servers; ++i) {
+      RC_ASSERT(at_last.replicas[i] <= segments);
+      RC_ASSERT(weights[i] > 0 || able < replication || at_last.replicas[i] == 0u);
+      for (size_t other = 0; other < servers; ++other) {
+        RC_ASSERT(weights[i] < weights[other] ||
+                  at_last.replicas[i] + 2 >= at_last.replicas[other]);
+        RC_ASSERT(weights[i] < weights[other] ||
+                  at_last.primaries[i] + 2 >= at_last.primaries[other]);
+      }
+      needed += at_last.replicas[i] - std::min(at_last.replicas[i], at_first.replicas[i]);
+    }
+    RC_ASSERT(copies >= needed);
+    // Nobody holds a segment twice: what one has too many may first have to make room for another.
+    RC_ASSERT(copies <= 2 * needed + servers);
+  }));
 }
 
 TEST(Rearranged, WithOneReplicaTheSegmentsThemselvesMoveByWeight) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "operator/core/advance.h"
+#include "operator/core/conditions.h"
 #include "operator/core/decide.h"
 #include "tests/decide/world.h"
 
@@ -123,11 +124,11 @@ TEST(Workers, ThatFindNobodyToJoinAreNoFailures) {
   World world(1, 1);
   world.observed.pods = true;
   world.observed.job.spec.backoff_limit = 0;
-  EXPECT_THAT(world.settle(), ElementsAre("write plan 1", "start ps-0 #1", "start worker-0 #1",
-                                          "write Created AllCreated"));
+  EXPECT_THAT(world.settle(), ElementsAre("write plan 1", "start ps-0 #1", "start worker-0 #1"));
   world.exits("worker-0", 1);
-  EXPECT_THAT(world.settle(), ElementsAre("write worker-0 failures 0 Restarting ProcessEnded",
-                                          "start worker-0 #2"));
+  EXPECT_THAT(world.settle(),
+              ElementsAre("write worker-0 failures 0 Created AllCreated Restarting ProcessEnded",
+                          "start worker-0 #2"));
   world.exits("worker-0", 1);
   world.settle();
   EXPECT_GT(world.observed.status.restarts["worker-0"].not_before_ms, world.observed.now_ms);
@@ -136,6 +137,22 @@ TEST(Workers, ThatFindNobodyToJoinAreNoFailures) {
   world.exits("worker-0", 2);
   world.settle();
   EXPECT_THAT(told(world, ConditionType::kFailed), HasSubstr("BadConfiguration"));
+}
+
+TEST(Created, OfPodsIsToldWithSomethingElseOrAfterAWhile) {
+  World world(1, 1);
+  world.observed.pods = true;
+  const TimeMs begin_ms = world.observed.now_ms;
+  EXPECT_THAT(world.settle(), ElementsAre("write plan 1", "start ps-0 #1", "start worker-0 #1"));
+  EXPECT_EQ(decide(world.observed).wake_at_ms, begin_ms + kCreatedPatienceMs);
+  world.observed.now_ms = begin_ms + kCreatedPatienceMs;
+  World other = world;
+  EXPECT_THAT(world.settle(), ElementsAre("write Created AllCreated"));
+  other.observed.now_ms = begin_ms + 1;
+  EXPECT_THAT(other.settle(), IsEmpty());
+  other.exits("worker-0", 1);
+  other.settle();
+  EXPECT_TRUE(is_true(other.observed.status, ConditionType::kCreated));
 }
 
 TEST(Refused, IsToldAndTriedAgainSlowerAndSlower) {
