@@ -117,15 +117,16 @@ class Rearranger {
     });
   }
 
-  // The replica that is not needed: on a server that leaves, else one that shares a node, else on
-  // the fullest.
+  // The replica that is not needed: on a server that leaves, else on one that is to hold none, else
+  // one that shares a node, else on the fullest.
   std::optional<ServerIndex> surplus(const Placement& placement) const {
     const auto servers = in_sync(placement);
     const auto stays = [&](ServerIndex server) { return !leaving_[server]; };
     const auto staying = static_cast<size_t>(std::count_if(servers.begin(), servers.end(), stays));
     std::optional<ServerIndex> victim;
     const auto rank = [&](ServerIndex server) {
-      return std::tuple{bool{leaving_[server]}, shares_node(server, servers), replicas_[server]};
+      return std::tuple{bool{leaving_[server]}, is_to_hold_nothing(server),
+                        shares_node(server, servers), replicas_[server]};
     };
     for (const ServerIndex server : servers) {
       // Who has just been given a replica is not the one to lose it: the others can be judged only
@@ -178,14 +179,16 @@ class Rearranger {
 
   // Replicas from the fullest to the emptiest, one a segment.
   void spread_replicas() {
-    std::vector<bool> moves(map_.segments.size());
+    moves_.assign(map_.segments.size(), false);
+    const size_t servers = map_.servers.size();
+    looked_at_.assign(servers, std::vector<SegmentId>(servers, 0));
     for (bool found = true; found;) {
       found = false;
       for (const ServerIndex from : fullest_first(replicas_)) {
-        const auto move = find_move(from, moves);
+        const auto move = find_move(from);
         if (!move) continue;
         map_.segments[move->first].joining.push_back(move->second);
-        moves[move->first] = true;
+        moves_[move->first] = true;
         --replicas_[from];
         ++replicas_[move->second];
         found = true;
@@ -202,24 +205,30 @@ class Rearranger {
   }
 
   // A segment of `from`, and the emptiest server that may hold it instead.
-  std::optional<std::pair<SegmentId, ServerIndex>> find_move(ServerIndex from,
-                                                             const std::vector<bool>& moves) const {
+  std::optional<std::pair<SegmentId, ServerIndex>> find_move(ServerIndex from) {
     const auto order = fullest_first(replicas_);
     for (auto to = order.rbegin(); to != order.rend(); ++to) {
       if (is_to_hold_nothing(*to)) continue;
       if (replicas_[*to] + 1 >= replicas_[from] && !is_to_hold_nothing(from)) return std::nullopt;
-      for (SegmentId segment = 0; segment < map_.segments.size(); ++segment) {
-        auto others = in_sync(map_.segments[segment]);
-        const auto has = [&](ServerIndex server) {
-          return std::find(others.begin(), others.end(), server) != others.end();
-        };
-        if (moves[segment] || !has(from) || has(*to)) continue;
-        const bool shared = shares_node(from, others);
-        std::erase(others, from);
-        if (shared || !shares_node(*to, others)) return std::pair{segment, *to};
+      // What cannot go from one to the other now never can, as long as only moves are added.
+      SegmentId& segment = looked_at_[from][*to];
+      for (; segment < map_.segments.size(); ++segment) {
+        if (may_move(segment, from, *to)) return std::pair{segment, *to};
       }
     }
     return std::nullopt;
+  }
+
+  bool may_move(SegmentId segment, ServerIndex from, ServerIndex to) const {
+    if (moves_[segment]) return false;
+    auto others = in_sync(map_.segments[segment]);
+    const auto has = [&](ServerIndex server) {
+      return std::find(others.begin(), others.end(), server) != others.end();
+    };
+    if (!has(from) || has(to)) return false;
+    if (shares_node(from, others)) return true;
+    std::erase(others, from);
+    return !shares_node(to, others);
   }
 
   // Servers that stay, by falling count.
@@ -284,7 +293,9 @@ class Rearranger {
   std::vector<bool> settled_;
   size_t wanted_ = 1;  // replicas of each segment on servers that stay
   Aims aims_;
-  std::vector<int64_t> replicas_;  // of any kind, from what is aimed at
+  std::vector<bool> moves_;                        // by SegmentId: a replica of it is to move
+  std::vector<std::vector<SegmentId>> looked_at_;  // from, to: of the segments before, none may
+  std::vector<int64_t> replicas_;                  // of any kind, from what is aimed at
   std::vector<int64_t> primaries_;
 };
 

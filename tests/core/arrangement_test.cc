@@ -218,6 +218,24 @@ TEST(RearrangedProperty, ReplicasGoByWeightWithHardlyMoreCopiesThanNeeded) {
   }));
 }
 
+// Whatever was there before, and however servers share nodes.
+TEST(RearrangedProperty, MovesByWeightComeToAnEndOnSharedNodes) {
+  EXPECT_TRUE(rc::check([] {
+    const auto servers = *rc::gen::inRange<size_t>(1, 7);
+    const auto nodes = *rc::gen::inRange<size_t>(1, 5);
+    const auto replication = *rc::gen::inRange<uint32_t>(1, 4);
+    const auto some_weights =
+        rc::gen::container<std::vector<uint32_t>>(servers, rc::gen::inRange<uint32_t>(0, 6));
+    SegmentMap map =
+        place_segments(1, members(servers, nodes), *rc::gen::inRange(1u, 40u), replication);
+    for (int change = 0; change < 4; ++change) settle(map, weighted(replication, *some_weights));
+    for (const Placement& placement : map.segments) {
+      RC_ASSERT(placement.joining.empty());
+      RC_ASSERT(placement.backups.size() + 1 == std::min<size_t>(replication, servers));
+    }
+  }));
+}
+
 TEST(Rearranged, WithOneReplicaTheSegmentsThemselvesMoveByWeight) {
   SegmentMap map = place_segments(1, members(2), 12, 1);
   EXPECT_EQ(settle(map, weighted(1, {1, 3})), 3u);
