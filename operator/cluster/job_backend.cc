@@ -242,12 +242,14 @@ Result<void> JobBackend::perform(const decide::WriteStatus& write, bool starts_f
     body = kube::with_certificates(std::move(body), *untold);
   std::vector<std::function<void()>> around;
   if (starts_follow && !no_certificates_) around = starter_.surroundings(observed_.job);
-  const auto done = options_.parallel->for_each(1 + around.size(), [&](size_t i) -> Result<void> {
-    if (i == 0) return write_status(std::move(body));
-    around[i - 1]();
+  Result<void> written;
+  const auto make = [&](size_t i) -> Result<void> {
+    around[i]();
     return {};
-  });
-  if (!done) return done;
+  };
+  const auto replace = [&] { written = write_status(std::move(body)); };
+  if (auto made = options_.parallel->for_each(around.size(), make, replace); !made) return made;
+  if (!written) return written;
   read_version_ = newest_->resource_version;
   if (options_.events != nullptr) {
     for (const kube::JobEvent& event : kube::events_between(observed_.status, write.next)) {

@@ -23,13 +23,17 @@ Parallel::~Parallel() {
   work_.notify_all();
 }
 
-Result<void> Parallel::for_each(size_t count, const std::function<Result<void>(size_t)>& item) {
-  if (count == 0) return {};
+Result<void> Parallel::for_each(size_t count, const std::function<Result<void>(size_t)>& item,
+                                const std::function<void()>& meanwhile) {
   Batch batch;
   batch.count = count;
   batch.item = &item;
+  {
+    const MutexLock lock(mutex_);
+    line_up(batch);
+  }
+  if (meanwhile) meanwhile();
   const MutexLock lock(mutex_);
-  line_up(batch);
   while (!batch.over()) over_.wait_for(mutex_, kPatience);
   return batch.result;
 }

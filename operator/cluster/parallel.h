@@ -27,7 +27,9 @@ class Parallel {
   Parallel& operator=(const Parallel&) = delete;
 
   // item(0) to item(count - 1), each once at most, on our threads. The first error that came.
-  Result<void> for_each(size_t count, const std::function<Result<void>(size_t)>& item);
+  // `meanwhile` is done by the caller while they are under way.
+  Result<void> for_each(size_t count, const std::function<Result<void>(size_t)>& item,
+                        const std::function<void()>& meanwhile = {});
 
  private:
   struct Batch {

@@ -176,6 +176,14 @@ void ask_for_leavers(Run& run) {
 // A replica that does not know yet that it is in sync cannot take over.
 bool degraded(const CoordinatorState& state) {
   if (state.map.segments.empty()) return true;  // nobody is known to hold anything
+  // What was found may be a commit whose other holders are gone; of the last commit, too, enough
+  // have to know, or one more loss takes it.
+  if (state.adopted) return true;
+  const auto knowing = static_cast<size_t>(
+      std::count_if(state.servers.begin(), state.servers.end(), [&](const auto& entry) {
+        return std::max(entry.second.applied, entry.second.held) >= state.step;
+      }));
+  if (state.last && knowing < holders_needed(state)) return true;
   std::vector<bool> able;
   for (const Member& member : state.map.servers) {
     const auto server = state.servers.find(member.id);

@@ -27,6 +27,7 @@ struct ServerInfo {
   MapVersion settled;                  // from which on all its replicas in sync know that they are
   Step applied = 0;                    // version that all its replicas in sync have reached
   bool holds_record = false;           // of the record that is being offered
+  Step held = 0;                       // version that the last record it was known to hold leads to
   std::optional<CheckpointPart> part;  // of the checkpoint under way
 };
 

@@ -28,11 +28,6 @@ bool same_root(const SegmentProgress& known, const Prepared& message) {
          (!known.finite || same_number(known.sum_squares, message.sum_squares));
 }
 
-size_t holders_needed(const CoordinatorState& state) {
-  return std::min<size_t>(std::max<uint32_t>(state.training().replication, 1),
-                          state.servers.size());
-}
-
 bool stays(const CoordinatorState& state, const ServerInfo& server) {
   return !state.leaving.contains(server.member.id);
 }
@@ -119,6 +114,11 @@ void commit(Run& run) {
 }
 
 }  // namespace
+
+size_t holders_needed(const CoordinatorState& state) {
+  return std::min<size_t>(std::max<uint32_t>(state.training().replication, 1),
+                          state.servers.size());
+}
 
 uint32_t replica_bit(const CoordinatorState& state, SegmentId segment, const ProcessId& server) {
   const Placement& placement = state.map.segments[segment];
@@ -211,7 +211,8 @@ void begin_step(Run& run) {
     return;
   }
   begin_checkpoint_when_due(run);
-  if (evaluation_due(state.training(), state.step)) {
+  // What was found has its evaluation in it.
+  if (!state.adopted && evaluation_due(state.training(), state.step)) {
     state.evaluations.resize(state.training().evaluation_batches);
     state.evaluations_missing = state.training().evaluation_batches;
     state.orphan_evaluations.resize(state.evaluations.size());
@@ -317,6 +318,7 @@ void on_record_held(Run& run, const ProcessId& from, const RecordHeld& message) 
     return;
   }
   server->second.holds_record = true;
+  server->second.held = message.step + 1;
   commit_when_held(run);
 }
 

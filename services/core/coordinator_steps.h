@@ -52,8 +52,8 @@ void take_plan(Run& run);      // between two steps
 void move_segments(Run& run);  // likewise
 void ask_for_leavers(Run& run);
 void unsettle(CoordinatorState& state, const SegmentMap& before);
-bool settled(const ServerInfo& server);  // it knows of all its replicas in sync that they are
-bool degraded(const CoordinatorState& state);
+bool settled(const ServerInfo& server);        // it knows of all its replicas in sync that they are
+bool degraded(const CoordinatorState& state);  // one more loss takes a segment or a commit
 Arrangement arrangement(const CoordinatorState& state);
 
 // coordinator_workers.cc: joins, assignments, losses.
@@ -79,6 +79,7 @@ void offer_record(Run& run);
 void on_record_held(Run& run, const ProcessId& from, const RecordHeld& message);
 void commit_when_held(Run& run);
 // Bit of a replica of `segment` in SegmentProgress, 0 where `server` is not in sync.
+size_t holders_needed(const CoordinatorState& state);  // of a record
 uint32_t replica_bit(const CoordinatorState& state, SegmentId segment, const ProcessId& server);
 uint32_t all_replica_bits(const CoordinatorState& state, SegmentId segment);
 

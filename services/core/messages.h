@@ -120,7 +120,7 @@ struct Progress {
   Step evaluation_version = 0;
   uint32_t workers = 0;            // joined now
   uint64_t skipped = 0;            // steps skipped in all, in this term
-  bool degraded = false;           // some segment has fewer replicas than asked for
+  bool degraded = false;           // a segment or a commit has fewer replicas than asked for
   MemberListNumber members = 0;    // of the list that all this is said under
   std::string checkpoint;          // directory of the latest complete one of this term
   std::string failure;             // kFailed, kLost: what and why, for people

@@ -114,6 +114,30 @@ TEST_F(Continue, AdoptsARecordThatWasOfferedAndMakesNone) {
   EXPECT_EQ(offers[0].record, record(4));  // as bits: its map, sums and all
 }
 
+// Its other holder may be gone, and whoever loses this one too has lost a commit.
+TEST_F(Continue, UntilWhatWasFoundIsHeldByEnoughTheJobIsDegraded) {
+  table_.hear(kPs0, sealed_with({{0, 4, true}, {1, 4, true}}, map_, {record(3), record(4)}));
+  table_.hear(kPs1, sealed_with({{0, 4, true}, {1, 4, true}}, map_, {record(3)}));
+  for (const ProcessId& server : {kPs0, kPs1})
+    table_.hear(server, MapAck{kTerm, table_.state().map.version});
+  EXPECT_TRUE(only<Progress>(table_.tick_after(1000)).degraded);
+  table_.commit();
+  for (const ProcessId& server : {kPs0, kPs1})
+    table_.hear(server, MapAck{kTerm, table_.state().map.version});
+  EXPECT_FALSE(only<Progress>(table_.tick_after(1000)).degraded);
+}
+
+TEST(ContinueWithEvaluations, WhatWasFoundIsOfferedWithoutEvaluatingAnew) {
+  TrainingSettings settings = training(2);
+  settings.evaluation_every = 4;
+  settings.evaluation_batches = 1;
+  Coordinator table{{kPs0, kPs1}, settings, StartKind::kContinue, kOrigin};
+  const SegmentMap map = map_of(kOld, {kPs0, kPs1}, {{0, {1}, {}}, {1, {0}, {}}});
+  table.hear(kPs0, sealed_with({{0, 4, true}, {1, 4, true}}, map, {record(3), record(4)}));
+  table.hear(kPs1, sealed_with({{0, 4, true}, {1, 4, true}}, map, {record(3)}));
+  EXPECT_EQ(sent<OfferRecord>(table.prepare_all()).size(), 2u);
+}
+
 TEST_F(Continue, ACommitThatIsFoundIsCarriedOutBeforeTheJobRests) {
   table_.hear(kOperator, PlanChanged{kTerm, 9, {}, true, table_.state().training()});
   table_.hear(kPs0, sealed_with({{0, 4, true}, {1, 4, true}}, map_, {record(3), record(4)}));

@@ -1,6 +1,7 @@
 #include "operator/cluster/parallel.h"
 
 #include <atomic>
+#include <future>
 #include <set>
 #include <string>
 
@@ -20,6 +21,24 @@ TEST(Parallel, DoesEachItemOnce) {
   }));
   EXPECT_EQ(done.size(), 1000U);
   EXPECT_EQ(std::set<size_t>(done.begin(), done.end()).size(), 1000U);
+}
+
+TEST(Parallel, TheCallerHasSomethingElseToDoMeanwhile) {
+  Parallel parallel(1);
+  std::promise<void> begun;
+  std::promise<void> seen;
+  bool told = false;
+  const auto item = [&](size_t) -> Result<void> {
+    begun.set_value();
+    seen.get_future().wait();
+    return {};
+  };
+  EXPECT_TRUE(parallel.for_each(1, item, [&] {
+    begun.get_future().wait();
+    seen.set_value();
+    told = true;
+  }));
+  EXPECT_TRUE(told);
 }
 
 TEST(Parallel, AnEmptyBatchIsDone) {
