@@ -27,7 +27,7 @@ enum class ConditionType {
   kCreated,       // every wanted process was started; not true: one cannot be
   kRunning,       // every wanted process is ready and a coordinator is appointed
   kRestarting,    // one that was lost is being replaced
-  kDegraded,      // some segment has fewer replicas than it should: the next loss may cost steps
+  kDegraded,      // a segment or a commit has too few replicas: the next loss may cost steps
   kScaling,       // from one number of processes to another
   kPoliciesHeld,  // they hold still: what they measure cannot be trusted, or another decides
   kSuspended,     // stopped on request; nothing runs

@@ -1,7 +1,6 @@
 #include "operator/cluster/job_backend.h"
 
 #include <algorithm>
-#include <functional>
 #include <utility>
 
 #include "operator/api/read_training_job.h"
@@ -240,15 +239,13 @@ Result<void> JobBackend::perform(const decide::WriteStatus& write, bool starts_f
   body["status"] = std::move(status);
   if (const auto& untold = certificates_.untold())
     body = kube::with_certificates(std::move(body), *untold);
-  std::vector<std::function<void()>> around;
-  if (starts_follow && !no_certificates_) around = starter_.surroundings(observed_.job);
   Result<void> written;
-  const auto make = [&](size_t i) -> Result<void> {
-    around[i]();
-    return {};
-  };
   const auto replace = [&] { written = write_status(std::move(body)); };
-  if (auto made = options_.parallel->for_each(around.size(), make, replace); !made) return made;
+  if (starts_follow && !no_certificates_) {
+    starter_.surround(observed_.job, replace);
+  } else {
+    replace();
+  }
   if (!written) return written;
   read_version_ = newest_->resource_version;
   if (options_.events != nullptr) {

@@ -109,41 +109,36 @@ Starter::Made Starter::failed(const kube::ApiError& error) {
   return {{}, error.error};
 }
 
-// None of them depends on another.
-std::vector<std::function<Starter::Made()>> Starter::missing_around(const api::TrainingJob& job) {
+void Starter::surround(const api::TrainingJob& job, const std::function<void()>& meanwhile) {
+  make_surroundings(job, meanwhile);
+}
+
+// What pods need, and what does not depend on another.
+Starter::Made Starter::make_surroundings(const api::TrainingJob& job,
+                                         const std::function<void()>& meanwhile) {
+  std::string config = local::job_config_json(job);
   std::vector<std::function<Made()>> missing;
   if (!has_service_) {
-    missing.emplace_back([this, &job] {
+    missing.emplace_back([&] {
       Made made = ensure(kube::kServices, job.metadata.name, job, kube::service_of(job));
       if (!made.error && !made.refusal) has_service_ = true;
       return made;
     });
   }
-  std::string config = local::job_config_json(job);
   if (config != config_) {
-    missing.emplace_back([this, &job, config = std::move(config)] {
+    missing.emplace_back([&] {
       Made made =
           ensure(kube::kConfigMaps, kube::config_name(job), job, kube::config_of(job, config));
       if (!made.error && !made.refusal) config_ = config;
       return made;
     });
   }
-  return missing;
-}
-
-std::vector<std::function<void()>> Starter::surroundings(const api::TrainingJob& job) {
-  std::vector<std::function<void()>> makes;
-  for (auto& make : missing_around(job)) makes.emplace_back([make = std::move(make)] { make(); });
-  return makes;
-}
-
-Starter::Made Starter::make_surroundings(const api::TrainingJob& job) {
-  const auto missing = missing_around(job);
   std::vector<Made> made(missing.size());
-  const auto done = options_.parallel->for_each(missing.size(), [&](size_t i) -> Result<void> {
+  const auto make = [&](size_t i) -> Result<void> {
     made[i] = missing[i]();
     return {};
-  });
+  };
+  const auto done = options_.parallel->for_each(missing.size(), make, meanwhile);
   if (!done) return {{}, done.error()};
   for (Made& one : made) {
     if (one.error || one.refusal) return std::move(one);

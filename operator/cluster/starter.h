@@ -30,9 +30,9 @@ class Starter {
  public:
   explicit Starter(StarterOptions options) : options_(std::move(options)) {}
 
-  // Makes what pods need around them and what is not there yet, one thing each, for whoever has
-  // something else to ask for meanwhile; the job must outlive them. What fails is left to start().
-  std::vector<std::function<void()>> surroundings(const api::TrainingJob& job);
+  // Makes what pods need around them while the caller does something else; what fails is left to
+  // start().
+  void surround(const api::TrainingJob& job, const std::function<void()>& meanwhile);
   // What the cluster refuses becomes part of what is observed. An error: the API server does not
   // answer as it should, and everything is to be tried again.
   Result<void> start(const std::vector<decide::StartProcess>& starts, decide::Observed& observed,
@@ -53,8 +53,7 @@ class Starter {
   };
 
   static Made failed(const kube::ApiError& error);
-  std::vector<std::function<Made()>> missing_around(const api::TrainingJob& job);
-  Made make_surroundings(const api::TrainingJob& job);
+  Made make_surroundings(const api::TrainingJob& job, const std::function<void()>& meanwhile = {});
   Made ensure(const kube::Resource& kind, const std::string& name, const api::TrainingJob& job,
               const nlohmann::json& body);
   Made make_pod(const decide::StartProcess& start, const decide::Observed& observed, PodView& pods,

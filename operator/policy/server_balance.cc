@@ -103,13 +103,12 @@ class Plan {
       const ServerView& server = view_.servers[i];
       std::vector<double> others = cost_;
       others.erase(others.begin() + static_cast<std::ptrdiff_t>(i));
-      const EmptiedServer before = std::exchange(
-          emptied[server.name], EmptiedServer{server.instance, cost_[i] / median(others), now,
-                                              options_.slowness_halves_ms});
-      if (before.instance == server.instance && before.halves_ms > 0) {
-        emptied[server.name].halves_ms =
-            std::min(2 * before.halves_ms, options_.slowness_halves_at_most_ms);
-      }
+      EmptiedServer& known = emptied[server.name];
+      const bool again = known.instance == server.instance && known.halves_ms > 0;
+      const TimeMs halves_ms =
+          again ? std::min(2 * known.halves_ms, options_.slowness_halves_at_most_ms)
+                : options_.slowness_halves_ms;
+      known = {server.instance, cost_[i] / median(others), now, halves_ms};
       names.push_back(server.name);
     }
     return names;

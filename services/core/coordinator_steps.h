@@ -78,8 +78,8 @@ void decide_when_prepared(Run& run);
 void offer_record(Run& run);
 void on_record_held(Run& run, const ProcessId& from, const RecordHeld& message);
 void commit_when_held(Run& run);
-// Bit of a replica of `segment` in SegmentProgress, 0 where `server` is not in sync.
 size_t holders_needed(const CoordinatorState& state);  // of a record
+// Bit of a replica of `segment` in SegmentProgress, 0 where `server` is not in sync.
 uint32_t replica_bit(const CoordinatorState& state, SegmentId segment, const ProcessId& server);
 uint32_t all_replica_bits(const CoordinatorState& state, SegmentId segment);
 

@@ -52,7 +52,8 @@ ServerMetrics::ServerMetrics()
       coordinator(
           gauge(*registry_, "ballast_coordinator", "1 where this process coordinates the job.")),
       degraded(gauge(*registry_, "ballast_degraded",
-                     "1 while some segment has fewer replicas than it should, as the coordinator "
+                     "1 while a segment or the last commit has fewer replicas than it should, as "
+                     "the coordinator "
                      "knows it.")),
       segments(gauge(*registry_, "ballast_segments", "Segments this process holds.")),
       primary_segments(gauge(*registry_, "ballast_primary_segments",

@@ -193,6 +193,39 @@ TEST(CoordinatorServers, NewMemberIsSealedCopiedToAndAdmittedBetweenTwoSteps) {
   EXPECT_FALSE(only<Progress>(table.tick_after(1000)).degraded);
 }
 
+// It held the last commit and no segment: every segment has its replicas, and yet the next loss
+// would take that commit.
+TEST(CoordinatorServers, DegradedWhereTooFewOfThoseWhoAreLeftKnowTheLastCommit) {
+  Coordinator table({kPs0, kPs1, kPs2}, training(2));
+  table.begin({kWorker0}, 1);
+  const auto acknowledged = [&](const std::vector<ProcessId>& servers) {
+    for (const ProcessId& id : servers) table.hear(id, MapAck{kTerm, table.state().map.version});
+  };
+  acknowledged({kPs0, kPs1, kPs2});
+  table.hear(kOperator, PlanChanged{kTerm,
+                                    1,
+                                    {},
+                                    false,
+                                    table.state().training(),
+                                    {},
+                                    {{"ps-0", 1}, {"ps-1", 0}, {"ps-2", 1}}});
+  table.commit();  // the segment is to be copied to ps-2
+  acknowledged({kPs0, kPs1, kPs2});
+  table.hear(kPs2, CaughtUp{kTerm, table.state().map.version, 0, 1, true});
+  table.commit();  // it is admitted
+  acknowledged({kPs0, kPs1, kPs2});
+  table.commit();  // ps-1 holds nothing any more
+  acknowledged({kPs0, kPs1, kPs2});
+  ASSERT_EQ(table.state().map.segments[0], (Placement{0, {2}, {}}));
+  table.commit();
+  EXPECT_FALSE(only<Progress>(table.tick_after(1000)).degraded);
+  table.members_are(2, {kPs0, kPs2});
+  acknowledged({kPs0, kPs2});
+  EXPECT_TRUE(only<Progress>(table.tick_after(1000)).degraded);
+  table.hear(kPs2, Applied{kTerm, table.state().map.version, table.state().step});
+  EXPECT_FALSE(only<Progress>(table.tick_after(1000)).degraded);
+}
+
 TEST(CoordinatorServers, DegradedUntilEveryMemberKnowsTheMap) {
   Coordinator table({kPs0, kPs1}, training(2));
   table.begin();
