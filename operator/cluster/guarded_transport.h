@@ -32,7 +32,7 @@ class GuardedTransport : public kube::HttpTransport {
 
   Result<kube::HttpAnswer> send(const kube::HttpRequest& request, std::stop_token stop) override;
   Result<kube::HttpAnswer> stream(const kube::HttpRequest& request,
-                                  const std::function<bool(std::string_view)>& line,
+                                  const std::function<bool(std::string_view)>& frame,
                                   std::stop_token stop) override;
 
   // Ends what is in flight, and refuses all that follows.

@@ -41,7 +41,7 @@ kube::WantedFields wanted_fields() {
   return {{std::string(kube::kPods.plural), kube::FieldMask(pod)},
           {std::string(kube::kTrainingJobs.plural), kube::FieldMask(job)},
           {std::string(kube::kNodes.plural),
-           kube::FieldMask("metadata(" + identity + "),status(conditions)")},
+           kube::FieldMask("metadata(" + identity + "),status(conditions(type,status))")},
           {std::string(kube::kHorizontalPodAutoscalers.plural), kube::FieldMask(autoscaler)}};
 }
 

@@ -29,6 +29,16 @@ Result<Object> object_of(json value) {
   return object;
 }
 
+// {"type":...,"object":...}
+Result<json> frame_of(std::string_view text, const FieldMask& wanted, const WireShape* shape) {
+  // JSON frames are objects, and a frame of protobuf begins with a number.
+  if (shape != nullptr && !text.starts_with('{')) return parse_wire_frame(text, *shape, wanted);
+  auto value = parse_masked(text, FieldMask::of({{"type", {}}, {"object", wanted}}));
+  // What an error says of itself is no field of an object.
+  if (value && text_at(*value, "type") == "ERROR") return parse_masked(text, {});
+  return value;
+}
+
 int code_of(const json& status) {
   const auto found = status.find("code");
   if (found == status.end() || !found->is_number_integer()) return 0;
@@ -71,9 +81,11 @@ ErrorCode code_of(int status, const std::string& reason) {
 
 ApiError error_of(const HttpAnswer& answer) {
   ApiError out{answer.status, {}, answer.retry_after_ms};
-  const auto body = parse_masked(answer.body, {});
-  const bool told = body && text_at(*body, "kind") == "Status";
-  std::string text = told ? text_at(*body, "message") : answer.body.substr(0, 200);
+  const bool wire = is_wire(answer.body);
+  const auto body =
+      wire ? parse_wire(answer.body, shape_of_status(), {}) : parse_masked(answer.body, {});
+  const bool told = body && (wire || text_at(*body, "kind") == "Status");
+  std::string text = told ? text_at(*body, "message") : wire ? "" : answer.body.substr(0, 200);
   if (text.empty()) text = "no reason was given";
   out.error = {code_of(answer.status, told ? text_at(*body, "reason") : ""),
                "HTTP " + std::to_string(answer.status) + ": " + text};
@@ -88,14 +100,19 @@ ApiError error_of(const HttpAnswer& answer) {
   return out;
 }
 
-Result<Object> parse_object(std::string_view text, const FieldMask& wanted) {
-  auto value = parse_masked(text, wanted);
+Result<Object> parse_object(std::string_view text, const FieldMask& wanted,
+                            const WireShape* shape) {
+  auto value = shape != nullptr && is_wire(text) ? parse_wire(text, *shape, wanted)
+                                                 : parse_masked(text, wanted);
   if (!value) return tl::unexpected(value.error());
   return object_of(std::move(*value));
 }
 
-Result<ListAnswer> parse_list(std::string_view text, const FieldMask& wanted) {
-  auto value = parse_masked(text, FieldMask::of({{"metadata", {}}, {"items", wanted}}));
+Result<ListAnswer> parse_list(std::string_view text, const FieldMask& wanted,
+                              const WireShape* shape) {
+  auto value = shape != nullptr && is_wire(text)
+                   ? parse_wire_list(text, *shape, wanted)
+                   : parse_masked(text, FieldMask::of({{"metadata", {}}, {"items", wanted}}));
   if (!value) return tl::unexpected(value.error());
   if (!value->is_object() || !value->contains("metadata") || !value->contains("items")) {
     return fail(ErrorCode::kCorrupt, "a list without metadata or items");
@@ -117,10 +134,9 @@ Result<ListAnswer> parse_list(std::string_view text, const FieldMask& wanted) {
   return list;
 }
 
-Result<WatchFrame> parse_frame(std::string_view line, const FieldMask& wanted) {
-  auto value = parse_masked(line, FieldMask::of({{"type", {}}, {"object", wanted}}));
-  // What an error says of itself is no field of an object.
-  if (value && text_at(*value, "type") == "ERROR") value = parse_masked(line, {});
+Result<WatchFrame> parse_frame(std::string_view text, const FieldMask& wanted,
+                               const WireShape* shape) {
+  auto value = frame_of(text, wanted, shape);
   if (!value) return tl::unexpected(value.error());
   if (!value->is_object() || !value->contains("object") || !(*value)["object"].is_object()) {
     return fail(ErrorCode::kCorrupt, "a frame without an object");

@@ -11,6 +11,7 @@
 #include "operator/core/watch_machine.h"
 #include "operator/kube/field_mask.h"
 #include "operator/kube/http.h"
+#include "operator/kube/wire_format.h"
 
 namespace ballast::kube {
 
@@ -33,10 +34,14 @@ struct ListAnswer {
   std::string version;
 };
 
-// What is `wanted` of an object has to have its name, namespace, uid and resourceVersion.
-Result<Object> parse_object(std::string_view text, const FieldMask& wanted = {});
-Result<ListAnswer> parse_list(std::string_view text, const FieldMask& wanted = {});
-// One line of a watch. Its request is 0.
-Result<WatchFrame> parse_frame(std::string_view line, const FieldMask& wanted = {});
+// Answers may be protobuf where `shape` says what an object of the kind looks like, and JSON
+// always. What is `wanted` of an object has to have its name, namespace, uid and resourceVersion.
+Result<Object> parse_object(std::string_view text, const FieldMask& wanted = {},
+                            const WireShape* shape = nullptr);
+Result<ListAnswer> parse_list(std::string_view text, const FieldMask& wanted = {},
+                              const WireShape* shape = nullptr);
+// One frame of a watch, of JSON a line. Its request is 0.
+Result<WatchFrame> parse_frame(std::string_view text, const FieldMask& wanted = {},
+                               const WireShape* shape = nullptr);
 
 }  // namespace ballast::kube

@@ -1,6 +1,7 @@
 #include "operator/kube/client.h"
 
 #include <optional>
+#include <utility>
 
 namespace ballast::kube {
 namespace {
@@ -23,13 +24,9 @@ KubeClient::KubeClient(std::shared_ptr<HttpTransport> transport, std::string man
                        WantedFields wanted)
     : transport_(std::move(transport)), manager_(std::move(manager)), wanted_(std::move(wanted)) {}
 
-const FieldMask& KubeClient::wanted(const Resource& kind) const {
-  static const FieldMask everything;
-  const auto found = wanted_.find(kind.plural);
-  return found == wanted_.end() ? everything : found->second;
-}
-
-ApiResult<std::string> KubeClient::ask(const HttpRequest& request, const std::stop_token& stop) {
+ApiResult<std::string> KubeClient::ask(const Resource& kind, HttpRequest request,
+                                       const std::stop_token& stop) {
+  if (shape_of(kind) != nullptr) request.accept = kAcceptProtobuf;
   auto answer = transport_->send(request, stop);
   if (!answer) return tl::unexpected(error_of(std::move(answer.error())));
   if (answer->status < 200 || answer->status > 299) {
@@ -38,11 +35,17 @@ ApiResult<std::string> KubeClient::ask(const HttpRequest& request, const std::st
   return std::move(answer->body);
 }
 
-ApiResult<Object> KubeClient::ask_for_object(const Resource& kind, const HttpRequest& request,
+const FieldMask& KubeClient::wanted(const Resource& kind) const {
+  static const FieldMask everything;
+  const auto found = wanted_.find(kind.plural);
+  return found == wanted_.end() ? everything : found->second;
+}
+
+ApiResult<Object> KubeClient::ask_for_object(const Resource& kind, HttpRequest request,
                                              const std::stop_token& stop) {
-  const auto body = ask(request, stop);
+  const auto body = ask(kind, std::move(request), stop);
   if (!body) return tl::unexpected(body.error());
-  auto object = parse_object(*body, wanted(kind));
+  auto object = parse_object(*body, wanted(kind), shape_of(kind));
   if (!object) return tl::unexpected(error_of(std::move(object.error())));
   return std::move(*object);
 }
@@ -58,9 +61,9 @@ ApiResult<ListAnswer> KubeClient::list(const Resource& kind, const std::string& 
   add_query(path, "labelSelector", options.label_selector);
   if (options.limit > 0) add_query(path, "limit", std::to_string(options.limit));
   add_query(path, "continue", options.next);
-  const auto body = ask({"GET", path, "", ""}, stop);
+  const auto body = ask(kind, {"GET", path, "", ""}, stop);
   if (!body) return tl::unexpected(body.error());
-  auto list = parse_list(*body, wanted(kind));
+  auto list = parse_list(*body, wanted(kind), shape_of(kind));
   if (!list) return tl::unexpected(error_of(std::move(list.error())));
   return std::move(*list);
 }
@@ -108,7 +111,7 @@ ApiResult<void> KubeClient::remove(const Resource& kind, const ObjectName& objec
   }
   if (options.grace_seconds) body["gracePeriodSeconds"] = *options.grace_seconds;
   const auto done =
-      ask({"DELETE", path_of(kind, object.name_space, object.name), text_of(body)}, stop);
+      ask(kind, {"DELETE", path_of(kind, object.name_space, object.name), text_of(body)}, stop);
   if (!done) return tl::unexpected(done.error());
   return {};
 }
@@ -124,15 +127,18 @@ ApiResult<void> KubeClient::watch(const Resource& kind, const std::string& name_
   add_query(path, "resourceVersion", version);
   add_query(path, "labelSelector", label_selector);
   std::optional<Error> unreadable;
-  const auto on_line = [&](std::string_view line) {
-    auto parsed = parse_frame(line, wanted(kind));
+  const WireShape* shape = shape_of(kind);
+  const auto on_frame = [&](std::string_view text) {
+    auto parsed = parse_frame(text, wanted(kind), shape);
     if (!parsed) {
       unreadable = std::move(parsed.error());
       return false;
     }
     return frame(std::move(*parsed));
   };
-  auto answer = transport_->stream({"GET", path, "", ""}, on_line, stop);
+  HttpRequest request{"GET", path, "", ""};
+  if (shape != nullptr) request.accept = kAcceptProtobuf;
+  auto answer = transport_->stream(request, on_frame, stop);
   if (unreadable) return tl::unexpected(error_of(std::move(*unreadable)));
   if (!answer) return tl::unexpected(error_of(std::move(answer.error())));
   if (answer->status != 200) return tl::unexpected(kube::error_of(*answer));

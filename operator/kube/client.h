@@ -75,8 +75,9 @@ class KubeClient {
                         const std::function<bool(WatchFrame)>& frame, std::stop_token stop = {});
 
  private:
-  ApiResult<std::string> ask(const HttpRequest& request, const std::stop_token& stop);
-  ApiResult<Object> ask_for_object(const Resource& kind, const HttpRequest& request,
+  ApiResult<std::string> ask(const Resource& kind, HttpRequest request,
+                             const std::stop_token& stop);
+  ApiResult<Object> ask_for_object(const Resource& kind, HttpRequest request,
                                    const std::stop_token& stop);
   const FieldMask& wanted(const Resource& kind) const;
 

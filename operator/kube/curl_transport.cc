@@ -16,6 +16,7 @@
 #include "common/check.h"
 #include "common/file.h"
 #include "common/mutex.h"
+#include "operator/kube/wire_format.h"
 
 namespace ballast::kube {
 namespace {
@@ -23,30 +24,36 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr uint64_t kMaxTokenBytes = 64 * 1024;
-constexpr size_t kMaxLineBytes = 16 * 1024 * 1024;
+constexpr size_t kMaxFrameBytes = 16 * 1024 * 1024;
+constexpr size_t kLengthBytes = 4;  // in front of a frame that is no line
 // Of ten thousand pods in one answer there are 50 MB.
 constexpr size_t kMaxBodyBytes = size_t{512} << 20;
 constexpr auto kTokenLife = std::chrono::seconds(30);
 // A stop wakes whoever waits; this is how often silence is looked at.
 constexpr int kLookMs = 1'000;
 
-using LineSink = std::function<bool(std::string_view)>;
+using FrameSink = std::function<bool(std::string_view)>;
 
 using Headers = std::unique_ptr<curl_slist, decltype(&curl_slist_free_all)>;
 
 // An answer while it comes.
 struct Receiving {
   CURL* easy = nullptr;
-  const LineSink* line = nullptr;  // of a stream
+  const FrameSink* frame = nullptr;  // of a stream
   Clock::time_point heard;
-  std::string body;  // of a stream: the line that is not complete yet
+  std::string body;  // of a stream: the frame that is not complete yet
   bool enough = false;
   std::string trouble;
 
   bool is_stream() const {
     long status = 0;
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-    return line != nullptr && status == 200;
+    return frame != nullptr && status == 200;
+  }
+  bool has_lengths() const {
+    const char* type = nullptr;
+    curl_easy_getinfo(easy, CURLINFO_CONTENT_TYPE, &type);
+    return type != nullptr && std::string_view(type).starts_with(kProtobufStream);
   }
 
   // False: nothing more is wanted.
@@ -57,21 +64,54 @@ struct Receiving {
       if (body.size() > kMaxBodyBytes) trouble = "an answer that is too long";
       return trouble.empty();
     }
+    if (has_lengths()) {
+      take_frames(bytes);
+    } else {
+      take_lines(bytes);
+    }
+    return trouble.empty() && !enough;
+  }
+
+  void take_lines(std::string_view bytes) {
     for (size_t end = bytes.find('\n'); end != bytes.npos; end = bytes.find('\n')) {
       body.append(bytes.substr(0, end));
       bytes.remove_prefix(end + 1);
       enough = !give_line();
-      if (enough) return false;
+      if (enough) return;
     }
     body.append(bytes);
-    if (body.size() > kMaxLineBytes) trouble = "a line that is too long";
-    return trouble.empty();
+    if (body.size() > kMaxFrameBytes) trouble = "a line that is too long";
   }
 
   bool give_line() {
-    const bool more = body.empty() || (*line)(body);
+    const bool more = body.empty() || (*frame)(body);
     body.clear();
     return more;
+  }
+
+  void take_frames(std::string_view bytes) {
+    body.append(bytes);
+    std::string_view rest = body;
+    while (rest.size() >= kLengthBytes && !enough) {
+      size_t length = 0;
+      for (const char byte : rest.substr(0, kLengthBytes))
+        length = length << 8 | static_cast<uint8_t>(byte);
+      if (length > kMaxFrameBytes) {
+        trouble = "a frame that is too long";
+        return;
+      }
+      if (rest.size() - kLengthBytes < length) break;
+      enough = !(*frame)(rest.substr(kLengthBytes, length));
+      rest.remove_prefix(kLengthBytes + length);
+    }
+    body.erase(0, body.size() - rest.size());
+  }
+
+  // After the last byte of a stream; false: it ended within a frame.
+  bool end() {
+    if (has_lengths()) return body.empty();
+    give_line();  // one that ends with the stream
+    return true;
   }
 };
 
@@ -118,11 +158,11 @@ class Connection {
     curl_multi_setopt(multi_.get(), CURLMOPT_MAXCONNECTS, 1L);
   }
 
-  // `line`: the body of status 200 is given line by line.
+  // `frame`: the body of status 200 is given frame by frame.
   Result<HttpAnswer> perform(const ClientConfig& config, const HttpRequest& request,
-                             const std::string& token, int64_t silent_ms, const LineSink* line,
+                             const std::string& token, int64_t silent_ms, const FrameSink* frame,
                              const std::stop_token& stop) {
-    Receiving receiving{easy_.get(), line, Clock::now(), {}, false, {}};
+    Receiving receiving{easy_.get(), frame, Clock::now(), {}, false, {}};
     char reason[CURL_ERROR_SIZE] = "";
     const Headers headers = headers_of(request, token);
     const curl_blob authority = blob_of(config.ca_pem);
@@ -174,7 +214,7 @@ class Connection {
       std::ignore = headers.release();
       headers.reset(longer);
     };
-    add("Accept: application/json");
+    add("Accept: " + request.accept);
     add("Expect:");  // no round of its own before a body
     if (!request.body.empty()) add("Content-Type: " + request.content_type);
     if (!token.empty()) add("Authorization: Bearer " + token);
@@ -220,7 +260,7 @@ class Connection {
       return fail(ErrorCode::kUnavailable, *reason != '\0' ? reason : curl_easy_strerror(code));
     }
     if (receiving.is_stream()) {
-      receiving.give_line();  // one that ends with the stream
+      if (!receiving.end()) return fail(ErrorCode::kUnavailable, "a stream that was cut");
       return HttpAnswer{static_cast<int>(status), "", std::nullopt};
     }
     return HttpAnswer{static_cast<int>(status), std::move(receiving.body),
@@ -240,17 +280,17 @@ class CurlTransport : public HttpTransport {
     return ask(request, options_.request_timeout_ms, nullptr, stop);
   }
 
-  Result<HttpAnswer> stream(const HttpRequest& request, const LineSink& line,
+  Result<HttpAnswer> stream(const HttpRequest& request, const FrameSink& frame,
                             std::stop_token stop) override {
-    return ask(request, options_.silent_stream_ms, &line, stop);
+    return ask(request, options_.silent_stream_ms, &frame, stop);
   }
 
  private:
-  Result<HttpAnswer> ask(const HttpRequest& request, int64_t silent_ms, const LineSink* line,
+  Result<HttpAnswer> ask(const HttpRequest& request, int64_t silent_ms, const FrameSink* frame,
                          const std::stop_token& stop) {
     if (stop.stop_requested()) return fail(ErrorCode::kUnavailable, "stopped");
     std::unique_ptr<Connection> connection = take();
-    auto answer = connection->perform(config_, request, current_token(), silent_ms, line, stop);
+    auto answer = connection->perform(config_, request, current_token(), silent_ms, frame, stop);
     give_back(std::move(connection));
     if (answer) return answer;
     const std::string what = request.method + " " + request.path.substr(0, request.path.find('?'));

@@ -18,6 +18,7 @@ struct HttpRequest {
   std::string path;  // with query, encoded; begins with '/'
   std::string body;
   std::string content_type = "application/json";  // of the body
+  std::string accept = "application/json";        // of the answer
 };
 
 struct HttpAnswer {
@@ -34,11 +35,12 @@ class HttpTransport {
   // a kept connection that was closed may have been sent twice.
   virtual Result<HttpAnswer> send(const HttpRequest& request, std::stop_token stop) = 0;
 
-  // As send(), but the body of status 200 is given line by line, on this thread, until it ends or
-  // `line` returns false. An error also when nothing came for longer
-  // than a living server is silent.
+  // As send(), but the body of status 200 is given frame by frame, on this thread, until it ends or
+  // `frame` returns false: line by line, or where the answer is protobuf (kProtobufStream) by the
+  // length in front of each. An error also when nothing came for longer than a living server is
+  // silent, or where a frame with a length was cut.
   virtual Result<HttpAnswer> stream(const HttpRequest& request,
-                                    const std::function<bool(std::string_view)>& line,
+                                    const std::function<bool(std::string_view)>& frame,
                                     std::stop_token stop) = 0;
 };
 

@@ -110,12 +110,17 @@ class Proxy(http.server.BaseHTTPRequestHandler):
             self.wfile.write(whole[:len(whole) // 2])
             self.close_connection = True
             return None
-        retry = [("Retry-After", theirs.headers["Retry-After"])] if "Retry-After" in theirs.headers else []
-        return self.answer(theirs.status, whole, retry)
+        return self.answer(theirs.status, whole, self.kept(theirs, "Retry-After", "Content-Type"))
+
+    @staticmethod
+    def kept(theirs, *names):
+        return [(name, theirs.headers[name]) for name in names if name in theirs.headers]
 
     def forward_stream(self, theirs, fault):
         self.close_connection = True
         self.send_response(200)
+        for name, value in self.kept(theirs, "Content-Type"):
+            self.send_header(name, value)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         try:

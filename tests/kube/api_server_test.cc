@@ -18,6 +18,7 @@
 #include <gmock/gmock.h>
 
 #include "common/random_id.h"
+#include "operator/cluster/kept.h"
 #include "operator/kube/client.h"
 #include "operator/kube/config.h"
 #include "operator/kube/curl_transport.h"
@@ -30,6 +31,7 @@ using nlohmann::json;
 using ::testing::HasSubstr;
 
 constexpr auto kPatience = std::chrono::seconds(60);
+constexpr Resource kServiceAccounts = {"", "v1", "serviceaccounts", "ServiceAccount"};
 
 ClientConfig direct_config() {
   const auto config = load_config("");
@@ -78,6 +80,12 @@ class ApiServer : public ::testing::Test {
         kNamespaces, "",
         {{"apiVersion", "v1"}, {"kind", "Namespace"}, {"metadata", {{"name", name_space_}}}});
     ASSERT_TRUE(made) << made.error().error.message;
+    // Without it no pod is taken; a cluster with controllers makes it by itself.
+    const auto account = client_.create(
+        kServiceAccounts, name_space_,
+        {{"apiVersion", "v1"}, {"kind", "ServiceAccount"}, {"metadata", {{"name", "default"}}}});
+    ASSERT_TRUE(account || account.error().error.code == ErrorCode::kAlreadyExists)
+        << account.error().error.message;
   }
   void TearDown() override {
     faults(json::array());
@@ -85,7 +93,23 @@ class ApiServer : public ::testing::Test {
   }
 
   ApiResult<Object> make(KubeClient& client, const std::string& name, const std::string& value) {
-    return client.create(kConfigMaps, name_space_, config_map(name, value));
+    return client.create(kind_, name_space_, object(name, value));
+  }
+  json object(const std::string& name, const std::string& value) const {
+    return kind_.plural == kPods.plural ? pod(name, value) : config_map(name, value);
+  }
+  // On a node that there is not.
+  json pod(const std::string& name, const std::string& value) const {
+    const json container = {{"name", "main"}, {"image", "none"}};
+    return {
+        {"apiVersion", "v1"},
+        {"kind", "Pod"},
+        {"metadata",
+         {{"name", name},
+          {"namespace", name_space_},
+          {"labels", {{"test", "yes"}, {"value", value}}}}},
+        {"spec",
+         {{"nodeSelector", {{"no-node", "has-this"}}}, {"containers", json::array({container})}}}};
   }
   json config_map(const std::string& name, const std::string& value) const {
     return {
@@ -108,7 +132,7 @@ class ApiServer : public ::testing::Test {
   // Of config maps with our label: name -> version, as the server has them.
   std::map<std::string, std::string> on_server() {
     std::map<std::string, std::string> versions;
-    const auto list = client_.list(kConfigMaps, name_space_, {"test=yes", 0, ""});
+    const auto list = client_.list(kind_, name_space_, {"test=yes", 0, ""});
     if (!list) return versions;
     for (const Object& object : list->objects) versions[object.key()] = object.resource_version;
     return versions;
@@ -120,7 +144,7 @@ class ApiServer : public ::testing::Test {
   }
   std::unique_ptr<Informer> follow(std::shared_ptr<KubeClient> client) {
     InformerOptions options;
-    options.kind = kConfigMaps;
+    options.kind = kind_;
     options.name_space = name_space_;
     options.label_selector = "test=yes";
     options.trouble = [this](const WatchTrouble& trouble) {
@@ -132,6 +156,7 @@ class ApiServer : public ::testing::Test {
   }
 
   const std::string name_space_ = "ballast-kube-test-" + random_uuid();
+  Resource kind_ = kConfigMaps;
   std::shared_ptr<HttpTransport> transport_ = transport_to(direct_config());
   std::shared_ptr<HttpTransport> proxied_transport_ = transport_to(proxied_config());
   KubeClient client_{transport_, "ballast-test"};
@@ -139,6 +164,36 @@ class ApiServer : public ::testing::Test {
       std::make_shared<KubeClient>(proxied_transport_, "ballast-test");
   std::atomic<int> troubles_ = 0;
   std::atomic<int> expired_ = 0;
+};
+
+// What is asked for as JSON, and what is asked for as protobuf.
+class ApiServerOf : public ApiServer, public ::testing::WithParamInterface<Resource> {
+ protected:
+  ApiServerOf() { kind_ = GetParam(); }
+};
+
+INSTANTIATE_TEST_SUITE_P(Kinds, ApiServerOf, ::testing::Values(kConfigMaps, kPods),
+                         [](const auto& of) { return std::string(of.param.plural); });
+
+// Whatever the client asks for, JSON comes.
+class JsonOnly : public HttpTransport {
+ public:
+  explicit JsonOnly(std::shared_ptr<HttpTransport> inner) : inner_(std::move(inner)) {}
+  Result<HttpAnswer> send(const HttpRequest& request, std::stop_token stop) override {
+    return inner_->send(as_json(request), std::move(stop));
+  }
+  Result<HttpAnswer> stream(const HttpRequest& request,
+                            const std::function<bool(std::string_view)>& frame,
+                            std::stop_token stop) override {
+    return inner_->stream(as_json(request), frame, std::move(stop));
+  }
+
+ private:
+  static HttpRequest as_json(HttpRequest request) {
+    request.accept = "application/json";
+    return request;
+  }
+  const std::shared_ptr<HttpTransport> inner_;
 };
 
 TEST_F(ApiServer, KeepsWhatIsMade) {
@@ -245,13 +300,73 @@ TEST_F(ApiServer, AServerThatOurAuthorityDoesNotKnowIsRefused) {
   EXPECT_EQ(refused.error().status, 0);
 }
 
-TEST_F(ApiServer, AnInformerFollowsWhatHappens) {
+TEST_F(ApiServer, ProtobufAndJsonAreTheSameObjects) {
+  kind_ = kPods;
+  json body = pod("a", "1");
+  body["metadata"]["annotations"] = {{"said", "gr\u00fc\u00df"}};
+  body["metadata"]["ownerReferences"] = json::array(
+      {{{"apiVersion", "v1"}, {"kind", "ConfigMap"}, {"name", "nobody"}, {"uid", random_uuid()}}});
+  body["metadata"]["finalizers"] = json::array({"ballast.dev/test"});
+  ASSERT_TRUE(client_.create(kPods, name_space_, body));
+  const json ended = {{"exitCode", 137},
+                      {"reason", "OOMKilled"},
+                      {"message", "too much"},
+                      {"startedAt", "2026-01-31T12:00:00Z"},
+                      {"finishedAt", "2026-01-31T12:01:00Z"}};
+  const auto container = [](const char* name, const char* state, const json& told) {
+    return json{{"name", name},   {"image", "none"},   {"imageID", ""},
+                {"ready", false}, {"restartCount", 0}, {"state", {{state, told}}}};
+  };
+  const json status = {
+      {"phase", "Failed"},
+      {"reason", "Evicted"},
+      {"message", "the node was low on memory"},
+      {"podIP", "10.1.2.3"},
+      {"podIPs", json::array({{{"ip", "10.1.2.3"}}})},
+      {"conditions", json::array({{{"type", "DisruptionTarget"},
+                                   {"status", "True"},
+                                   {"reason", "TerminationByKubelet"}}})},
+      {"containerStatuses",
+       json::array({container("main", "terminated", ended),
+                    container("beside", "waiting", {{"reason", "ImagePullBackOff"}}),
+                    container("late", "running", {{"startedAt", "2026-01-31T12:00:00Z"}})})}};
+  const auto told = client_.merge(kPods, {name_space_, "a"}, {{"status", status}}, "status");
+  ASSERT_TRUE(told) << told.error().error.message;
+  // Deleted, and not gone: it has a time of its end.
+  ASSERT_TRUE(client_.remove(kPods, {name_space_, "a"}));
+
+  const auto json_only = std::make_shared<JsonOnly>(transport_);
+  KubeClient as_protobuf(transport_, "ballast-test", cluster::wanted_fields());
+  KubeClient as_json(json_only, "ballast-test", cluster::wanted_fields());
+  for (const Resource& kind : {kPods, kNodes}) {
+    const std::string where = kind.plural == kPods.plural ? name_space_ : "";
+    const auto wire = as_protobuf.list(kind, where);
+    const auto plain = as_json.list(kind, where);
+    ASSERT_TRUE(wire) << wire.error().error.message;
+    ASSERT_TRUE(plain) << plain.error().error.message;
+    ASSERT_EQ(wire->objects.size(), plain->objects.size());
+    for (size_t i = 0; i < wire->objects.size(); ++i)
+      EXPECT_EQ(*wire->objects[i].body, *plain->objects[i].body) << kind.plural;
+  }
+  const auto wire = as_protobuf.get(kPods, {name_space_, "a"});
+  ASSERT_TRUE(wire);
+  EXPECT_EQ(wire->body->at("status").at("containerStatuses").size(), 3U);
+  EXPECT_TRUE(wire->body->at("metadata").contains("deletionTimestamp"));
+  const auto nobody_wire = as_protobuf.get(kPods, {name_space_, "nobody"});
+  const auto nobody_json = as_json.get(kPods, {name_space_, "nobody"});
+  ASSERT_FALSE(nobody_wire);
+  EXPECT_EQ(nobody_wire.error().error.code, ErrorCode::kNotFound);
+  EXPECT_EQ(nobody_wire.error().error.message, nobody_json.error().error.message);
+  ASSERT_TRUE(client_.merge(kPods, {name_space_, "a"}, {{"metadata", {{"finalizers", nullptr}}}}));
+}
+
+TEST_P(ApiServerOf, AnInformerFollowsWhatHappens) {
   ASSERT_TRUE(make(client_, "before", "1"));
   const auto informer = follow(std::make_shared<KubeClient>(transport_, "ballast-test"));
   ASSERT_TRUE(becomes_true([&] { return informer->synced(); }));
   EXPECT_TRUE(informer->find(name_space_ + "/before"));
   ASSERT_TRUE(make(client_, "after", "1"));
-  ASSERT_TRUE(client_.remove(kConfigMaps, {name_space_, "before"}));
+  ASSERT_TRUE(client_.remove(kind_, {name_space_, "before"}));
   EXPECT_TRUE(becomes_true([&] { return in_memory(*informer) == on_server(); }));
   EXPECT_EQ(in_memory(*informer).size(), 1U);
   EXPECT_EQ(troubles_, 0);
@@ -286,7 +401,7 @@ TEST_F(ApiServer, FaultsOfAnAnswerAreErrorsThatSayWhatTheyAre) {
   }
 }
 
-TEST_F(ApiServer, AnInformerConvergesWhateverBreaks) {
+TEST_P(ApiServerOf, AnInformerConvergesWhateverBreaks) {
   const auto informer = follow(proxied_);
   ASSERT_TRUE(becomes_true([&] { return informer->synced(); }));
   const auto status = [](const char* match, int code, int count) -> json {
@@ -317,12 +432,12 @@ TEST_F(ApiServer, AnInformerConvergesWhateverBreaks) {
     for (int i = 0; i < 4; ++i) {
       ASSERT_TRUE(make(client_, "r" + std::to_string(number) + "-" + std::to_string(i), "1"));
     }
-    ASSERT_TRUE(client_.remove(kConfigMaps, {name_space_, "r" + std::to_string(number) + "-0"}));
+    ASSERT_TRUE(client_.remove(kind_, {name_space_, "r" + std::to_string(number) + "-0"}));
     // A stream that is to break does so with its next event, and may have begun after those above.
     int changes = 0;
     ASSERT_TRUE(becomes_true([&] {
-      const json touched = config_map("touched", std::to_string(++changes));
-      return client_.apply(kConfigMaps, {name_space_, "touched"}, touched, true).has_value() &&
+      const json touched = object("touched", std::to_string(++changes));
+      return client_.apply(kind_, {name_space_, "touched"}, touched, true).has_value() &&
              troubles_ > troubles_before;
     })) << round.dump();
     ASSERT_TRUE(becomes_true([&] {
@@ -333,20 +448,20 @@ TEST_F(ApiServer, AnInformerConvergesWhateverBreaks) {
   EXPECT_GT(expired_, 0);
 }
 
-TEST_F(ApiServer, AnInformerOutlivesTheServer) {
+TEST_P(ApiServerOf, AnInformerOutlivesTheServer) {
   if (std::getenv("BALLAST_CLUSTER") == nullptr) GTEST_SKIP() << "not a test cluster of ours";
   const auto informer = follow(std::make_shared<KubeClient>(transport_, "ballast-test"));
   ASSERT_TRUE(make(client_, "before", "1"));
   ASSERT_TRUE(becomes_true([&] { return in_memory(*informer).size() == 1; }));
   ask_cluster("kill kube-apiserver");
-  const auto away = client_.get(kConfigMaps, {name_space_, "before"});
+  const auto away = client_.get(kind_, {name_space_, "before"});
   ASSERT_FALSE(away);
   EXPECT_EQ(away.error().status, 0);
   ASSERT_TRUE(becomes_true([&] { return troubles_ > 0; }));
   EXPECT_EQ(in_memory(*informer).size(), 1U) << "what was known stays known";
   ask_cluster("start kube-apiserver");
   ASSERT_TRUE(becomes_true([&] { return bool(make(client_, "after", "1")); }));
-  ASSERT_TRUE(client_.remove(kConfigMaps, {name_space_, "before"}));
+  ASSERT_TRUE(client_.remove(kind_, {name_space_, "before"}));
   EXPECT_TRUE(becomes_true([&] { return in_memory(*informer) == on_server(); }));
   EXPECT_EQ(in_memory(*informer).size(), 1U);
 }

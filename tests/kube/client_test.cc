@@ -47,6 +47,7 @@ TEST_F(Client, SendsWhatItIsAskedFor) {
   EXPECT_EQ(transport_->last.method + " " + transport_->last.path,
             "POST /api/v1/namespaces/n/pods?fieldManager=tester");
   EXPECT_EQ(transport_->last.body, R"({"kind":"Pod"})");
+  EXPECT_EQ(transport_->last.accept, kAcceptProtobuf);
   ASSERT_TRUE(client_.apply(kPods, {"n", "a"}, {}, true));
   EXPECT_EQ(transport_->last.path, "/api/v1/namespaces/n/pods/a?fieldManager=tester&force=true");
   EXPECT_EQ(transport_->last.content_type, "application/apply-patch+yaml");
@@ -54,6 +55,7 @@ TEST_F(Client, SendsWhatItIsAskedFor) {
   EXPECT_EQ(
       transport_->last.method + " " + transport_->last.path,
       "PUT /apis/ballast.dev/v1alpha1/namespaces/n/trainingjobs/a/status?fieldManager=tester");
+  EXPECT_EQ(transport_->last.accept, "application/json");
   ASSERT_TRUE(client_.merge(kPods, {"n", "a"}, {}));
   EXPECT_EQ(transport_->last.content_type, "application/merge-patch+json");
 }
