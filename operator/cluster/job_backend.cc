@@ -43,6 +43,19 @@ Result<api::TrainingJob> job_of(const Object& object) {
   return *job;
 }
 
+// Of a job what a write of its status is read for: the rest, which the server keeps as it has it,
+// would be read and checked by it for nothing.
+json with_status(const Object& job, json status) {
+  return {{"apiVersion", kube::kTrainingJobs.api_version()},
+          {"kind", kube::kTrainingJobs.kind},
+          {"metadata",
+           {{"name", job.name},
+            {"namespace", job.name_space},
+            {"uid", job.uid},
+            {"resourceVersion", job.resource_version}}},
+          {"status", std::move(status)}};
+}
+
 // The actions of one kind from there on; `at` becomes the index of the one after them.
 template <typename Kind>
 std::vector<Kind> row_of(const decide::Actions& actions, size_t& at) {
@@ -122,7 +135,8 @@ void JobBackend::keep_certificates() {
 Result<void> JobBackend::tell_certificates() {
   const auto& untold = certificates_.untold();
   if (!untold) return {};
-  return write_status(kube::with_certificates(*newest_->body, *untold));
+  return write_status(kube::with_certificates(
+      with_status(*newest_, newest_->body->value("status", json::object())), *untold));
 }
 
 void JobBackend::ask_policies() {
@@ -232,11 +246,10 @@ Result<bool> JobBackend::act() {
 }
 
 Result<void> JobBackend::perform(const decide::WriteStatus& write, bool starts_follow) {
-  json body = *newest_->body;
-  const int64_t generation = body["metadata"].value("generation", int64_t{0});
+  const int64_t generation = newest_->body->at("metadata").value("generation", int64_t{0});
   json status = kube::status_object(observed_, write.next, generation);
-  kube::keep_certificates(body, status);
-  body["status"] = std::move(status);
+  kube::keep_certificates(*newest_->body, status);
+  json body = with_status(*newest_, std::move(status));
   if (const auto& untold = certificates_.untold())
     body = kube::with_certificates(std::move(body), *untold);
   Result<void> written;

@@ -4,6 +4,8 @@
 #include <chrono>
 #include <utility>
 
+#include "common/check.h"
+
 namespace ballast::cluster {
 namespace {
 
@@ -24,9 +26,11 @@ Parallel::~Parallel() {
 }
 
 Result<void> Parallel::for_each(size_t count, const std::function<Result<void>(size_t)>& item,
-                                const std::function<void()>& meanwhile) {
+                                const std::function<void()>& meanwhile, size_t first_at_once) {
+  CHECK(first_at_once > 0);
   Batch batch;
   batch.count = count;
+  batch.at_once = first_at_once;
   batch.item = &item;
   {
     const MutexLock lock(mutex_);

@@ -1,8 +1,7 @@
 // Does the items of several batches at once on a fixed number of threads: batches take turns item
-// by item, so that a small one is soon done beside a large one. A batch begins with kFirstAtOnce
-// items and doubles with each success, and begins no more after the first error: a quota that is
-// used up costs a few requests, and not a thousand. Any thread may bring a batch; it waits for its
-// end.
+// by item, so that a small one is soon done beside a large one. A batch begins with some items and
+// doubles with each success, and begins no more after the first error: a quota that is used up
+// costs a few requests, and not a thousand. Any thread may bring a batch; it waits for its end.
 #pragma once
 
 #include <condition_variable>
@@ -17,7 +16,10 @@
 
 namespace ballast::cluster {
 
-inline constexpr size_t kFirstAtOnce = 4;
+// The pods of a small job are made in one go, which matters most where each answer takes long.
+inline constexpr size_t kFirstAtOnce = 16;
+// Where something was refused before.
+inline constexpr size_t kCarefullyAtOnce = 1;
 
 class Parallel {
  public:
@@ -27,9 +29,11 @@ class Parallel {
   Parallel& operator=(const Parallel&) = delete;
 
   // item(0) to item(count - 1), each once at most, on our threads. The first error that came.
-  // `meanwhile` is done by the caller while they are under way.
+  // `meanwhile` is done by the caller while they are under way. `first_at_once`: how many begin
+  // before the first success; at least 1.
   Result<void> for_each(size_t count, const std::function<Result<void>(size_t)>& item,
-                        const std::function<void()>& meanwhile = {});
+                        const std::function<void()>& meanwhile = {},
+                        size_t first_at_once = kFirstAtOnce);
 
  private:
   struct Batch {

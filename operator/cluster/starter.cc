@@ -65,14 +65,16 @@ Result<void> Starter::start(const std::vector<StartProcess>& starts, decide::Obs
   Made first_failure = around;
   if (!around.refusal) {
     const std::vector<std::string> troubled = pods.troubled_nodes();
-    const auto done = options_.parallel->for_each(starts.size(), [&](size_t i) -> Result<void> {
+    const auto make = [&](size_t i) -> Result<void> {
       made[i] = make_pod(starts[i], observed, pods, troubled);
       if (made[i]->error) return tl::unexpected(*made[i]->error);
       // What holds for all others too is not tried with each of them.
       if (made[i]->refusal && holds_for_all(*made[i]->refusal))
         return fail(ErrorCode::kDenied, made[i]->refusal->message);
       return {};
-    });
+    };
+    const size_t at_once = observed.refusals.empty() ? kFirstAtOnce : kCarefullyAtOnce;
+    const auto done = options_.parallel->for_each(starts.size(), make, {}, at_once);
     for (const auto& one : made) {
       if (!done && one && !first_failure.error &&
           (one->error || (one->refusal && holds_for_all(*one->refusal))))

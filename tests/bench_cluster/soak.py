@@ -26,7 +26,7 @@ AT_ONCE = 20  # jobs
 LOOK_EVERY_SECONDS = 5
 FAULT_EVERY_SECONDS = 4
 KILL_EVERY_SECONDS = 120
-MATCHES = ["GET", "PUT", "POST", "DELETE", "PATCH", "watch=true", "limit=500", "pods", "trainingjobs"]
+MATCHES = ["GET", "PUT", "POST", "DELETE", "PATCH", "watch=true", "limit=", "pods", "trainingjobs"]
 FAULTS = [{"fault": "cut"}, {"fault": "half"}, {"fault": "garbage"}] + [
     {"fault": "status", "status": code} for code in (409, 410, 429, 500, 503)] + [
     {"fault": "status", "status": 429, "retryAfter": 1}]

@@ -50,9 +50,9 @@ class World:
         wait_until(f"{count} pods", lambda: self.pods(namespace) == count,
                    seen=lambda: f"but {self.pods(namespace)}; the log is {self.operator and self.operator.log}")
 
-    def not_running(self):
-        """Pods of which kwok has not told yet that they run."""
-        return len(self.api.items("/api/v1/pods?fieldSelector=status.phase!%3DRunning"))
+    def all_run(self):
+        """Whether kwok has told of all pods that they run."""
+        return not self.api.must("GET", "/api/v1/pods?fieldSelector=status.phase!%3DRunning&limit=1")["items"]
 
     def members(self, namespace):
         """Jobs of which servers are known."""

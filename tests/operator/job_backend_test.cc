@@ -102,5 +102,28 @@ TEST_F(Turns, NothingIsWrittenBeforeItIsKnownWhoAnswers) {
   EXPECT_GT(server_->writes().size(), before) << "one that stays silent holds up nothing for ever";
 }
 
+// What a server keeps as it has it costs it time to read.
+TEST_F(Turns, AStatusIsWrittenWithoutTheRestOfTheJob) {
+  std::vector<json> written;
+  server_->set_fault([&](const kube::HttpRequest& request) {
+    if (request.method == "PUT") written.push_back(json::parse(request.body));
+    return std::nullopt;
+  });
+  const kube::Object before = job();
+  JobBackend backend(options());
+  const auto again = backend.turn(before, kNowMs);
+  server_->set_fault(nullptr);
+  ASSERT_TRUE(again) << again.error().message;
+  ASSERT_FALSE(written.empty());
+  for (const json& one : written) {
+    EXPECT_FALSE(one.contains("spec")) << one.dump();
+    EXPECT_TRUE(one.contains("status")) << one.dump();
+    EXPECT_EQ(one.at("metadata").at("uid"), before.uid);
+  }
+  EXPECT_EQ(written.front().at("metadata").at("resourceVersion"), before.resource_version);
+  EXPECT_EQ(job().body->at("spec"), before.body->at("spec"));
+  EXPECT_EQ(server_->names("pods").size(), 2U) << "it was decided from the whole job";
+}
+
 }  // namespace
 }  // namespace ballast::cluster

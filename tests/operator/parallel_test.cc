@@ -59,6 +59,17 @@ TEST(Parallel, BeginsNothingMoreAfterAnError) {
   EXPECT_LE(begun, static_cast<int>(kFirstAtOnce)) << "few are tried before one has succeeded";
 }
 
+TEST(Parallel, BeginsWithAsManyAsItIsTold) {
+  Parallel parallel(8);
+  std::atomic<int> begun = 0;
+  const auto refuse = [&](size_t) -> Result<void> {
+    ++begun;
+    return fail(ErrorCode::kDenied, "no");
+  };
+  EXPECT_FALSE(parallel.for_each(1000, refuse, {}, kCarefullyAtOnce));
+  EXPECT_EQ(begun, 1);
+}
+
 TEST(Parallel, DoesNoMoreAtOnceThanThereAreThreads) {
   Parallel parallel(4);
   std::atomic<int> now = 0, most = 0;
