@@ -77,9 +77,9 @@ Result<kube::HttpAnswer> GuardedTransport::send_once(const kube::HttpRequest& re
   });
 }
 
-Result<kube::HttpAnswer> GuardedTransport::stream(const kube::HttpRequest& request,
-                                                  const std::function<bool(std::string_view)>& frame,
-                                                  std::stop_token stop) {
+Result<kube::HttpAnswer> GuardedTransport::stream(
+    const kube::HttpRequest& request, const std::function<bool(std::string_view)>& frame,
+    std::stop_token stop) {
   return guarded(request, stop, [&](std::stop_token either) {
     auto answer = inner_->stream(request, frame, std::move(either));
     tell(request, answer, std::nullopt);

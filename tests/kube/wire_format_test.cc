@@ -63,7 +63,8 @@ json pod_json() {
     "spec": {"nodeName": "node-1"},
     "status": {"phase": "Running", "podIP": "10.0.0.1",
       "conditions": [
-        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no node"},
+        {"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+         "message": "no node"},
         {"type": "Ready"}],
       "containerStatuses": [{"name": "main", "state": {"terminated":
         {"exitCode": 0, "reason": "Completed", "finishedAt": "2026-01-31T12:01:00Z"}}}],
