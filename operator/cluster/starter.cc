@@ -43,6 +43,16 @@ void note_refusal(const StartProcess& start, const std::optional<decide::Trouble
   }
 }
 
+// One of them was, by something that holds for all.
+bool refused_before(const std::vector<StartProcess>& starts, const decide::Observed& observed) {
+  return std::any_of(observed.refusals.begin(), observed.refusals.end(), [&](const auto& refusal) {
+    return holds_for_all(refusal.trouble) &&
+           std::any_of(starts.begin(), starts.end(), [&](const StartProcess& start) {
+             return start.role == refusal.role && start.index == refusal.index;
+           });
+  });
+}
+
 // 0: it was not raised.
 uint64_t raised_memory(const StartProcess& start, const decide::Observed& observed) {
   if (!observed.status.memory.contains(decide::process_name(start.role, start.index))) return 0;
@@ -73,7 +83,7 @@ Result<void> Starter::start(const std::vector<StartProcess>& starts, decide::Obs
         return fail(ErrorCode::kDenied, made[i]->refusal->message);
       return {};
     };
-    const size_t at_once = observed.refusals.empty() ? kFirstAtOnce : kCarefullyAtOnce;
+    const size_t at_once = refused_before(starts, observed) ? kCarefullyAtOnce : kFirstAtOnce;
     const auto done = options_.parallel->for_each(starts.size(), make, {}, at_once);
     for (const auto& one : made) {
       if (!done && one && !first_failure.error &&

@@ -20,7 +20,7 @@ namespace ballast::kube {
 
 using TimeMs = int64_t;  // passed in; never read from a clock here
 
-inline constexpr int64_t kListPageLimit = 2'000;
+inline constexpr int64_t kListPageLimit = 1'000;
 inline constexpr TimeMs kFirstRetryMs = 500;
 inline constexpr TimeMs kLongestRetryMs = 30'000;
 // A server sends a bookmark every minute: a stream without a frame for that long is dead.

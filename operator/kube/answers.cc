@@ -31,7 +31,7 @@ Result<Object> object_of(json value) {
 
 // {"type":...,"object":...}
 Result<json> frame_of(std::string_view text, const FieldMask& wanted, const WireShape* shape) {
-  // JSON frames are objects, and a frame of protobuf begins with a number.
+  // A frame of protobuf begins with the tag of its first field, and never so.
   if (shape != nullptr && !text.starts_with('{')) return parse_wire_frame(text, *shape, wanted);
   auto value = parse_masked(text, FieldMask::of({{"type", {}}, {"object", wanted}}));
   // What an error says of itself is no field of an object.

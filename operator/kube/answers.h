@@ -40,7 +40,7 @@ Result<Object> parse_object(std::string_view text, const FieldMask& wanted = {},
                             const WireShape* shape = nullptr);
 Result<ListAnswer> parse_list(std::string_view text, const FieldMask& wanted = {},
                               const WireShape* shape = nullptr);
-// One frame of a watch, of JSON a line. Its request is 0.
+// One frame of a watch (of JSON, a line). Its request is 0.
 Result<WatchFrame> parse_frame(std::string_view text, const FieldMask& wanted = {},
                                const WireShape* shape = nullptr);
 

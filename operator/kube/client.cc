@@ -13,6 +13,10 @@ constexpr const char* kWatchSeconds = "590";
 
 ApiError error_of(Error error) { return {0, std::move(error), std::nullopt}; }
 
+const char* accepted(const Resource& kind) {
+  return shape_of(kind) == nullptr ? "application/json" : kAcceptProtobuf;
+}
+
 // Bytes that are no UTF-8 (of messages and paths) are replaced: a request is never lost for them.
 std::string text_of(const json& body) {
   return body.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -26,7 +30,7 @@ KubeClient::KubeClient(std::shared_ptr<HttpTransport> transport, std::string man
 
 ApiResult<std::string> KubeClient::ask(const Resource& kind, HttpRequest request,
                                        const std::stop_token& stop) {
-  if (shape_of(kind) != nullptr) request.accept = kAcceptProtobuf;
+  request.accept = accepted(kind);
   auto answer = transport_->send(request, stop);
   if (!answer) return tl::unexpected(error_of(std::move(answer.error())));
   if (answer->status < 200 || answer->status > 299) {
@@ -137,7 +141,7 @@ ApiResult<void> KubeClient::watch(const Resource& kind, const std::string& name_
     return frame(std::move(*parsed));
   };
   HttpRequest request{"GET", path, "", ""};
-  if (shape != nullptr) request.accept = kAcceptProtobuf;
+  request.accept = accepted(kind);
   auto answer = transport_->stream(request, on_frame, stop);
   if (unreadable) return tl::unexpected(error_of(std::move(*unreadable)));
   if (!answer) return tl::unexpected(error_of(std::move(answer.error())));

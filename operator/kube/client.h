@@ -39,7 +39,8 @@ struct RemoveOptions {
   std::optional<int64_t> grace_seconds = std::nullopt;
 };
 
-// What is read of a kind's objects, by its plural; of other kinds everything is.
+// What is read of a kind's objects, by its plural; of other kinds everything is. Of pods and nodes
+// never more than shape_of() knows: they are for reading, and not for replacing.
 using WantedFields = std::map<std::string, FieldMask, std::less<>>;
 
 class KubeClient {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -286,10 +287,16 @@ class CurlTransport : public HttpTransport {
   }
 
  private:
+  struct Idle {
+    std::unique_ptr<Connection> connection;
+    Clock::time_point since;
+  };
+
   Result<HttpAnswer> ask(const HttpRequest& request, int64_t silent_ms, const FrameSink* frame,
                          const std::stop_token& stop) {
     if (stop.stop_requested()) return fail(ErrorCode::kUnavailable, "stopped");
     std::unique_ptr<Connection> connection = take();
+    close_idle();
     auto answer = connection->perform(config_, request, current_token(), silent_ms, frame, stop);
     give_back(std::move(connection));
     if (answer) return answer;
@@ -301,14 +308,25 @@ class CurlTransport : public HttpTransport {
   std::unique_ptr<Connection> take() {
     const MutexLock lock(mutex_);
     if (idle_.empty()) return std::make_unique<Connection>();
-    std::unique_ptr<Connection> connection = std::move(idle_.back());
+    std::unique_ptr<Connection> connection = std::move(idle_.back().connection);
     idle_.pop_back();
     return connection;
   }
 
+  // Those that were used least lately are in front.
+  void close_idle() {
+    std::vector<Idle> closed;  // after the lock: it takes time
+    const MutexLock lock(mutex_);
+    const auto since = Clock::now() - std::chrono::milliseconds(options_.idle_connection_ms);
+    while (!idle_.empty() && idle_.front().since <= since) {
+      closed.push_back(std::move(idle_.front()));
+      idle_.pop_front();
+    }
+  }
+
   void give_back(std::unique_ptr<Connection> connection) {
     const MutexLock lock(mutex_);
-    idle_.push_back(std::move(connection));
+    idle_.push_back({std::move(connection), Clock::now()});
   }
 
   // The file's newest content, read now and then: it is replaced while we run.
@@ -329,7 +347,7 @@ class CurlTransport : public HttpTransport {
   const ClientConfig config_;
   const CurlOptions options_;
   Mutex mutex_;
-  std::vector<std::unique_ptr<Connection>> idle_ BALLAST_GUARDED_BY(mutex_);
+  std::deque<Idle> idle_ BALLAST_GUARDED_BY(mutex_);
   std::string token_ BALLAST_GUARDED_BY(mutex_);
   Clock::time_point token_until_ BALLAST_GUARDED_BY(mutex_);
 };

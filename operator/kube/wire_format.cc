@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -18,70 +19,6 @@ using nlohmann::json;
 constexpr std::string_view kMagic("k8s\0", 4);       // in front of every object
 constexpr int64_t kLatestSeconds = 253'402'300'799;  // of the year 9999
 
-constexpr std::array kOwnerFields = {WireField{5, "apiVersion"}, WireField{1, "kind"},
-                                     WireField{3, "name"}, WireField{4, "uid"}};
-constexpr WireShape kOwner(kOwnerFields);
-constexpr std::array kMetadataFields = {
-    WireField{1, "name"},
-    WireField{3, "namespace"},
-    WireField{5, "uid"},
-    WireField{6, "resourceVersion"},
-    WireField{8, "creationTimestamp", WireKind::kTime},
-    WireField{9, "deletionTimestamp", WireKind::kTime},
-    WireField{10, "deletionGracePeriodSeconds", WireKind::kNumber},
-    WireField{11, "labels", WireKind::kTexts},
-    WireField{12, "annotations", WireKind::kTexts},
-    WireField{13, "ownerReferences", WireKind::kMessages, &kOwner}};
-constexpr WireShape kMetadata(kMetadataFields);
-
-constexpr std::array kConditionFields = {WireField{1, "type"}, WireField{2, "status"},
-                                         WireField{5, "reason"}, WireField{6, "message"}};
-constexpr WireShape kCondition(kConditionFields);
-constexpr std::array kWaitingFields = {WireField{1, "reason"}, WireField{2, "message"}};
-constexpr WireShape kWaiting(kWaitingFields);
-constexpr std::array kRunningFields = {WireField{1, "startedAt", WireKind::kTime}};
-constexpr WireShape kRunning(kRunningFields);
-constexpr std::array kTerminatedFields = {
-    WireField{1, "exitCode", WireKind::kNumber}, WireField{3, "reason"}, WireField{4, "message"},
-    WireField{5, "startedAt", WireKind::kTime}, WireField{6, "finishedAt", WireKind::kTime}};
-constexpr WireShape kTerminated(kTerminatedFields);
-constexpr std::array kStateFields = {WireField{1, "waiting", WireKind::kMessage, &kWaiting},
-                                     WireField{2, "running", WireKind::kMessage, &kRunning},
-                                     WireField{3, "terminated", WireKind::kMessage, &kTerminated}};
-constexpr WireShape kState(kStateFields);
-constexpr std::array kContainerFields = {WireField{1, "name"},
-                                         WireField{2, "state", WireKind::kMessage, &kState}};
-constexpr WireShape kContainer(kContainerFields);
-constexpr std::array kPodSpecFields = {WireField{10, "nodeName"}};
-constexpr WireShape kPodSpec(kPodSpecFields);
-constexpr std::array kPodStatusFields = {
-    WireField{1, "phase"},
-    WireField{2, "conditions", WireKind::kMessages, &kCondition},
-    WireField{3, "message"},
-    WireField{4, "reason"},
-    WireField{6, "podIP"},
-    WireField{8, "containerStatuses", WireKind::kMessages, &kContainer},
-    WireField{10, "initContainerStatuses", WireKind::kMessages, &kContainer}};
-constexpr WireShape kPodStatus(kPodStatusFields);
-constexpr std::array kPodFields = {WireField{1, "metadata", WireKind::kMessage, &kMetadata},
-                                   WireField{2, "spec", WireKind::kMessage, &kPodSpec},
-                                   WireField{3, "status", WireKind::kMessage, &kPodStatus}};
-constexpr WireShape kPod(kPodFields);
-
-constexpr std::array kNodeStatusFields = {
-    WireField{4, "conditions", WireKind::kMessages, &kCondition}};
-constexpr WireShape kNodeStatus(kNodeStatusFields);
-constexpr std::array kNodeFields = {WireField{1, "metadata", WireKind::kMessage, &kMetadata},
-                                    WireField{3, "status", WireKind::kMessage, &kNodeStatus}};
-constexpr WireShape kNode(kNodeFields);
-
-constexpr std::array kDetailsFields = {WireField{5, "retryAfterSeconds", WireKind::kNumber}};
-constexpr WireShape kDetails(kDetailsFields);
-constexpr std::array kErrorFields = {WireField{3, "message"}, WireField{4, "reason"},
-                                     WireField{5, "details", WireKind::kMessage, &kDetails},
-                                     WireField{6, "code", WireKind::kNumber}};
-constexpr WireShape kError(kErrorFields);
-
 constexpr std::array kListMetadataFields = {WireField{2, "resourceVersion"},
                                             WireField{3, "continue"}};
 constexpr WireShape kListMetadata(kListMetadataFields);
@@ -94,14 +31,24 @@ constexpr WireShape kExtension(kExtensionFields);
 constexpr std::array kFrameFields = {WireField{1, "type"},
                                      WireField{2, "object", WireKind::kMessage, &kExtension}};
 
-Error corrupt() { return {ErrorCode::kCorrupt, "an answer that is no protobuf of its kind"}; }
+// `at`: the field that cannot be read, "status.podIP"; empty: what stands around an object.
+Error corrupt(const std::string& at) {
+  return {ErrorCode::kCorrupt,
+          "an answer that is no protobuf of its kind" + (at.empty() ? "" : ", at " + at)};
+}
 
-// A field as it stands in a message: its number, and a varint or bytes.
+// Types on the wire.
+constexpr uint32_t kVarint = 0;
+constexpr uint32_t kFixed64 = 1;
+constexpr uint32_t kBytes = 2;
+constexpr uint32_t kFixed32 = 5;
+
+// A field as it stands in a message.
 struct Piece {
   uint32_t number = 0;
-  bool is_bytes = false;
-  uint64_t varint = 0;
-  std::string_view bytes;
+  uint32_t type = kBytes;
+  uint64_t varint = 0;     // of kVarint
+  std::string_view bytes;  // of kBytes
 };
 
 // Goes through the fields of one message.
@@ -119,22 +66,21 @@ class Reader {
       broken_ = !input_.ConsumedEntireMessage();
       return false;
     }
-    piece = {tag >> 3, false, 0, {}};
-    broken_ = piece.number == 0 || !read(tag & 7, piece);
+    piece = {tag >> 3, tag & 7, 0, {}};
+    broken_ = piece.number == 0 || !read(piece);
     return !broken_;
   }
   bool broken() const { return broken_; }
 
  private:
-  bool read(uint32_t type, Piece& piece) {
-    if (type == 0) return input_.ReadVarint64(&piece.varint);
-    if (type == 1) return input_.Skip(8);
-    if (type == 5) return input_.Skip(4);
-    uint32_t length = 0;
-    if (type != 2 || !input_.ReadVarint32(&length)) return false;
+  bool read(Piece& piece) {
+    if (piece.type == kVarint) return input_.ReadVarint64(&piece.varint);
+    if (piece.type == kFixed64) return input_.Skip(8);
+    if (piece.type == kFixed32) return input_.Skip(4);
+    uint64_t length = 0;
+    if (piece.type != kBytes || !input_.ReadVarint64(&length)) return false;
     const auto at = static_cast<size_t>(input_.CurrentPosition());
     if (length > message_.size() - at) return false;
-    piece.is_bytes = true;
     piece.bytes = message_.substr(at, length);
     return input_.Skip(static_cast<int>(length));
   }
@@ -159,6 +105,10 @@ const WireField* field_of(const WireShape& shape, uint32_t number) {
   return found == shape.end() ? nullptr : &*found;
 }
 
+uint32_t type_of(const WireField& field) {
+  return field.kind == WireKind::kNumber ? kVarint : kBytes;
+}
+
 // The last bytes or varint of each field of a small message; false: it is none.
 template <size_t kCount>
 bool read_fields(std::string_view message, const std::array<WireField, kCount>& fields,
@@ -167,7 +117,7 @@ bool read_fields(std::string_view message, const std::array<WireField, kCount>& 
   for (Piece piece; reader.next(piece);) {
     for (size_t i = 0; i < kCount; ++i) {
       if (fields[i].number != piece.number) continue;
-      if (piece.is_bytes == (fields[i].kind == WireKind::kNumber)) return false;
+      if (piece.type != type_of(fields[i])) return false;
       out[i] = piece;
     }
   }
@@ -184,8 +134,8 @@ bool add_time(std::string_view message, const std::string& name, json& out) {
   std::array<Piece, 1> seconds;
   if (!read_fields(message, kTimeFields, seconds)) return false;
   const auto value = static_cast<int64_t>(seconds[0].varint);
-  if (value < 0 || value > kLatestSeconds) return false;
-  if (!message.empty()) out[name] = format_time(value * 1'000);
+  const bool writable = value >= 0 && value <= kLatestSeconds;
+  if (!message.empty()) out[name] = writable ? format_time(value * 1'000) : "";
   return true;
 }
 
@@ -197,10 +147,12 @@ bool add_entry(std::string_view message, const FieldMask& wanted, json& map) {
   return true;
 }
 
-bool build(std::string_view message, const WireShape& shape, const FieldMask& mask, json& out);
+bool build(std::string_view message, const WireShape& shape, const FieldMask& mask, json& out,
+           std::string& fault);
 
-bool add(const Piece& piece, const WireField& field, const FieldMask& wanted, json& out) {
-  if (piece.is_bytes == (field.kind == WireKind::kNumber)) return false;
+bool add(const Piece& piece, const WireField& field, const FieldMask& wanted, json& out,
+         std::string& fault) {
+  if (piece.type != type_of(field)) return false;
   const std::string name(field.name);
   switch (field.kind) {
     case WireKind::kText:
@@ -214,23 +166,26 @@ bool add(const Piece& piece, const WireField& field, const FieldMask& wanted, js
     case WireKind::kTexts:
       return add_entry(piece.bytes, wanted, object_at(out, name));
     case WireKind::kMessage:
-      return build(piece.bytes, *field.inner, wanted, object_at(out, name));
+      return build(piece.bytes, *field.inner, wanted, object_at(out, name), fault);
     case WireKind::kMessages: {
       json& list = out[name];
       list.push_back(json::object());
-      return build(piece.bytes, *field.inner, wanted, list.back());
+      return build(piece.bytes, *field.inner, wanted, list.back(), fault);
     }
   }
   return false;
 }
 
-// What is there of a table's fields.
-bool build(std::string_view message, const WireShape& shape, const FieldMask& mask, json& out) {
+// What is there of a table's fields. `fault`: the field that cannot be read.
+bool build(std::string_view message, const WireShape& shape, const FieldMask& mask, json& out,
+           std::string& fault) {
   Reader reader(message);
   for (Piece piece; reader.next(piece);) {
     const WireField* field = field_of(shape, piece.number);
     const FieldMask* wanted = field == nullptr ? nullptr : mask.find(field->name);
-    if (wanted != nullptr && !add(piece, *field, *wanted, out)) return false;
+    if (wanted == nullptr || add(piece, *field, *wanted, out, fault)) continue;
+    fault = std::string(field->name) + (fault.empty() ? "" : "." + fault);
+    return false;
   }
   return !reader.broken();
 }
@@ -245,21 +200,13 @@ std::optional<std::string_view> unwrapped(std::string_view body) {
 
 }  // namespace
 
-const WireShape* shape_of(const Resource& kind) {
-  if (!kind.group.empty()) return nullptr;
-  if (kind.plural == kPods.plural) return &kPod;
-  if (kind.plural == kNodes.plural) return &kNode;
-  return nullptr;
-}
-
-const WireShape& shape_of_status() { return kError; }
-
 bool is_wire(std::string_view body) { return body.starts_with(kMagic); }
 
 Result<json> parse_wire(std::string_view body, const WireShape& shape, const FieldMask& mask) {
   const auto message = unwrapped(body);
   json out = json::object();
-  if (!message || !build(*message, shape, mask, out)) return tl::unexpected(corrupt());
+  std::string fault;
+  if (!message || !build(*message, shape, mask, out, fault)) return tl::unexpected(corrupt(fault));
   return out;
 }
 
@@ -278,10 +225,10 @@ Result<json> parse_wire_frame(std::string_view frame, const WireShape& shape,
   std::array<Piece, 1> raw;
   if (!read_fields(frame, kFrameFields, event) ||
       !read_fields(event[1].bytes, kExtensionFields, raw))
-    return tl::unexpected(corrupt());
+    return tl::unexpected(corrupt(""));
   const bool is_error = event[0].bytes == "ERROR";
-  auto object =
-      is_error ? parse_wire(raw[0].bytes, kError, {}) : parse_wire(raw[0].bytes, shape, mask);
+  auto object = is_error ? parse_wire(raw[0].bytes, shape_of_status(), {})
+                         : parse_wire(raw[0].bytes, shape, mask);
   if (!object) return object;
   return json{{"type", utf8_text(event[0].bytes)}, {"object", std::move(*object)}};
 }

@@ -27,7 +27,9 @@ inline constexpr std::string_view kProtobufStream = "application/vnd.kubernetes.
 enum class WireKind {
   kText,
   kNumber,
-  kTime,     // JSON: "2026-01-31T12:00:00Z"; the beginning of time is left out
+  // JSON: "2026-01-31T12:00:00Z". Go's zero time, an empty message, is left out; one before 1970 or
+  // after 9999, which overflowing periods of grace make, is an empty text.
+  kTime,
   kTexts,    // a map of texts
   kMessage,  // an object
   kMessages  // a list of them
@@ -49,8 +51,8 @@ const WireShape& shape_of_status();
 
 // Whether a body is protobuf; else it is JSON, or nothing that anybody could read.
 bool is_wire(std::string_view body);
-// An object. kCorrupt: cut, no protobuf, or of another form than its numbers say. Empty texts are
-// left out, as in JSON; what is no UTF-8 in a text is replaced.
+// An object. kCorrupt: cut, no protobuf, or a wanted field of another form than its number says.
+// Empty texts are left out, as in JSON; what is no UTF-8 in a text is replaced.
 Result<nlohmann::json> parse_wire(std::string_view body, const WireShape& shape,
                                   const FieldMask& mask);
 // {"metadata":...,"items":[...]}; the mask and the shape are an item's.

@@ -7,6 +7,7 @@ from control_plane import HOST
 from programs import path_of
 
 PODS = "1000"  # of one node
+AT_ONCE = 32  # pods that are told to run; kubelets of as many nodes would not wait for each other
 CHOSEN = "kwok.x-k8s.io/node"  # annotation and taint
 # An annotation of pods that kwok leaves alone from then on. It finishes each deletion that it hears of by deleting the
 # pod by name; where it is late, that is the replacement, and so on for ever. Who deletes a pod at once says so first.
@@ -30,7 +31,8 @@ def start_fake_nodes(plane, count, tainted):
     config = home / "config.json"
     selector = ",".join(f"{key}={value}" for key, value in LEFT_ALONE.items())
     config.write_text(json.dumps({"apiVersion": "config.kwok.x-k8s.io/v1alpha1", "kind": "KwokConfiguration",
-                                  "options": {"disregardStatusWithAnnotationSelector": selector}}), encoding="ascii")
+                                  "options": {"disregardStatusWithAnnotationSelector": selector,
+                                              "podPlayStageParallelism": AT_ONCE}}), encoding="ascii")
     plane.processes.start("kwok", [
         path_of("kwok"), f"--config={config}", f"--kubeconfig={plane.user('kwok', 'system:masters')}",
         f"--manage-nodes-with-annotation-selector={CHOSEN}=fake", "--node-lease-duration-seconds=40",

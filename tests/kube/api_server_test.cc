@@ -6,11 +6,13 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <barrier>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <set>
 #include <thread>
@@ -245,6 +247,33 @@ TEST_F(ApiServer, ApplyMakesOurFieldsSoAndNoOthers) {
   EXPECT_EQ(same->resource_version, both->resource_version);
 }
 
+// As the operator writes one, of a kind whose whole it has never read.
+TEST_F(ApiServer, AStatusWithoutTheSpecTakesNothingFromAnybody) {
+  kind_ = kPods;
+  KubeClient user(transport_, "a-user");
+  json body = pod("a", "1");
+  body["metadata"]["annotations"] = {{"theirs", "kept"}};
+  ASSERT_TRUE(user.apply(kPods, {name_space_, "a"}, body, false));
+  KubeClient plain(std::make_shared<JsonOnly>(transport_), "ballast-test");
+  const auto before = plain.get(kPods, {name_space_, "a"});
+  ASSERT_TRUE(before);
+  json written = *before->body;
+  written.erase("spec");
+  written["metadata"].erase("managedFields");
+  written["status"]["message"] = "told";
+  const auto after = plain.replace(kPods, {name_space_, "a"}, written, "status");
+  ASSERT_TRUE(after) << after.error().error.message;
+  EXPECT_EQ(after->body->at("status").at("message"), "told");
+  EXPECT_EQ(after->body->at("spec"), before->body->at("spec"));
+  // What its manager leaves out is gone, and would stay if nobody knew whose it was.
+  body["metadata"].erase("annotations");
+  const auto again = user.apply(kPods, {name_space_, "a"}, body, false);
+  ASSERT_TRUE(again) << again.error().error.message;
+  const auto left = plain.get(kPods, {name_space_, "a"});
+  ASSERT_TRUE(left);
+  EXPECT_FALSE(left->body->at("metadata").contains("annotations")) << left->body->dump(1);
+}
+
 TEST_F(ApiServer, DeletesOnlyTheOneThatIsMeant) {
   const auto first = make(client_, "a", "1");
   ASSERT_TRUE(first);
@@ -340,13 +369,19 @@ TEST_F(ApiServer, ProtobufAndJsonAreTheSameObjects) {
   KubeClient as_json(json_only, "ballast-test", cluster::wanted_fields());
   for (const Resource& kind : {kPods, kNodes}) {
     const std::string where = kind.plural == kPods.plural ? name_space_ : "";
-    const auto wire = as_protobuf.list(kind, where);
-    const auto plain = as_json.list(kind, where);
-    ASSERT_TRUE(wire) << wire.error().error.message;
-    ASSERT_TRUE(plain) << plain.error().error.message;
-    ASSERT_EQ(wire->objects.size(), plain->objects.size());
-    for (size_t i = 0; i < wire->objects.size(); ++i)
-      EXPECT_EQ(*wire->objects[i].body, *plain->objects[i].body) << kind.plural;
+    const auto bodies = [&](KubeClient& client) {
+      json all = json::array();
+      const auto list = client.list(kind, where);
+      if (!list) return json(list.error().error.message);
+      for (const Object& object : list->objects) all.push_back(*object.body);
+      return all;
+    };
+    // Others may write between the two.
+    json wire, plain;
+    EXPECT_TRUE(becomes_true([&] {
+      return (wire = bodies(as_protobuf)) == (plain = bodies(as_json));
+    })) << wire.dump(1)
+        << plain.dump(1);
   }
   const auto wire = as_protobuf.get(kPods, {name_space_, "a"});
   ASSERT_TRUE(wire);
@@ -370,6 +405,34 @@ TEST_P(ApiServerOf, AnInformerFollowsWhatHappens) {
   EXPECT_TRUE(becomes_true([&] { return in_memory(*informer) == on_server(); }));
   EXPECT_EQ(in_memory(*informer).size(), 1U);
   EXPECT_EQ(troubles_, 0);
+}
+
+size_t open_descriptors() {
+  const std::filesystem::directory_iterator folder("/proc/self/fd");
+  return static_cast<size_t>(std::distance(begin(folder), end(folder)));
+}
+
+TEST_F(ApiServer, ConnectionsThatNobodyNeedsAreClosed) {
+  CurlOptions options;
+  options.idle_connection_ms = 0;
+  auto transport = make_curl_transport(direct_config(), options);
+  ASSERT_TRUE(transport) << transport.error().message;
+  KubeClient client(std::move(*transport), "ballast-test");
+  const auto ask = [&] { return client.get(kNamespaces, {"", name_space_}).has_value(); };
+  ASSERT_TRUE(ask());
+  const size_t with_one = open_descriptors();
+  constexpr int kAtOnce = 8;
+  std::barrier together(kAtOnce);
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < kAtOnce; ++i) {
+    threads.emplace_back([&] {
+      together.arrive_and_wait();
+      EXPECT_TRUE(ask());
+    });
+  }
+  threads.clear();
+  ASSERT_TRUE(ask());
+  EXPECT_EQ(open_descriptors(), with_one);
 }
 
 TEST_F(ApiServer, AnInformerEndsAtOnceWhenItIsToldTo) {

@@ -166,20 +166,40 @@ TEST(WireFormat, WhatIsCutIsRefused) {
 TEST(WireFormat, WhatIsOfAnotherFormIsRefused) {
   const std::string named = bytes(1, bytes(1, "a") + bytes(6, "1"));
   const std::vector<std::string> objects = {
-      number(1, 7),                                           // a number for a message
-      bytes(1, number(1, 7)),                                 // and for a text
-      bytes(1, bytes(10, "7")),                               // a text for a number
-      named + bytes(3, bytes(2, bytes(1, "x") + "\xff")),     // no field
-      bytes(1, bytes(8, number(1, uint64_t{1} << 62))),       // no time
-      bytes(1, bytes(11, number(1, 1))),                      // no entry of a map
-      named + std::string("\x03", 1) + "a",                   // a group: long out of use
-      named + std::string("\0", 1),                           // a field of number 0
-      named + varint(2 << 3 | 2) + varint(uint64_t{1} << 31)  // longer than anything
-  };
+      number(1, 7),                                            // a number for a message
+      bytes(1, number(1, 7)),                                  // and for a text
+      bytes(1, bytes(10, "7")),                                // a text for a number
+      named + bytes(3, bytes(2, bytes(1, "x") + "\xff")),      // no field
+      bytes(1, bytes(8, bytes(1, "7"))),                       // no time
+      bytes(1, bytes(11, number(1, 1))),                       // no entry of a map
+      named + std::string("\x03", 1) + "a",                    // a group: long out of use
+      named + std::string("\0", 1),                            // a field of number 0
+      bytes(1, varint(10 << 3 | 5) + "1234"),                  // another type of number
+      named + varint(2 << 3 | 2) + varint(uint64_t{1} << 31),  // longer than anything
+      bytes(1, varint(1 << 3 | 2) + varint((uint64_t{1} << 32) + 1) + "a" + bytes(6, "1"))};
   for (const std::string& object : objects) {
     const auto read = parse_object(envelope("Pod", object), {}, shape_of(kPods));
     ASSERT_FALSE(read) << json(object).dump(-1, ' ', true, json::error_handler_t::replace);
     EXPECT_EQ(read.error().code, ErrorCode::kCorrupt);
+  }
+  const auto read =
+      parse_object(envelope("Pod", named + bytes(3, bytes(8, bytes(2, bytes(3, bytes(1, "x")))))),
+                   {}, shape_of(kPods));
+  ASSERT_FALSE(read);
+  EXPECT_THAT(read.error().message,
+              HasSubstr("status.containerStatuses.state.terminated.exitCode"));
+}
+
+// `kubectl delete --grace-period=9999999999` makes a time of the year 1759 of it.
+TEST(WireFormat, ATimeOfNoCalendarIsATimeAllTheSame) {
+  const std::string metadata = bytes(1, "a") + bytes(6, "1") + bytes(8, "");
+  for (const int64_t seconds : {int64_t{-6'650'000'000}, int64_t{1} << 62}) {
+    const auto read =
+        parse_wire(envelope("Pod", bytes(1, metadata + at(9, static_cast<uint64_t>(seconds)))),
+                   pod_shape(), {});
+    ASSERT_TRUE(read) << read.error().message;
+    EXPECT_EQ(read->at("metadata").at("deletionTimestamp"), "");
+    EXPECT_FALSE(read->at("metadata").contains("creationTimestamp"));
   }
 }
 

@@ -64,9 +64,9 @@ class WatchMachine : public ::testing::Test {
 };
 
 TEST_F(WatchMachine, ListsInPagesAndSwapsInWhole) {
-  EXPECT_THAT(on(WatchStart{}), ElementsAre("list #1 from \"\" limit 2000"));
+  EXPECT_THAT(on(WatchStart{}), ElementsAre("list #1 from \"\" limit 1000"));
   EXPECT_THAT(on(ListPage{1, {object("a", "5")}, "next", "7"}),
-              ElementsAre("list #2 from \"next\" limit 2000"));
+              ElementsAre("list #2 from \"next\" limit 1000"));
   EXPECT_THAT(on(ListPage{2, {object("b", "6")}, "", "7"}),
               ElementsAre("replace n/a@5 n/b@6", "watch #3 from 7"));
 }
@@ -95,7 +95,7 @@ TEST_F(WatchMachine, AVersionThatIsTooOldIsListedAnew) {
     watching();
     EXPECT_THAT(on(RequestFailed{2, code, "", {}}),
                 ElementsAre("trouble " + std::to_string(code) + ", list anew"));
-    EXPECT_THAT(on(WatchTick{}), ElementsAre("list #3 from \"\" limit 2000"));
+    EXPECT_THAT(on(WatchTick{}), ElementsAre("list #3 from \"\" limit 1000"));
   }
   state_ = {};
   watching();
@@ -181,7 +181,7 @@ TEST_F(WatchMachine, PagesThatExpireAgainAndAgainAreGivenUp) {
     now_ms_ = *wake_at(state_);
     const auto asked = on(WatchTick{});
     EXPECT_THAT(asked, ElementsAre(::testing::EndsWith(
-                           i + 1 < kExpiredListsBeforeWhole ? "limit 2000" : "limit 0")));
+                           i + 1 < kExpiredListsBeforeWhole ? "limit 1000" : "limit 0")));
   }
   EXPECT_THAT(on(ListPage{state_.request, {object("a", "9")}, "", "9"}),
               ElementsAre("replace n/a@9", "watch #6 from 9"));
@@ -192,7 +192,7 @@ TEST_F(WatchMachine, StopsAndStarts) {
   EXPECT_THAT(on(WatchStop{}), ElementsAre("cancel #2"));
   EXPECT_FALSE(wake_at(state_));
   EXPECT_THAT(on(StreamEnded{2}), ElementsAre());
-  EXPECT_THAT(on(WatchStart{}), ElementsAre("list #3 from \"\" limit 2000"));
+  EXPECT_THAT(on(WatchStart{}), ElementsAre("list #3 from \"\" limit 1000"));
   EXPECT_THAT(on(WatchStart{}), ElementsAre());
 }
 

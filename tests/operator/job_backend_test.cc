@@ -103,7 +103,10 @@ TEST_F(Turns, NothingIsWrittenBeforeItIsKnownWhoAnswers) {
 }
 
 // What a server keeps as it has it costs it time to read.
-TEST_F(Turns, AStatusIsWrittenWithoutTheRestOfTheJob) {
+TEST_F(Turns, AStatusIsWrittenWithoutTheSpec) {
+  json labelled = *job().body;
+  labelled["metadata"]["labels"] = {{"team", "t"}};
+  server_->put("trainingjobs", labelled);
   std::vector<json> written;
   server_->set_fault([&](const kube::HttpRequest& request) {
     if (request.method == "PUT") written.push_back(json::parse(request.body));
@@ -119,6 +122,8 @@ TEST_F(Turns, AStatusIsWrittenWithoutTheRestOfTheJob) {
     EXPECT_FALSE(one.contains("spec")) << one.dump();
     EXPECT_TRUE(one.contains("status")) << one.dump();
     EXPECT_EQ(one.at("metadata").at("uid"), before.uid);
+    EXPECT_EQ(one.at("metadata").at("labels"), before.body->at("metadata").at("labels"))
+        << "whoever manages them would be forgotten";
   }
   EXPECT_EQ(written.front().at("metadata").at("resourceVersion"), before.resource_version);
   EXPECT_EQ(job().body->at("spec"), before.body->at("spec"));
