@@ -84,8 +84,9 @@ Result<void> JobCertificates::write(const decide::Observed& seen) {
     end_ms = facts->ends_ms;
     identities[i] = std::move(*identity);
   }
-  const auto done = parallel_->for_each(
-      kRoles.size(), [&](size_t i) { return write_secret(seen.job, kRoles[i], identities[i]); });
+  const auto write = [&](size_t i) { return write_secret(seen.job, kRoles[i], identities[i]); };
+  const auto done =
+      parallel_->for_each(kRoles.size(), write, {seen.job.metadata.name_space, kFirstAtOnce, {}});
   if (!done) return done;
   written_ = kube::CertificatesStatus{
       end_ms, kube::renewal_of(seen.now_ms, end_ms, seen.job.metadata.uid), *signer};

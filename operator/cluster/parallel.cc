@@ -26,17 +26,18 @@ Parallel::~Parallel() {
 }
 
 Result<void> Parallel::for_each(size_t count, const std::function<Result<void>(size_t)>& item,
-                                const std::function<void()>& meanwhile, size_t first_at_once) {
-  CHECK(first_at_once > 0);
+                                const BatchOptions& options) {
+  CHECK(options.first_at_once > 0);
   Batch batch;
+  batch.group = options.group;
   batch.count = count;
-  batch.at_once = first_at_once;
+  batch.at_once = options.first_at_once;
   batch.item = &item;
   {
     const MutexLock lock(mutex_);
     line_up(batch);
   }
-  if (meanwhile) meanwhile();
+  if (options.meanwhile) options.meanwhile();
   const MutexLock lock(mutex_);
   while (!batch.over()) over_.wait_for(mutex_, kPatience);
   return batch.result;
@@ -45,15 +46,41 @@ Result<void> Parallel::for_each(size_t count, const std::function<Result<void>(s
 void Parallel::line_up(Batch& batch) {
   if (batch.in_line || !batch.may_begin()) return;
   batch.in_line = true;
-  line_.push_back(&batch);
+  const auto [line, first] = lines_.try_emplace(batch.group);
+  if (first) turns_.push_back(batch.group);
+  line->second.push_back(&batch);
   work_.notify_one();
+}
+
+Parallel::Batch& Parallel::take_next() {
+  std::string group = std::move(turns_.front());
+  turns_.pop_front();
+  const auto line = lines_.find(group);
+  Batch& batch = *line->second.front();
+  line->second.pop_front();
+  batch.in_line = false;
+  if (line->second.empty()) {
+    lines_.erase(line);
+  } else {
+    turns_.push_back(std::move(group));
+  }
+  return batch;
+}
+
+void Parallel::leave_line(Batch& batch) {
+  if (!std::exchange(batch.in_line, false)) return;
+  const auto line = lines_.find(batch.group);
+  std::erase(line->second, &batch);
+  if (!line->second.empty()) return;
+  lines_.erase(line);
+  std::erase(turns_, batch.group);
 }
 
 void Parallel::end(Batch& batch, Result<void> result) {
   ++batch.ended;
   if (!result) {
     if (batch.result) batch.result = std::move(result);
-    if (std::exchange(batch.in_line, false)) std::erase(line_, &batch);
+    leave_line(batch);
   } else {
     batch.at_once = std::min(batch.at_once * 2, batch.count);
   }
@@ -64,13 +91,11 @@ void Parallel::end(Batch& batch, Result<void> result) {
 void Parallel::work(const std::stop_token& stop) {
   mutex_.lock();
   while (!stop.stop_requested()) {
-    if (line_.empty()) {
+    if (turns_.empty()) {
       work_.wait_for(mutex_, kPatience);
       continue;
     }
-    Batch& batch = *line_.front();
-    line_.pop_front();
-    batch.in_line = false;
+    Batch& batch = take_next();
     const size_t index = batch.begun++;
     line_up(batch);
     mutex_.unlock();

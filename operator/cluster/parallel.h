@@ -1,13 +1,16 @@
-// Does the items of several batches at once on a fixed number of threads: batches take turns item
-// by item, so that a small one is soon done beside a large one. A batch begins with some items and
-// doubles with each success, and begins no more after the first error: a quota that is used up
-// costs a few requests, and not a thousand. Any thread may bring a batch; it waits for its end.
+// Does the items of several batches at once on a fixed number of threads. Groups of batches
+// (namespaces) take turns item by item, and so do the batches of a group: a small one is soon done
+// beside a large one, and that of one team beside the hundreds of another. A batch begins with some
+// items and doubles with each success, and begins no more after the first error: a quota that is
+// used up costs a few requests, and not a thousand. Any thread may bring a batch; it waits for its
+// end.
 #pragma once
 
 #include <condition_variable>
 #include <deque>
 #include <functional>
-#include <memory>
+#include <map>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -21,6 +24,13 @@ inline constexpr size_t kFirstAtOnce = 16;
 // Where something was refused before.
 inline constexpr size_t kCarefullyAtOnce = 1;
 
+struct BatchOptions {
+  std::string group = {};
+  size_t first_at_once = kFirstAtOnce;  // begin before the first success; at least 1
+  // What the caller does while they are under way.
+  std::function<void()> meanwhile = {};
+};
+
 class Parallel {
  public:
   explicit Parallel(int threads);
@@ -29,19 +39,17 @@ class Parallel {
   Parallel& operator=(const Parallel&) = delete;
 
   // item(0) to item(count - 1), each once at most, on our threads. The first error that came.
-  // `meanwhile` is done by the caller while they are under way. `first_at_once`: how many begin
-  // before the first success; at least 1.
   Result<void> for_each(size_t count, const std::function<Result<void>(size_t)>& item,
-                        const std::function<void()>& meanwhile = {},
-                        size_t first_at_once = kFirstAtOnce);
+                        const BatchOptions& options = {});
 
  private:
   struct Batch {
+    std::string group;
     size_t count = 0;
     const std::function<Result<void>(size_t)>* item = nullptr;
     size_t begun = 0;
     size_t ended = 0;
-    size_t at_once = kFirstAtOnce;  // may be under way
+    size_t at_once = 1;  // may be under way
     bool in_line = false;
     Result<void> result;
     bool may_begin() const { return result && begun < count && begun - ended < at_once; }
@@ -50,12 +58,16 @@ class Parallel {
 
   void work(const std::stop_token& stop);
   void line_up(Batch& batch) BALLAST_REQUIRES(mutex_);
+  Batch& take_next() BALLAST_REQUIRES(mutex_);
+  void leave_line(Batch& batch) BALLAST_REQUIRES(mutex_);
   void end(Batch& batch, Result<void> result) BALLAST_REQUIRES(mutex_);
 
   Mutex mutex_;
-  std::condition_variable_any work_;                    // there is an item
-  std::condition_variable_any over_;                    // a batch has ended
-  std::deque<Batch*> line_ BALLAST_GUARDED_BY(mutex_);  // that may begin an item
+  std::condition_variable_any work_;  // there is an item
+  std::condition_variable_any over_;  // a batch has ended
+  // Of each group the batches that may begin an item; none is empty.
+  std::map<std::string, std::deque<Batch*>> lines_ BALLAST_GUARDED_BY(mutex_);
+  std::deque<std::string> turns_ BALLAST_GUARDED_BY(mutex_);  // of groups with a line
   std::vector<std::jthread> threads_;
 };
 

@@ -84,7 +84,8 @@ Result<void> Starter::start(const std::vector<StartProcess>& starts, decide::Obs
       return {};
     };
     const size_t at_once = refused_before(starts, observed) ? kCarefullyAtOnce : kFirstAtOnce;
-    const auto done = options_.parallel->for_each(starts.size(), make, {}, at_once);
+    const auto done = options_.parallel->for_each(starts.size(), make,
+                                                  {observed.job.metadata.name_space, at_once, {}});
     for (const auto& one : made) {
       if (!done && one && !first_failure.error &&
           (one->error || (one->refusal && holds_for_all(*one->refusal))))
@@ -150,7 +151,8 @@ Starter::Made Starter::make_surroundings(const api::TrainingJob& job,
     made[i] = missing[i]();
     return {};
   };
-  const auto done = options_.parallel->for_each(missing.size(), make, meanwhile);
+  const auto done = options_.parallel->for_each(missing.size(), make,
+                                                {job.metadata.name_space, kFirstAtOnce, meanwhile});
   if (!done) return {{}, done.error()};
   for (Made& one : made) {
     if (one.error || one.refusal) return std::move(one);
@@ -232,7 +234,7 @@ Starter::Made Starter::remove_pod(const Object& pod, std::optional<int64_t> grac
 
 Result<void> Starter::stop(const std::vector<decide::StopProcess>& stops,
                            const decide::Observed& observed, PodView& pods) {
-  return options_.parallel->for_each(stops.size(), [&](size_t i) -> Result<void> {
+  const auto stop_one = [&](size_t i) -> Result<void> {
     const auto pod = pods.find(observed.job, observed.job.metadata.name + "-" + stops[i].name);
     if (!pod || !is_owned_by(*pod, observed.job.metadata.uid)) return {};
     const std::optional<int64_t> grace =
@@ -241,7 +243,9 @@ Result<void> Starter::stop(const std::vector<decide::StopProcess>& stops,
     if (made.error) return tl::unexpected(*made.error);
     if (made.refusal) return fail(ErrorCode::kDenied, made.refusal->message);
     return {};
-  });
+  };
+  return options_.parallel->for_each(stops.size(), stop_one,
+                                     {observed.job.metadata.name_space, kFirstAtOnce, {}});
 }
 
 }  // namespace ballast::cluster

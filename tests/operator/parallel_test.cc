@@ -2,8 +2,11 @@
 
 #include <atomic>
 #include <future>
+#include <memory>
 #include <set>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include <gmock/gmock.h>
 
@@ -33,11 +36,12 @@ TEST(Parallel, TheCallerHasSomethingElseToDoMeanwhile) {
     seen.get_future().wait();
     return {};
   };
-  EXPECT_TRUE(parallel.for_each(1, item, [&] {
+  const auto meanwhile = [&] {
     begun.get_future().wait();
     seen.set_value();
     told = true;
-  }));
+  };
+  EXPECT_TRUE(parallel.for_each(1, item, {"", 1, meanwhile}));
   EXPECT_TRUE(told);
 }
 
@@ -66,7 +70,7 @@ TEST(Parallel, BeginsWithAsManyAsItIsTold) {
     ++begun;
     return fail(ErrorCode::kDenied, "no");
   };
-  EXPECT_FALSE(parallel.for_each(1000, refuse, {}, kCarefullyAtOnce));
+  EXPECT_FALSE(parallel.for_each(1000, refuse, {"", kCarefullyAtOnce, {}}));
   EXPECT_EQ(begun, 1);
 }
 
@@ -99,6 +103,44 @@ TEST(Parallel, ASmallBatchDoesNotWaitForALargeOne) {
   while (!large_begun) std::this_thread::yield();
   EXPECT_TRUE(parallel.for_each(3, [](size_t) -> Result<void> { return {}; }));
   small_done = true;
+}
+
+// One thread; while it is held, five batches of one group line up, and then one of another.
+TEST(Parallel, GroupsTakeTurns) {
+  constexpr size_t kItems = 4;
+  constexpr int kMany = 5;
+  Parallel parallel(1);
+  std::promise<void> release;
+  std::promise<void> held;
+  std::jthread holder([&] {
+    EXPECT_TRUE(parallel.for_each(1, [&](size_t) -> Result<void> {
+      held.set_value();
+      release.get_future().wait();
+      return {};
+    }));
+  });
+  held.get_future().wait();
+  Mutex mutex;
+  std::string order;
+  std::vector<std::jthread> callers;
+  const auto bring = [&](const std::string& group) {
+    const auto in_line = std::make_shared<std::promise<void>>();
+    callers.emplace_back([&, group, in_line] {
+      const auto item = [&](size_t) -> Result<void> {
+        const MutexLock lock(mutex);
+        order += group;
+        return {};
+      };
+      EXPECT_TRUE(
+          parallel.for_each(kItems, item, {group, kItems, [in_line] { in_line->set_value(); }}));
+    });
+    in_line->get_future().wait();
+  };
+  for (int i = 0; i < kMany; ++i) bring("a");
+  bring("b");
+  release.set_value();
+  callers.clear();
+  EXPECT_EQ(order, "abababab" + std::string((kMany - 1) * kItems, 'a'));
 }
 
 }  // namespace
