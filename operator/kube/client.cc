@@ -3,6 +3,8 @@
 #include <optional>
 #include <utility>
 
+#include "common/check.h"
+
 namespace ballast::kube {
 namespace {
 
@@ -26,7 +28,12 @@ std::string text_of(const json& body) {
 
 KubeClient::KubeClient(std::shared_ptr<HttpTransport> transport, std::string manager,
                        WantedFields wanted)
-    : transport_(std::move(transport)), manager_(std::move(manager)), wanted_(std::move(wanted)) {}
+    : transport_(std::move(transport)), manager_(std::move(manager)), wanted_(std::move(wanted)) {
+  for (const Resource& kind : {kPods, kNodes}) {
+    if (const auto mask = wanted_.find(kind.plural); mask != wanted_.end())
+      CHECK(covers(*shape_of(kind), mask->second));
+  }
+}
 
 ApiResult<std::string> KubeClient::ask(const Resource& kind, HttpRequest request,
                                        const std::stop_token& stop) {

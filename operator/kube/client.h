@@ -45,7 +45,8 @@ using WantedFields = std::map<std::string, FieldMask, std::less<>>;
 
 class KubeClient {
  public:
-  // `manager`: the name of ours under which fields are kept by server-side apply.
+  // `manager`: the name of ours under which fields are kept by server-side apply. CHECKs that what
+  // is wanted of a kind that comes as protobuf has a place in its table.
   KubeClient(std::shared_ptr<HttpTransport> transport, std::string manager,
              WantedFields wanted = {});
 

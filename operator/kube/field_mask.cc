@@ -165,6 +165,14 @@ const FieldMask* FieldMask::find(std::string_view name) const {
   return others_ ? &everything() : nullptr;
 }
 
+std::vector<std::string> FieldMask::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, inner] : fields_) {
+    if (inner != nullptr) names.push_back(name);
+  }
+  return names;
+}
+
 Result<json> parse_masked(std::string_view text, const FieldMask& mask) {
   Builder builder(mask);
   if (json::sax_parse(text, &builder)) return builder.take();

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -25,6 +26,8 @@ class FieldMask {
 
   // What is wanted of the field `name`; null: nothing.
   const FieldMask* find(std::string_view name) const;
+  // The fields that are wanted by their names.
+  std::vector<std::string> names() const;
 
  private:
   void read(std::string_view& text);

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <google/protobuf/io/coded_stream.h>
 
@@ -199,6 +200,16 @@ std::optional<std::string_view> unwrapped(std::string_view body) {
 }
 
 }  // namespace
+
+bool covers(const WireShape& shape, const FieldMask& mask) {
+  const std::vector<std::string> names = mask.names();
+  return std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+    const auto field = std::find_if(shape.begin(), shape.end(),
+                                    [&](const WireField& one) { return one.name == name; });
+    if (field == shape.end()) return false;
+    return field->inner == nullptr || covers(*field->inner, *mask.find(name));
+  });
+}
 
 bool is_wire(std::string_view body) { return body.starts_with(kMagic); }
 

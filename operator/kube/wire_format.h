@@ -48,6 +48,9 @@ struct WireField {
 // Null: objects of that kind are asked for as JSON.
 const WireShape* shape_of(const Resource& kind);
 const WireShape& shape_of_status();
+// Whether there is a place in the table for all that a mask wants by name: what there is none for
+// would never be seen, though JSON has it.
+bool covers(const WireShape& shape, const FieldMask& mask);
 
 // Whether a body is protobuf; else it is JSON, or nothing that anybody could read.
 bool is_wire(std::string_view body);

@@ -1,181 +1,21 @@
-// The client and the informer against a real API server (KUBECONFIG), directly and through a proxy
-// that breaks what it is told to break (BALLAST_PROXY, tests/cluster/fault_proxy.py). Where
-// BALLAST_CLUSTER names a test cluster, its API server is killed, too.
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
+// The client against a real API server, directly and through a proxy that breaks what it is told to
+// break.
+#include "tests/kube/api_server.h"
 
-#include <atomic>
 #include <barrier>
-#include <chrono>
-#include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <map>
 #include <set>
-#include <thread>
+#include <vector>
 
-#include <gmock/gmock.h>
-
-#include "common/random_id.h"
 #include "operator/cluster/kept.h"
-#include "operator/kube/client.h"
-#include "operator/kube/config.h"
-#include "operator/kube/curl_transport.h"
-#include "operator/kube/informer.h"
 
 namespace ballast::kube {
 namespace {
 
 using nlohmann::json;
 using ::testing::HasSubstr;
-
-constexpr auto kPatience = std::chrono::seconds(60);
-constexpr Resource kServiceAccounts = {"", "v1", "serviceaccounts", "ServiceAccount"};
-
-ClientConfig direct_config() {
-  const auto config = load_config("");
-  if (!config) throw std::runtime_error(config.error().message);
-  return *config;
-}
-
-std::shared_ptr<HttpTransport> transport_to(const ClientConfig& config) {
-  auto transport = make_curl_transport(config);
-  if (!transport) throw std::runtime_error(transport.error().message);
-  return std::move(*transport);
-}
-
-// One request to the test cluster: "kill kube-apiserver".
-void ask_cluster(const std::string& request) {
-  const std::string path = std::string(std::getenv("BALLAST_CLUSTER")) + "/control";
-  const int socket_fd = socket(AF_UNIX, SOCK_STREAM, 0);
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
-  ASSERT_EQ(connect(socket_fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0) << path;
-  const std::string line = request + "\n";
-  ASSERT_EQ(write(socket_fd, line.data(), line.size()), static_cast<ssize_t>(line.size()));
-  std::string answer(256, '\0');
-  const ssize_t bytes = read(socket_fd, answer.data(), answer.size());
-  close(socket_fd);
-  ASSERT_GT(bytes, 0);
-  ASSERT_EQ(answer.substr(0, static_cast<size_t>(bytes)), "ok\n");
-}
-
-// Waits for what other threads and the server bring about.
-template <typename Condition>
-bool becomes_true(Condition condition) {
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));  // sleeps: between two looks
-  }
-  return true;
-}
-
-class ApiServer : public ::testing::Test {
- protected:
-  void SetUp() override {
-    const auto made = client_.create(
-        kNamespaces, "",
-        {{"apiVersion", "v1"}, {"kind", "Namespace"}, {"metadata", {{"name", name_space_}}}});
-    ASSERT_TRUE(made) << made.error().error.message;
-    // Without it no pod is taken; a cluster with controllers makes it by itself.
-    const auto account = client_.create(
-        kServiceAccounts, name_space_,
-        {{"apiVersion", "v1"}, {"kind", "ServiceAccount"}, {"metadata", {{"name", "default"}}}});
-    ASSERT_TRUE(account || account.error().error.code == ErrorCode::kAlreadyExists)
-        << account.error().error.message;
-  }
-  void TearDown() override {
-    faults(json::array());
-    client_.remove(kNamespaces, {"", name_space_});
-  }
-
-  ApiResult<Object> make(KubeClient& client, const std::string& name, const std::string& value) {
-    return client.create(kind_, name_space_, object(name, value));
-  }
-  json object(const std::string& name, const std::string& value) const {
-    return kind_.plural == kPods.plural ? pod(name, value) : config_map(name, value);
-  }
-  // On a node that there is not.
-  json pod(const std::string& name, const std::string& value) const {
-    const json container = {{"name", "main"}, {"image", "none"}};
-    return {
-        {"apiVersion", "v1"},
-        {"kind", "Pod"},
-        {"metadata",
-         {{"name", name},
-          {"namespace", name_space_},
-          {"labels", {{"test", "yes"}, {"value", value}}}}},
-        {"spec",
-         {{"nodeSelector", {{"no-node", "has-this"}}}, {"containers", json::array({container})}}}};
-  }
-  json config_map(const std::string& name, const std::string& value) const {
-    return {
-        {"apiVersion", "v1"},
-        {"kind", "ConfigMap"},
-        {"metadata", {{"name", name}, {"namespace", name_space_}, {"labels", {{"test", "yes"}}}}},
-        {"data", {{"value", value}}}};
-  }
-
-  void faults(const json& list) {
-    const auto done = proxied_transport_->send({"POST", "/faults", list.dump()}, {});
-    ASSERT_TRUE(done) << done.error().message;
-  }
-  static ClientConfig proxied_config() {
-    ClientConfig config;
-    config.server = std::getenv("BALLAST_PROXY");
-    return config;
-  }
-
-  // Of config maps with our label: name -> version, as the server has them.
-  std::map<std::string, std::string> on_server() {
-    std::map<std::string, std::string> versions;
-    const auto list = client_.list(kind_, name_space_, {"test=yes", 0, ""});
-    if (!list) return versions;
-    for (const Object& object : list->objects) versions[object.key()] = object.resource_version;
-    return versions;
-  }
-  static std::map<std::string, std::string> in_memory(const Informer& informer) {
-    std::map<std::string, std::string> versions;
-    for (const Object& object : informer.all()) versions[object.key()] = object.resource_version;
-    return versions;
-  }
-  std::unique_ptr<Informer> follow(std::shared_ptr<KubeClient> client) {
-    InformerOptions options;
-    options.kind = kind_;
-    options.name_space = name_space_;
-    options.label_selector = "test=yes";
-    options.trouble = [this](const WatchTrouble& trouble) {
-      ++troubles_;
-      if (trouble.code == 410) ++expired_;
-    };
-    return std::make_unique<Informer>(std::move(client), std::make_shared<SteadyClock>(),
-                                      std::move(options));
-  }
-
-  const std::string name_space_ = "ballast-kube-test-" + random_uuid();
-  Resource kind_ = kConfigMaps;
-  std::shared_ptr<HttpTransport> transport_ = transport_to(direct_config());
-  std::shared_ptr<HttpTransport> proxied_transport_ = transport_to(proxied_config());
-  KubeClient client_{transport_, "ballast-test"};
-  std::shared_ptr<KubeClient> proxied_ =
-      std::make_shared<KubeClient>(proxied_transport_, "ballast-test");
-  std::atomic<int> troubles_ = 0;
-  std::atomic<int> expired_ = 0;
-};
-
-// What is asked for as JSON, and what is asked for as protobuf.
-class ApiServerOf : public ApiServer, public ::testing::WithParamInterface<Resource> {
- protected:
-  ApiServerOf() { kind_ = GetParam(); }
-};
-
-INSTANTIATE_TEST_SUITE_P(Kinds, ApiServerOf, ::testing::Values(kConfigMaps, kPods),
-                         [](const auto& of) { return std::string(of.param.plural); });
 
 // Whatever the client asks for, JSON comes.
 class JsonOnly : public HttpTransport {
@@ -395,18 +235,6 @@ TEST_F(ApiServer, ProtobufAndJsonAreTheSameObjects) {
   ASSERT_TRUE(client_.merge(kPods, {name_space_, "a"}, {{"metadata", {{"finalizers", nullptr}}}}));
 }
 
-TEST_P(ApiServerOf, AnInformerFollowsWhatHappens) {
-  ASSERT_TRUE(make(client_, "before", "1"));
-  const auto informer = follow(std::make_shared<KubeClient>(transport_, "ballast-test"));
-  ASSERT_TRUE(becomes_true([&] { return informer->synced(); }));
-  EXPECT_TRUE(informer->find(name_space_ + "/before"));
-  ASSERT_TRUE(make(client_, "after", "1"));
-  ASSERT_TRUE(client_.remove(kind_, {name_space_, "before"}));
-  EXPECT_TRUE(becomes_true([&] { return in_memory(*informer) == on_server(); }));
-  EXPECT_EQ(in_memory(*informer).size(), 1U);
-  EXPECT_EQ(troubles_, 0);
-}
-
 size_t open_descriptors() {
   const std::filesystem::directory_iterator folder("/proc/self/fd");
   return static_cast<size_t>(std::distance(begin(folder), end(folder)));
@@ -435,14 +263,6 @@ TEST_F(ApiServer, ConnectionsThatNobodyNeedsAreClosed) {
   EXPECT_EQ(open_descriptors(), with_one);
 }
 
-TEST_F(ApiServer, AnInformerEndsAtOnceWhenItIsToldTo) {
-  auto informer = follow(std::make_shared<KubeClient>(transport_, "ballast-test"));
-  ASSERT_TRUE(becomes_true([&] { return informer->synced(); }));
-  const auto before = std::chrono::steady_clock::now();
-  informer.reset();
-  EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(30));
-}
-
 TEST_F(ApiServer, FaultsOfAnAnswerAreErrorsThatSayWhatTheyAre) {
   ASSERT_TRUE(make(client_, "a", "1"));
   const auto with = [&](const json& fault) {
@@ -462,69 +282,6 @@ TEST_F(ApiServer, FaultsOfAnAnswerAreErrorsThatSayWhatTheyAre) {
     EXPECT_EQ(broken.error().status, 0) << fault << ": " << broken.error().error.message;
     EXPECT_TRUE(proxied_->get(kConfigMaps, {name_space_, "a"})) << "after " << fault;
   }
-}
-
-TEST_P(ApiServerOf, AnInformerConvergesWhateverBreaks) {
-  const auto informer = follow(proxied_);
-  ASSERT_TRUE(becomes_true([&] { return informer->synced(); }));
-  const auto status = [](const char* match, int code, int count) -> json {
-    return {{"match", match}, {"count", count}, {"fault", "status"}, {"status", code}};
-  };
-  const auto other = [](const char* match, const char* fault, int count) -> json {
-    return {{"match", match}, {"count", count}, {"fault", fault}};
-  };
-  const std::vector<json> rounds = {
-      {other("watch=true", "garbage", 1)},
-      {other("watch=true", "half", 2)},
-      {other("watch=true", "cut", 2)},
-      {other("watch=true", "garbage", 1), status("watch=true", 410, 1)},
-      {other("watch=true", "garbage", 1), status("watch=true", 410, 1), status("limit=", 429, 2)},
-      {other("watch=true", "garbage", 1), status("watch=true", 410, 1), other("limit=", "half", 2)},
-      {other("watch=true", "garbage", 1), status("watch=true", 500, 2),
-       status("watch=true", 503, 1)},
-  };
-  int number = 0;
-  for (const json& round : rounds) {
-    const int troubles_before = troubles_;
-    faults(round);
-    // The stream that is open ends with a new one: that is when the first fault bites.
-    const auto extra = follow(proxied_);
-    ++number;
-    for (int i = 0; i < 4; ++i) {
-      ASSERT_TRUE(make(client_, "r" + std::to_string(number) + "-" + std::to_string(i), "1"));
-    }
-    ASSERT_TRUE(client_.remove(kind_, {name_space_, "r" + std::to_string(number) + "-0"}));
-    // A stream that is to break does so with its next event, and may have begun after those above.
-    int changes = 0;
-    ASSERT_TRUE(becomes_true([&] {
-      const json touched = object("touched", std::to_string(++changes));
-      return client_.apply(kind_, {name_space_, "touched"}, touched, true).has_value() &&
-             troubles_ > troubles_before;
-    })) << round.dump();
-    ASSERT_TRUE(becomes_true([&] {
-      return extra->synced() && in_memory(*extra) == on_server() &&
-             in_memory(*informer) == on_server();
-    })) << round.dump();
-  }
-  EXPECT_GT(expired_, 0);
-}
-
-TEST_P(ApiServerOf, AnInformerOutlivesTheServer) {
-  if (std::getenv("BALLAST_CLUSTER") == nullptr) GTEST_SKIP() << "not a test cluster of ours";
-  const auto informer = follow(std::make_shared<KubeClient>(transport_, "ballast-test"));
-  ASSERT_TRUE(make(client_, "before", "1"));
-  ASSERT_TRUE(becomes_true([&] { return in_memory(*informer).size() == 1; }));
-  ask_cluster("kill kube-apiserver");
-  const auto away = client_.get(kind_, {name_space_, "before"});
-  ASSERT_FALSE(away);
-  EXPECT_EQ(away.error().status, 0);
-  ASSERT_TRUE(becomes_true([&] { return troubles_ > 0; }));
-  EXPECT_EQ(in_memory(*informer).size(), 1U) << "what was known stays known";
-  ask_cluster("start kube-apiserver");
-  ASSERT_TRUE(becomes_true([&] { return bool(make(client_, "after", "1")); }));
-  ASSERT_TRUE(client_.remove(kind_, {name_space_, "before"}));
-  EXPECT_TRUE(becomes_true([&] { return in_memory(*informer) == on_server(); }));
-  EXPECT_EQ(in_memory(*informer).size(), 1U);
 }
 
 }  // namespace

@@ -214,6 +214,14 @@ TEST(WireFormat, ATextThatIsNoUtf8IsMadeOne) {
   EXPECT_NO_THROW(static_cast<void>(read->dump()));
 }
 
+TEST(WireFormat, WhatIsWantedByNameHasToHaveAPlace) {
+  for (const char* mask : {"metadata(name,labels(any,thing))", "*", "status(*,!phase)",
+                           "status(containerStatuses(state(running)))"})
+    EXPECT_TRUE(covers(pod_shape(), FieldMask(std::string_view(mask)))) << mask;
+  for (const char* mask : {"metadata(generation)", "status(containerStatuses(lastState))", "other"})
+    EXPECT_FALSE(covers(pod_shape(), FieldMask(std::string_view(mask)))) << mask;
+}
+
 TEST(WireFormat, OnlyKindsWithATableAreAskedForSo) {
   EXPECT_NE(shape_of(kPods), nullptr);
   EXPECT_NE(shape_of(kNodes), nullptr);
