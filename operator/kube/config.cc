@@ -114,7 +114,9 @@ Result<ClientConfig> of_pod() {
 Result<ClientConfig> of_file(const std::filesystem::path& path) {
   const auto text = read_file(path);
   if (!text) return tl::unexpected(text.error());
-  return parse_kubeconfig(*text, path.parent_path(), read_file);
+  auto config = parse_kubeconfig(*text, path.parent_path(), read_file);
+  if (config) return config;
+  return fail(config.error().code, path.string() + ": " + config.error().message);
 }
 
 }  // namespace

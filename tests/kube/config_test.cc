@@ -1,6 +1,11 @@
 #include "operator/kube/config.h"
 
+#include <filesystem>
+#include <fstream>
+
 #include <gmock/gmock.h>
+
+#include "common/random_id.h"
 
 namespace ballast::kube {
 namespace {
@@ -45,6 +50,16 @@ TEST(Kubeconfig, NamesFilesFromItsOwnFolder) {
   EXPECT_EQ(config->ca_pem, "content of /etc/k/pki/ca.crt");
   EXPECT_EQ(config->certificate_pem, "content of /absolute.crt");
   EXPECT_EQ(config->token_file, "/etc/k/token");
+}
+
+TEST(Kubeconfig, SaysInWhichFile) {
+  const std::string path = ::testing::TempDir() + "kubeconfig-" + random_uuid();
+  std::ofstream(path) << "[";
+  const auto config = load_config(path);
+  std::filesystem::remove(path);
+  ASSERT_FALSE(config);
+  EXPECT_THAT(config.error().message, HasSubstr(path));
+  EXPECT_THAT(load_config("/nothere").error().message, HasSubstr("/nothere"));
 }
 
 TEST(Kubeconfig, SaysWhatIsWrong) {
