@@ -13,7 +13,7 @@ constexpr auto kPatience = std::chrono::seconds(1);  // between two looks; someb
 
 }  // namespace
 
-Parallel::Parallel(int threads) {
+Parallel::Parallel(int threads) : at_once_(static_cast<size_t>(threads)) {
   for (int i = 0; i < threads; ++i) {
     threads_.emplace_back([this](const std::stop_token& stop) { work(stop); });
   }
@@ -35,49 +35,70 @@ Result<void> Parallel::for_each(size_t count, const std::function<Result<void>(s
   batch.item = &item;
   {
     const MutexLock lock(mutex_);
-    line_up(batch);
+    enter(batch);
   }
   if (options.meanwhile) options.meanwhile();
   const MutexLock lock(mutex_);
   while (!batch.over()) over_.wait_for(mutex_, kPatience);
+  leave(batch);
   return batch.result;
+}
+
+void Parallel::enter(Batch& batch) {
+  ++groups_[batch.group].batches;
+  line_up(batch);
+  wake();
+}
+
+void Parallel::leave(const Batch& batch) {
+  const auto group = groups_.find(batch.group);
+  if (--group->second.batches == 0) groups_.erase(group);
+  wake();  // the shares of others have grown
 }
 
 void Parallel::line_up(Batch& batch) {
   if (batch.in_line || !batch.may_begin()) return;
   batch.in_line = true;
-  const auto [line, first] = lines_.try_emplace(batch.group);
-  if (first) turns_.push_back(batch.group);
-  line->second.push_back(&batch);
-  work_.notify_one();
-}
-
-Parallel::Batch& Parallel::take_next() {
-  std::string group = std::move(turns_.front());
-  turns_.pop_front();
-  const auto line = lines_.find(group);
-  Batch& batch = *line->second.front();
-  line->second.pop_front();
-  batch.in_line = false;
-  if (line->second.empty()) {
-    lines_.erase(line);
-  } else {
-    turns_.push_back(std::move(group));
-  }
-  return batch;
+  Group& group = groups_.at(batch.group);
+  if (group.line.empty()) turns_.push_back(batch.group);
+  group.line.push_back(&batch);
 }
 
 void Parallel::leave_line(Batch& batch) {
   if (!std::exchange(batch.in_line, false)) return;
-  const auto line = lines_.find(batch.group);
-  std::erase(line->second, &batch);
-  if (!line->second.empty()) return;
-  lines_.erase(line);
-  std::erase(turns_, batch.group);
+  Group& group = groups_.at(batch.group);
+  std::erase(group.line, &batch);
+  if (group.line.empty()) std::erase(turns_, batch.group);
+}
+
+std::deque<std::string>::iterator Parallel::next_turn() {
+  auto turn = turns_.begin();
+  while (turn != turns_.end() && groups_.at(*turn).under_way * groups_.size() >= at_once_) ++turn;
+  return turn;
+}
+
+Parallel::Batch* Parallel::take_next() {
+  const auto turn = next_turn();
+  if (turn == turns_.end()) return nullptr;
+  std::string name = std::move(*turn);
+  turns_.erase(turn);
+  Group& group = groups_.at(name);
+  Batch* batch = group.line.front();
+  group.line.pop_front();
+  batch->in_line = false;
+  ++group.under_way;
+  if (!group.line.empty()) turns_.push_back(std::move(name));
+  return batch;
+}
+
+// If there is something for anybody; who takes it wakes the next.
+void Parallel::wake() {
+  if (next_turn() != turns_.end()) work_.notify_one();
 }
 
 void Parallel::end(Batch& batch, Result<void> result) {
   ++batch.ended;
+  --groups_.at(batch.group).under_way;
   if (!result) {
     if (batch.result) batch.result = std::move(result);
     leave_line(batch);
@@ -85,23 +106,25 @@ void Parallel::end(Batch& batch, Result<void> result) {
     batch.at_once = std::min(batch.at_once * 2, batch.count);
   }
   line_up(batch);
+  wake();
   if (batch.over()) over_.notify_all();
 }
 
 void Parallel::work(const std::stop_token& stop) {
   mutex_.lock();
   while (!stop.stop_requested()) {
-    if (turns_.empty()) {
+    Batch* batch = take_next();
+    if (batch == nullptr) {
       work_.wait_for(mutex_, kPatience);
       continue;
     }
-    Batch& batch = take_next();
-    const size_t index = batch.begun++;
-    line_up(batch);
+    const size_t index = batch->begun++;
+    line_up(*batch);
+    wake();
     mutex_.unlock();
-    Result<void> result = (*batch.item)(index);
+    Result<void> result = (*batch->item)(index);
     mutex_.lock();
-    end(batch, std::move(result));
+    end(*batch, std::move(result));
   }
   mutex_.unlock();
 }

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <future>
+#include <latch>
 #include <memory>
 #include <set>
 #include <string>
@@ -141,6 +142,44 @@ TEST(Parallel, GroupsTakeTurns) {
   release.set_value();
   callers.clear();
   EXPECT_EQ(order, "abababab" + std::string((kMany - 1) * kItems, 'a'));
+}
+
+// Four threads and two groups: while one item of b is under way, no more than two of a are; when b
+// has ended, four.
+TEST(Parallel, AGroupHasNoMoreThanItsShareUnderWay) {
+  constexpr int kAtOnce = 4;
+  Parallel parallel(kAtOnce);
+  std::promise<void> held;
+  std::promise<void> release;
+  std::jthread other([&] {
+    const auto item = [&](size_t) -> Result<void> {
+      held.set_value();
+      release.get_future().wait();
+      return {};
+    };
+    EXPECT_TRUE(parallel.for_each(1, item, {"b", 1, {}}));
+  });
+  held.get_future().wait();
+  std::atomic<int> now = 0, most = 0;
+  const auto count = [&](size_t) -> Result<void> {
+    const int here = ++now;
+    int before = most;
+    while (before < here && !most.compare_exchange_weak(before, here)) {
+    }
+    std::this_thread::yield();
+    --now;
+    return {};
+  };
+  EXPECT_TRUE(parallel.for_each(2'000, count, {"a", kAtOnce, {}}));
+  EXPECT_LE(most, kAtOnce / 2);
+  release.set_value();
+  other.join();
+  std::latch all(kAtOnce);
+  const auto meet = [&](size_t) -> Result<void> {
+    all.arrive_and_wait();
+    return {};
+  };
+  EXPECT_TRUE(parallel.for_each(kAtOnce, meet, {"a", kAtOnce, {}}));
 }
 
 }  // namespace
