@@ -51,6 +51,7 @@ def beside_plain(world, name, count, servers, workers, runs):
         bare = list(world.bare_pods(namespace, f"{name}-plain"))
         world.delete_jobs(namespace)
         pairs.append((ours, world.plain_create(bare, f"{name}-plain")))
+        world.delete_pods(f"{name}-plain")
     return pairs[1:]
 
 
@@ -155,8 +156,6 @@ class PlainProbes(threading.Thread):
     def finish(self):
         self.stop.set()
         self.join()
-        for number in range(len(self.took)):
-            self.world.delete_jobs(f"plain-probe-{number}")
         return self.took
 
 
@@ -195,6 +194,9 @@ def crowd(world):
     plain.start()
     took_plain = world.plain_create(pods, "crowd-plain")
     needs = plain.finish()
+    world.delete_pods("crowd-plain")
+    for number in range(len(needs)):
+        world.delete_jobs(f"plain-probe-{number}")
     tell("the same 10,000 pods by a plain create", f"{took_plain:.1f} s", "")
     tell("the requests of one more small job meanwhile", f"p50 {percentile(needs, .5):.2f} s, p99 "
          f"{percentile(needs, .99):.2f} s of {len(needs)}", "what the API server itself needs")
