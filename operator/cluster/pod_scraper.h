@@ -29,7 +29,8 @@ struct PodScraperOptions {
   size_t at_once = 256;
   // In all: of more pods than that each is asked less often than every_ms.
   int64_t most_per_second = 1'000;
-  int tries_to_know = 3;  // without an answer: a busy process may have missed the first
+  // Without an answer, in about 6 s: where everything has just begun, processors may be busy.
+  int tries_to_know = 6;
 };
 
 struct ScrapeTarget {
