@@ -188,6 +188,9 @@ class ControlClient::Session {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(kMaxFrameBytes);
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    // What we do not need, of a thousand connections: a call that breaks is begun anew by us.
+    arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+    arguments.SetInt(GRPC_ARG_ENABLE_CHANNELZ, 0);
     arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectWithinMs);
     return grpc::CreateCustomChannel(options_.address, credentials, arguments);
   }
