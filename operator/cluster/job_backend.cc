@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "operator/api/read_training_job.h"
+#include "operator/cluster/kept.h"
 #include "operator/core/advance.h"
 #include "operator/core/cluster_status.h"
 #include "operator/core/events.h"
@@ -131,8 +132,9 @@ void JobBackend::keep_certificates() {
 Result<void> JobBackend::tell_certificates() {
   const auto& untold = certificates_.untold();
   if (!untold) return {};
+  const Object job = unpacked(*newest_);
   return write_status(kube::with_certificates(
-      with_status(*newest_, newest_->body->value("status", json::object())), *untold));
+      with_status(job, job.body->value("status", json::object())), *untold));
 }
 
 void JobBackend::ask_policies() {
@@ -187,11 +189,12 @@ Result<void> JobBackend::observe(const Object& job, decide::TimeMs now_ms) {
 // What was read before is not read again: most turns come from pods.
 Result<void> JobBackend::read_job() {
   if (newest_->resource_version == read_version_) return {};
-  const json& metadata = newest_->body->at("metadata");
+  const Object job = unpacked(*newest_);
+  const json& metadata = job.body->at("metadata");
   const std::string spec =
       newest_->uid + " " + metadata.value("generation", json(newest_->resource_version)).dump();
   if (spec != read_spec_) {
-    auto read = job_of(*newest_);
+    auto read = job_of(job);
     if (!read) return tl::unexpected(read.error());
     observed_.job = std::move(*read);
     read_spec_ = spec;
@@ -199,7 +202,7 @@ Result<void> JobBackend::read_job() {
   observed_.deleting = metadata.contains("deletionTimestamp");
   observed_.pods = true;
   observed_.checkpoints_by_servers = true;
-  auto status = kube::record_of(*newest_->body);
+  auto status = kube::record_of(*job.body);
   if (!status) return tl::unexpected(status.error());
   if (status->term > observed_.status.term) {
     observed_.coordinator_heard_ms = observed_.now_ms;
@@ -242,10 +245,11 @@ Result<bool> JobBackend::act() {
 }
 
 Result<void> JobBackend::perform(const decide::WriteStatus& write, bool starts_follow) {
-  const int64_t generation = newest_->body->at("metadata").value("generation", int64_t{0});
+  const Object job = unpacked(*newest_);
+  const int64_t generation = job.body->at("metadata").value("generation", int64_t{0});
   json status = kube::status_object(observed_, write.next, generation);
-  kube::keep_certificates(*newest_->body, status);
-  json body = with_status(*newest_, std::move(status));
+  kube::keep_certificates(*job.body, status);
+  json body = with_status(job, std::move(status));
   if (const auto& untold = certificates_.untold())
     body = kube::with_certificates(std::move(body), *untold);
   Result<void> written;
@@ -267,6 +271,11 @@ Result<void> JobBackend::perform(const decide::WriteStatus& write, bool starts_f
   return {};
 }
 
+void JobBackend::keep(Object job) {
+  job.body = std::make_shared<const json>(packed(*job.body));
+  newest_ = std::move(job);
+}
+
 // Only if the job is still as it was seen. The certificates that nobody knew of are told with it.
 Result<void> JobBackend::write_status(json body) {
   const kube::ObjectName name{newest_->name_space, newest_->name};
@@ -274,11 +283,11 @@ Result<void> JobBackend::write_status(json body) {
   if (!written) {
     // Somebody was faster: decide anew from what they wrote.
     if (written.error().error.code == ErrorCode::kConflict) {
-      if (auto fresh = options_.client->get(kube::kTrainingJobs, name)) newest_ = *fresh;
+      if (const auto fresh = options_.client->get(kube::kTrainingJobs, name)) keep(*fresh);
     }
     return tl::unexpected(error_of(written.error()));
   }
-  newest_ = *written;
+  keep(*written);
   certificates_.told();
   return {};
 }

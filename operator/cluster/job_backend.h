@@ -52,7 +52,7 @@ class JobBackend {
   explicit JobBackend(JobBackendOptions options);
 
   // When to come again at the latest; nothing: when something changes. `job` as the informer has
-  // it.
+  // it: packed.
   Result<std::optional<decide::TimeMs>> turn(const kube::Object& job, decide::TimeMs now_ms);
 
  private:
@@ -64,6 +64,7 @@ class JobBackend {
   void keep_certificates();
   Result<void> tell_certificates();
   Result<void> write_status(nlohmann::json body);
+  void keep(kube::Object job);  // as it came from the API server
   void ask_policies();
   void tell(const policy::Decision& decision);
   Result<bool> act();  // whether the status was written, so that there may be more to do
@@ -92,7 +93,7 @@ class JobBackend {
   JobCertificates certificates_;
   policy::JobPolicies policies_{policy::kInACluster};
   std::optional<Error> no_certificates_;
-  std::optional<kube::Object> newest_;  // of the job: read, or written by us
+  std::optional<kube::Object> newest_;  // of the job, packed: read, or written by us
   std::string read_version_;            // of newest_, as observed_ has it
   std::string read_spec_;               // uid and generation
   bool looked_around_ = false;

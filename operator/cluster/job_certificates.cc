@@ -6,6 +6,7 @@
 
 #include "common/certificate.h"
 #include "common/unix_time.h"
+#include "operator/cluster/kept.h"
 
 namespace ballast::cluster {
 namespace {
@@ -31,11 +32,11 @@ bool may_miss_its_secret(const Process& process, TimeMs written_ms, TimeMs now_m
 
 }  // namespace
 
-Result<void> JobCertificates::keep(const decide::Observed& seen, const kube::Object& job) {
+Result<void> JobCertificates::keep(const decide::Observed& seen, const kube::Object& packed) {
   if (authority_ == nullptr || seen.deleting || !kube::needs_certificates(seen.job, seen.status)) {
     return {};
   }
-  if (!written_) written_ = kube::certificates_of(*job.body);
+  if (!written_) written_ = kube::certificates_of(*unpacked(packed).body);
   const bool have_some = written_.has_value();
   if (have_some && seen.now_ms < try_again_ms_) return {};
   const auto kept = [&]() -> Result<void> {

@@ -30,7 +30,7 @@ class JobCertificates {
 
   // Does what is due. An error: its pods have none, and cannot be made; a renewal that fails is
   // told in the log and tried again.
-  Result<void> keep(const decide::Observed& seen, const kube::Object& job);
+  Result<void> keep(const decide::Observed& seen, const kube::Object& packed);
 
   // What the job's status is to tell with its next write; nothing: it tells all.
   const std::optional<kube::CertificatesStatus>& untold() const { return untold_; }

@@ -76,7 +76,7 @@ JobController::JobController(ControllerOptions options)
   options_.metrics->max_workers.Set(options_.threads);
   auto pods = watch_of(kube::kPods, kube::kJobLabel, options_,
                        [this](const std::string& key) { pod_changed(key); });
-  pods.keep = kept_of_pod;
+  pods.keep = packed_pod;
   pods.group_of = job_of_pod;
   pods_ = std::make_shared<kube::Informer>(client_, clock_, std::move(pods));
   auto nodes = watch_of(kube::kNodes, "", options_, [](const std::string&) {});
@@ -88,6 +88,7 @@ JobController::JobController(ControllerOptions options)
   autoscalers_ = std::make_shared<kube::Informer>(client_, clock_, std::move(autoscalers));
   auto jobs = watch_of(kube::kTrainingJobs, "", options_,
                        [this](const std::string& key) { job_changed(key); });
+  jobs.keep = [](const nlohmann::json& job) { return packed(job, state_of(job)); };
   jobs_ = std::make_unique<kube::Informer>(client_, clock_, std::move(jobs));
 }
 
@@ -120,7 +121,7 @@ void JobController::stop() {
 
 std::map<std::string, int64_t> JobController::jobs_by_state() const {
   auto counts = no_jobs_by_state();
-  for (const kube::Object& job : jobs_->all()) ++counts[state_of(*job.body)];
+  for (const kube::Object& job : jobs_->all()) ++counts[word_of(job)];
   return counts;
 }
 

@@ -1,9 +1,11 @@
 #include "operator/cluster/kept.h"
 
 #include <initializer_list>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include "common/check.h"
 #include "operator/core/pod_template.h"
 #include "operator/kube/resource.h"
 
@@ -20,6 +22,20 @@ json picked(const json& map, std::initializer_list<const char*> names) {
     if (const auto found = map.find(name); found != map.end()) out[name] = *found;
   }
   return out;
+}
+
+// Of a pod that may be anybody's; empty: it has none.
+std::string job_label(const json& pod) {
+  const auto metadata = pod.find("metadata");
+  if (metadata == pod.end() || !metadata->is_object()) return "";
+  const auto labels = metadata->find("labels");
+  if (labels == metadata->end() || !labels->is_object()) return "";
+  const auto job = labels->find(kube::kJobLabel);
+  return job != labels->end() && job->is_string() ? job->get<std::string>() : "";
+}
+
+bool is_packed(const json& body) {
+  return body.is_array() && body.size() == 2 && body[0].is_string() && body[1].is_binary();
 }
 
 }  // namespace
@@ -45,33 +61,29 @@ kube::WantedFields wanted_fields() {
           {std::string(kube::kHorizontalPodAutoscalers.plural), kube::FieldMask(autoscaler)}};
 }
 
-json kept_of_pod(json pod) {
-  if (const auto metadata = pod.find("metadata"); metadata != pod.end() && metadata->is_object()) {
-    for (const char* known : {"name", "namespace", "uid", "resourceVersion"})
-      metadata->erase(known);
-  }
-  const auto status = pod.find("status");
-  if (status == pod.end() || !status->is_object()) return pod;
-  const auto conditions = status->find("conditions");
-  if (conditions == status->end() || !conditions->is_array()) return pod;
-  json telling = json::array();
-  for (json& condition : *conditions) {
-    const json type = condition.is_object() ? condition.value("type", json()) : json();
-    if (type == "PodScheduled" || type == "DisruptionTarget")
-      telling.push_back(std::move(condition));
-  }
-  *conditions = std::move(telling);
-  return pod;
+json packed(const json& body, const std::string& word) {
+  auto bytes = json::to_cbor(body);
+  bytes.shrink_to_fit();
+  return json::array({word, json::binary(std::move(bytes))});
 }
 
-std::string job_of_pod(const kube::Object& pod) {
-  const auto metadata = pod.body->find("metadata");
-  if (metadata == pod.body->end() || !metadata->is_object()) return "";
-  const auto labels = metadata->find("labels");
-  if (labels == metadata->end() || !labels->is_object()) return "";
-  const auto job = labels->find(kube::kJobLabel);
-  if (job == labels->end() || !job->is_string()) return "";
-  return pod.name_space + "/" + job->get<std::string>();
+kube::Object unpacked(kube::Object packed) {
+  const json& body = *packed.body;
+  CHECK(is_packed(body));
+  packed.body = std::make_shared<const json>(json::from_cbor(body[1].get_binary()));
+  return packed;
+}
+
+std::string word_of(const kube::Object& packed) {
+  CHECK(is_packed(*packed.body));
+  return packed.body->at(0).get<std::string>();
+}
+
+json packed_pod(const json& pod) { return packed(pod, job_label(pod)); }
+
+std::string job_of_pod(const kube::Object& packed) {
+  const std::string job = word_of(packed);
+  return job.empty() ? "" : packed.name_space + "/" + job;
 }
 
 std::string job_of_autoscaler(const kube::Object& autoscaler) {

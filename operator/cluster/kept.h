@@ -16,12 +16,16 @@ namespace ballast::cluster {
 // ready; of autoscalers what they scale.
 kube::WantedFields wanted_fields();
 
-// What is kept of such a pod: without who it is, which an Object says, and with the conditions that
-// tell something.
-nlohmann::json kept_of_pod(nlohmann::json pod);
+// The body of an object in a tenth of the memory, with a word about it that is read without
+// unpacking. Most objects are read once, and then stay as they are.
+nlohmann::json packed(const nlohmann::json& body, const std::string& word = "");
+// As it came. CHECKs that it was packed; so does word_of.
+kube::Object unpacked(kube::Object packed);
+std::string word_of(const kube::Object& packed);
 
-// The group of a pod: the key of its job, "namespace/name"; empty: it is of none.
-std::string job_of_pod(const kube::Object& pod);
+nlohmann::json packed_pod(const nlohmann::json& pod);
+// The group of such a pod: the key of its job, "namespace/name"; empty: it is of none.
+std::string job_of_pod(const kube::Object& packed);
 // Likewise, of a HorizontalPodAutoscaler: the TrainingJob that it scales.
 std::string job_of_autoscaler(const kube::Object& autoscaler);
 

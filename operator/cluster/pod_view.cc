@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "operator/cluster/kept.h"
 #include "operator/cluster/refusal.h"
 #include "operator/core/pod_status.h"
 #include "operator/core/pod_template.h"
@@ -46,9 +47,13 @@ std::vector<Process> PodView::observe(const api::TrainingJob& job,
   for (const Object& pod : options_.pods->in_group(metadata.name_space + "/" + metadata.name)) {
     const auto read = before.find(pod.uid);
     const bool is_new = read == before.end() || read->second.version != pod.resource_version;
-    if (is_new && !is_owned_by(pod, metadata.uid)) continue;
-    const auto news = is_new ? kube::process_of(*pod.body, now_ms) : std::nullopt;
-    if (is_new && !news) continue;
+    std::optional<Process> news;
+    if (is_new) {
+      const Object whole = unpacked(pod);
+      if (!is_owned_by(whole, metadata.uid)) continue;
+      news = kube::process_of(*whole.body, now_ms);
+      if (!news) continue;
+    }
     Known known = read == before.end() ? Known{} : std::move(read->second);
     before.erase(pod.uid);
     if (news) known.read = *news;
@@ -156,7 +161,9 @@ bool PodView::knows_all() const {
 
 std::optional<Object> PodView::find(const api::TrainingJob& job,
                                     const std::string& pod_name) const {
-  return options_.pods->find(job.metadata.name_space + "/" + pod_name);
+  auto found = options_.pods->find(job.metadata.name_space + "/" + pod_name);
+  if (!found) return std::nullopt;
+  return unpacked(std::move(*found));
 }
 
 std::vector<std::string> PodView::troubled_nodes() const {

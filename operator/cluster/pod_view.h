@@ -19,7 +19,7 @@
 namespace ballast::cluster {
 
 struct PodViewOptions {
-  std::shared_ptr<const kube::Informer> pods;   // in groups by the key of their job
+  std::shared_ptr<const kube::Informer> pods;   // packed, in groups by the key of their job
   std::shared_ptr<const kube::Informer> nodes;  // null: nothing is known of nodes
   std::shared_ptr<PodScraper> scraper;
   int64_t unix_offset_ms = 0;    // what the clock of this process lacks to the time since 1970

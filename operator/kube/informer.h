@@ -27,7 +27,7 @@ struct InformerOptions {
   std::function<void(const std::string& key)> changed;
   std::function<void(const WatchTrouble&)> trouble;
   // What is kept of an object's body; empty: all that came.
-  std::function<nlohmann::json(nlohmann::json body)> keep;
+  std::function<nlohmann::json(const nlohmann::json& body)> keep;
   ObjectStore::GroupOf group_of;
 };
 

@@ -36,10 +36,9 @@ constexpr int kThreads = 4;
 class Pods {
  public:
   explicit Pods(std::shared_ptr<kube::KubeClient> client)
-      : informer_(
-            std::move(client), std::make_shared<SteadyClock>(),
-            {kube::kPods, "", kube::kJobLabel, 1, [this](const std::string& key) { changed(key); },
-             nullptr, cluster::kept_of_pod, nullptr}) {}
+      : informer_(std::move(client), std::make_shared<SteadyClock>(),
+                  {kube::kPods, "", kube::kJobLabel, 1,
+                   [this](const std::string& key) { changed(key); }, nullptr, nullptr, nullptr}) {}
 
   // Empty: nobody's.
   std::string metrics_of(const std::string& address) const {

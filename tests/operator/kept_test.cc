@@ -14,6 +14,11 @@ json read(const kube::Resource& kind, const json& object) {
   return value ? *value : json();
 }
 
+// As an informer keeps it.
+kube::Object as_kept(const json& pod) {
+  return {"n", "j-ps-0", "u", "1", std::make_shared<const json>(packed_pod(pod))};
+}
+
 TEST(Kept, OfAPodWhoseItIsAndHowItIs) {
   const json running = {{"running", {{"startedAt", "2026-01-31T11:00:00Z"}}}};
   const json pod = {
@@ -39,20 +44,26 @@ TEST(Kept, OfAPodWhoseItIsAndHowItIs) {
          json::array({{{"name", "main"}, {"state", running}, {"image", "i"}}})}}}};
   const json expected = {
       {"metadata",
-       {{"labels", {{"ballast.dev/job", "j"}, {"ballast.dev/role", "ps"}}},
+       {{"name", "j-ps-0"},
+        {"namespace", "n"},
+        {"uid", "u"},
+        {"resourceVersion", "7"},
+        {"labels", {{"ballast.dev/job", "j"}, {"ballast.dev/role", "ps"}}},
         {"ownerReferences", json::array({{{"uid", "owner"}}})},
         {"deletionTimestamp", "2026-01-31T12:00:00Z"}}},
       {"spec", {{"nodeName", "node-1"}}},
       {"status",
        {{"phase", "Running"},
         {"podIP", "10.0.0.1"},
-        {"conditions", json::array({{{"type", "PodScheduled"}, {"status", "True"}}})},
+        {"conditions", json::array({{{"type", "Ready"}, {"status", "True"}},
+                                    {{"type", "PodScheduled"}, {"status", "True"}}})},
         {"containerStatuses", json::array({{{"name", "main"}, {"state", running}}})}}}};
-  EXPECT_EQ(kept_of_pod(read(kube::kPods, pod)), expected);
+  EXPECT_EQ(read(kube::kPods, pod), expected);
   const auto object = kube::parse_object(pod.dump(), wanted_fields().find("pods")->second);
   ASSERT_TRUE(object);
   EXPECT_EQ(object->key(), "n/j-ps-0");
   EXPECT_EQ(object->uid, "u");
+  EXPECT_EQ(*unpacked(as_kept(*object->body)).body, expected);
 }
 
 TEST(Kept, OfAJobAllButWhatOthersManage) {
@@ -109,21 +120,20 @@ TEST(Kept, OddObjectsAreNoCrash) {
                                 {"status", {{"conditions", {1}}, {"containerStatuses", "x"}}}}),
                           json({{"metadata", {{"labels", 3}, {"annotations", json::array()}}},
                                 {"spec", {{"scaleTargetRef", {{"kind", 3}}}}}})}) {
-    kept_of_pod(odd);
-    kept_of_pod(read(kube::kPods, odd));
+    EXPECT_EQ(*unpacked(as_kept(odd)).body, odd);
+    EXPECT_EQ(job_of_pod(as_kept(odd)), "");
     for (const kube::Resource& kind :
          {kube::kTrainingJobs, kube::kNodes, kube::kHorizontalPodAutoscalers}) {
       read(kind, odd);
     }
     kube::Object object{"n", "a", "u", "1", std::make_shared<const json>(odd)};
-    EXPECT_EQ(job_of_pod(object), "");
     EXPECT_EQ(job_of_autoscaler(object), "");
   }
 }
 
 TEST(Kept, APodBelongsToTheJobOfItsLabel) {
   const json pod = {{"metadata", {{"labels", {{"ballast.dev/job", "j"}}}}}};
-  EXPECT_EQ(job_of_pod({"n", "j-ps-0", "u", "1", std::make_shared<const json>(pod)}), "n/j");
+  EXPECT_EQ(job_of_pod(as_kept(pod)), "n/j");
 }
 
 }  // namespace

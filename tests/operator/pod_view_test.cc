@@ -58,7 +58,10 @@ class View : public ::testing::Test {
   std::shared_ptr<kube::Informer> informer(const kube::Resource& kind) {
     kube::InformerOptions options;
     options.kind = kind;
-    if (kind.plural == kube::kPods.plural) options.group_of = job_of_pod;
+    if (kind.plural == kube::kPods.plural) {
+      options.keep = packed_pod;
+      options.group_of = job_of_pod;
+    }
     return std::make_shared<kube::Informer>(client_, std::make_shared<SteadyClock>(), options);
   }
 
