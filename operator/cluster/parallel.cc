@@ -40,11 +40,11 @@ Result<void> Parallel::for_each(size_t count, const std::function<Result<void>(s
   if (options.meanwhile) options.meanwhile();
   const MutexLock lock(mutex_);
   while (!batch.over()) over_.wait_for(mutex_, kPatience);
-  leave(batch);
   return batch.result;
 }
 
 void Parallel::enter(Batch& batch) {
+  if (batch.over()) return;
   ++groups_[batch.group].batches;
   line_up(batch);
   wake();
@@ -53,7 +53,6 @@ void Parallel::enter(Batch& batch) {
 void Parallel::leave(const Batch& batch) {
   const auto group = groups_.find(batch.group);
   if (--group->second.batches == 0) groups_.erase(group);
-  wake();  // the shares of others have grown
 }
 
 void Parallel::line_up(Batch& batch) {
@@ -106,8 +105,11 @@ void Parallel::end(Batch& batch, Result<void> result) {
     batch.at_once = std::min(batch.at_once * 2, batch.count);
   }
   line_up(batch);
+  if (batch.over()) {
+    leave(batch);
+    over_.notify_all();
+  }
   wake();
-  if (batch.over()) over_.notify_all();
 }
 
 void Parallel::work(const std::stop_token& stop) {

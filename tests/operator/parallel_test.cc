@@ -144,10 +144,10 @@ TEST(Parallel, GroupsTakeTurns) {
   EXPECT_EQ(order, "abababab" + std::string((kMany - 1) * kItems, 'a'));
 }
 
-// Four threads and two groups: while one item of b is under way, no more than two of a are; when b
-// has ended, four.
+// Four threads and two groups: while one item of b is under way, two of a are and no more; when b
+// has ended, four are, of the same batch.
 TEST(Parallel, AGroupHasNoMoreThanItsShareUnderWay) {
-  constexpr int kAtOnce = 4;
+  constexpr int kAtOnce = 4, kShare = 2;
   Parallel parallel(kAtOnce);
   std::promise<void> held;
   std::promise<void> release;
@@ -160,26 +160,44 @@ TEST(Parallel, AGroupHasNoMoreThanItsShareUnderWay) {
     EXPECT_TRUE(parallel.for_each(1, item, {"b", 1, {}}));
   });
   held.get_future().wait();
+  std::latch both(kShare);
   std::atomic<int> now = 0, most = 0;
-  const auto count = [&](size_t) -> Result<void> {
+  const auto count = [&](size_t i) -> Result<void> {
     const int here = ++now;
     int before = most;
     while (before < here && !most.compare_exchange_weak(before, here)) {
     }
+    if (i < kShare) both.arrive_and_wait();
     std::this_thread::yield();
     --now;
     return {};
   };
   EXPECT_TRUE(parallel.for_each(2'000, count, {"a", kAtOnce, {}}));
-  EXPECT_LE(most, kAtOnce / 2);
+  EXPECT_EQ(most, kShare);
+  std::latch all(kAtOnce);
+  std::promise<void> begun;
+  const auto meet = [&](size_t i) -> Result<void> {
+    if (i == 0) begun.set_value();
+    all.arrive_and_wait();
+    return {};
+  };
+  std::jthread waiting([&] { EXPECT_TRUE(parallel.for_each(kAtOnce, meet, {"a", kAtOnce, {}})); });
+  begun.get_future().wait();
   release.set_value();
-  other.join();
+}
+
+// What the caller does meanwhile is no item: it has no share.
+TEST(Parallel, ABatchThatIsOverTakesNothingFromOthers) {
+  constexpr int kAtOnce = 4;
+  Parallel parallel(kAtOnce);
+  const auto nothing = [](size_t) -> Result<void> { return {}; };
   std::latch all(kAtOnce);
   const auto meet = [&](size_t) -> Result<void> {
     all.arrive_and_wait();
     return {};
   };
-  EXPECT_TRUE(parallel.for_each(kAtOnce, meet, {"a", kAtOnce, {}}));
+  const auto meanwhile = [&] { EXPECT_TRUE(parallel.for_each(kAtOnce, meet, {"a", kAtOnce, {}})); };
+  EXPECT_TRUE(parallel.for_each(0, nothing, {"b", 1, meanwhile}));
 }
 
 }  // namespace
