@@ -24,7 +24,7 @@ constexpr decide::TimeMs kLookAgainMs = 1'000;
 constexpr decide::TimeMs kLookRarelyMs = kExpectWithinMs;
 // Until all are known; each that becomes known is told at once.
 constexpr decide::TimeMs kUntilKnownMs = 1'000;
-// For so long at most: ten thousand that are silent take the scraper 20 s once.
+// For so long at most, however many are silent: the scraper waits for so many at once.
 constexpr decide::TimeMs kLookAroundMs = 30'000;
 constexpr int kMaxRoundsAtOnce = 100;
 

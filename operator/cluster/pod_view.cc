@@ -30,17 +30,25 @@ std::string name_of(const Process& process) {
   return decide::process_name(process.role, process.index);
 }
 
+// Nothing: it is another job's, or nobody's.
+std::optional<Process> process_of(const Object& packed, const std::string& job_uid, TimeMs now_ms) {
+  const Object pod = unpacked(packed);
+  if (!is_owned_by(pod, job_uid)) return std::nullopt;
+  return kube::process_of(*pod.body, now_ms);
+}
+
 }  // namespace
 
 PodView::~PodView() {
   for (const auto& [uid, known] : known_) {
-    if (known.followed) options_.scraper->forget(uid);
+    if (known.followed_since_ms) options_.scraper->forget(uid);
   }
 }
 
 std::vector<Process> PodView::observe(const api::TrainingJob& job,
                                       const api::TrainingJobStatus& status, TimeMs now_ms) {
   std::map<std::string, Known> before = std::exchange(known_, {});
+  const std::map<std::string, std::string> others_before = std::exchange(others_, {});
   std::map<std::string, Process> seen;
   answers_.clear();
   const api::Metadata& metadata = job.metadata;
@@ -49,10 +57,13 @@ std::vector<Process> PodView::observe(const api::TrainingJob& job,
     const bool is_new = read == before.end() || read->second.version != pod.resource_version;
     std::optional<Process> news;
     if (is_new) {
-      const Object whole = unpacked(pod);
-      if (!is_owned_by(whole, metadata.uid)) continue;
-      news = kube::process_of(*whole.body, now_ms);
-      if (!news) continue;
+      const auto other = others_before.find(pod.uid);
+      if (other == others_before.end() || other->second != pod.resource_version)
+        news = process_of(pod, metadata.uid, now_ms);
+      if (!news) {
+        others_[pod.uid] = pod.resource_version;
+        continue;
+      }
     }
     Known known = read == before.end() ? Known{} : std::move(read->second);
     before.erase(pod.uid);
@@ -84,13 +95,17 @@ void PodView::look_for_life(const std::string& uid, Known& known, Process& proce
   process.incarnation = known.last.incarnation;
   process.heard_ms = known.last.heard_ms;
   if (process.state == ProcessState::kExited || process.address.empty()) {
-    if (std::exchange(known.followed, false)) options_.scraper->forget(uid);
+    if (std::exchange(known.followed_since_ms, std::nullopt)) options_.scraper->forget(uid);
     return;
   }
-  known.followed = true;
+  if (!known.followed_since_ms) known.followed_since_ms = now_ms;
   options_.scraper->follow(uid, {metrics_address(process), name_of(process), options_.notify});
   const auto answer = options_.scraper->latest(uid);
-  if (!answer) return;
+  if (!answer) {
+    // Its silence counts from when it was asked first: the news of it, or this turn, may come late.
+    process.started_ms = std::max(process.started_ms, *known.followed_since_ms);
+    return;
+  }
   process.incarnation = answer->incarnation;
   const TimeMs spared_ms = std::min(answer->spared_until_ms + options_.unix_offset_ms, now_ms);
   process.heard_ms = std::max(answer->answered_ms + options_.unix_offset_ms, spared_ms);
@@ -138,7 +153,7 @@ std::optional<decide::Trouble> PodView::trouble_of_node(const std::string& name)
 }
 
 void PodView::vanish(const std::string& uid, const Known& known, TimeMs now_ms) {
-  if (known.followed) options_.scraper->forget(uid);
+  if (known.followed_since_ms) options_.scraper->forget(uid);
   Process process = known.last;
   process.lost = false;
   if (process.state != ProcessState::kExited) {
@@ -155,7 +170,7 @@ void PodView::vanish(const std::string& uid, const Known& known, TimeMs now_ms) 
 
 bool PodView::knows_all() const {
   return std::all_of(known_.begin(), known_.end(), [&](const auto& entry) {
-    return !entry.second.followed || options_.scraper->known(entry.first);
+    return !entry.second.followed_since_ms || options_.scraper->known(entry.first);
   });
 }
 

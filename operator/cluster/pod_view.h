@@ -58,11 +58,11 @@ class PodView {
 
  private:
   struct Known {
-    std::string version;                     // of its pod
-    decide::Process read;                    // from that
-    decide::Process last;                    // with all that is known beside it
-    bool followed = false;                   // by the scraper
-    std::optional<decide::TimeMs> asked_ms;  // to end
+    std::string version;                              // of its pod
+    decide::Process read;                             // from that
+    decide::Process last;                             // with all that is known beside it
+    std::optional<decide::TimeMs> followed_since_ms;  // by the scraper
+    std::optional<decide::TimeMs> asked_ms;           // to end
     bool killed = false;
     std::optional<decide::TimeMs> node_lost_since_ms;
   };
@@ -75,7 +75,8 @@ class PodView {
   void vanish(const std::string& uid, const Known& known, decide::TimeMs now_ms);
 
   const PodViewOptions options_;
-  std::map<std::string, Known> known_;               // by uid of the pod
+  std::map<std::string, Known> known_;         // by uid of the pod
+  std::map<std::string, std::string> others_;  // likewise, versions of those that are not ours
   std::map<std::string, decide::Process> vanished_;  // by name of the process
   std::vector<policy::ProcessAnswer> answers_;
 };

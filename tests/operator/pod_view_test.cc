@@ -6,6 +6,7 @@
 #include "common/clock.h"
 #include "operator/cluster/kept.h"
 #include "operator/core/pod_template.h"
+#include "operator/core/time_text.h"
 #include "tests/local/wait.h"
 #include "tests/operator/fake_api_server.h"
 
@@ -74,6 +75,21 @@ class View : public ::testing::Test {
   std::shared_ptr<kube::Informer> nodes_ = informer(kube::kNodes);
   PodView view_{{pods_, nodes_, std::make_shared<PodScraper>(), 0, [] {}}};
 };
+
+// The news of a pod may come a minute late where all is busy: nobody has asked it yet.
+TEST_F(View, SilenceCountsFromTheFirstQuestion) {
+  json pod = *kube::pod_of(job_, {decide::Role::kServer, 0, 1}, {"image"});
+  const json running = {{"running", {{"startedAt", "2026-01-31T12:00:00Z"}}}};
+  pod["status"] = {{"phase", "Running"},
+                   {"podIP", "127.0.0.2"},
+                   {"containerStatuses", json::array({{{"name", "main"}, {"state", running}}})}};
+  server_->put("pods", pod);
+  const decide::TimeMs started_ms = *kube::parse_time("2026-01-31T12:00:00Z");
+  const decide::TimeMs first_ms = started_ms + 70'000;
+  ASSERT_TRUE(eventually([&] { return !look(0, first_ms).address.empty(); }));
+  EXPECT_EQ(look(0, first_ms + 1'000).state, ProcessState::kStarting);
+  EXPECT_EQ(look(0, first_ms + 1'000).started_ms, first_ms);
+}
 
 TEST_F(View, APodThatSomebodyDeletesWasTaken) {
   EXPECT_EQ(look(1, 5).state, ProcessState::kStarting);
