@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "common/clock.h"
 #include "operator/api/read_training_job.h"
 #include "operator/cluster/kept.h"
 #include "operator/core/advance.h"
@@ -271,23 +272,22 @@ Result<void> JobBackend::perform(const decide::WriteStatus& write, bool starts_f
   return {};
 }
 
-void JobBackend::keep(Object job) {
-  job.body = std::make_shared<const json>(packed(*job.body));
-  newest_ = std::move(job);
-}
-
 // Only if the job is still as it was seen. The certificates that nobody knew of are told with it.
 Result<void> JobBackend::write_status(json body) {
   const kube::ObjectName name{newest_->name_space, newest_->name};
+  const SteadyClock clock;
+  const int64_t begin_ms = clock.now_ms();
   auto written = options_.client->replace(kube::kTrainingJobs, name, body, "status");
+  if (options_.status_written) options_.status_written(clock.now_ms() - begin_ms);
   if (!written) {
     // Somebody was faster: decide anew from what they wrote.
     if (written.error().error.code == ErrorCode::kConflict) {
-      if (const auto fresh = options_.client->get(kube::kTrainingJobs, name)) keep(*fresh);
+      if (const auto fresh = options_.client->get(kube::kTrainingJobs, name))
+        newest_ = packed(*fresh);
     }
     return tl::unexpected(error_of(written.error()));
   }
-  keep(*written);
+  newest_ = packed(*written);
   certificates_.told();
   return {};
 }

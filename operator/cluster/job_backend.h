@@ -45,6 +45,8 @@ struct JobBackendOptions {
   std::shared_ptr<local::DecisionCounters> decisions = nullptr;  // null: nobody counts
   // Between two writes of a job's progress; null: kProgressEveryMs. Any thread.
   std::function<decide::TimeMs()> progress_every_ms = nullptr;
+  // A status was written, which took so long; null: nobody wants to know. Any thread.
+  std::function<void(int64_t took_ms)> status_written = nullptr;
 };
 
 class JobBackend {
@@ -64,7 +66,6 @@ class JobBackend {
   void keep_certificates();
   Result<void> tell_certificates();
   Result<void> write_status(nlohmann::json body);
-  void keep(kube::Object job);  // as it came from the API server
   void ask_policies();
   void tell(const policy::Decision& decision);
   Result<bool> act();  // whether the status was written, so that there may be more to do

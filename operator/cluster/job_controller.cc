@@ -14,8 +14,6 @@ namespace {
 // The first that is true is the job's.
 constexpr auto kStates = {"Succeeded", "Failed", "Suspended", "Degraded", "Running"};
 constexpr const char* kNoState = "Starting";
-// Of all jobs together: with many of them each tells less often how far it is.
-constexpr int64_t kMostProgressWritesPerSecond = 20;
 
 kube::InformerOptions watch_of(const kube::Resource& kind, std::string selector,
                                const ControllerOptions& options,
@@ -168,7 +166,7 @@ TurnResult JobController::turn(const std::string& key) {
     // Gone; its pods go with it, by their owner references.
     const MutexLock lock(mutex_);
     const auto gone = known_.extract(key);
-    if (gone && gone.mapped().backend) --working_;
+    if (gone && gone.mapped().backend) pace_.job_ended();
     return TurnResult::kSuccess;
   }
   const auto again = backend_of(*job).turn(*job, clock_->now_ms() + unix_offset_ms_);
@@ -192,11 +190,7 @@ void JobController::forget(const kube::Object& job) {
   const MutexLock lock(mutex_);
   const auto found = known_.find(job.key());
   if (found != known_.end()) ended = std::move(found->second.backend);
-  if (ended) --working_;
-}
-
-kube::TimeMs JobController::progress_every_ms() const {
-  return std::max(decide::kProgressEveryMs, working_ * 1'000 / kMostProgressWritesPerSecond);
+  if (ended) pace_.job_ended();
 }
 
 JobBackend& JobController::backend_of(const kube::Object& job) {
@@ -204,12 +198,13 @@ JobBackend& JobController::backend_of(const kube::Object& job) {
   Known& known = known_[job.key()];
   if (known.backend == nullptr || known.uid != job.uid) {
     known.uid = job.uid;
-    if (known.backend == nullptr) ++working_;
+    if (known.backend == nullptr) pace_.job_began();
     known.backend = std::make_unique<JobBackend>(JobBackendOptions{
         client_, pods_, scraper_, parallel_, options_.authority, options_.settings, unix_offset_ms_,
         [queue = queue_, key = job.key()] { queue->add(key); },
         options_.log.child({{"job", job.key()}}), events_, reporter_, nodes_, autoscalers_,
-        options_.decisions, [this] { return progress_every_ms(); }});
+        options_.decisions, [this] { return pace_.every_ms(); },
+        [this](int64_t took_ms) { pace_.wrote(took_ms); }});
   }
   return *known.backend;
 }

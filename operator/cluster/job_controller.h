@@ -16,6 +16,7 @@
 #include "operator/cluster/job_backend.h"
 #include "operator/cluster/job_queue.h"
 #include "operator/cluster/operator_metrics.h"
+#include "operator/cluster/progress_pace.h"
 
 namespace ballast::cluster {
 
@@ -60,7 +61,6 @@ class JobController {
   void pod_changed(const std::string& key);
   void forget(const kube::Object& job);
   JobBackend& backend_of(const kube::Object& job);
-  kube::TimeMs progress_every_ms() const;
 
   const ControllerOptions options_;
   const std::shared_ptr<SteadyClock> clock_ = std::make_shared<SteadyClock>();
@@ -73,7 +73,7 @@ class JobController {
   const std::string reporter_ = "ballast-operator-" + random_uuid();
 
   std::atomic<bool> begun_ = false;
-  std::atomic<int64_t> working_ = 0;  // jobs that are not over
+  ProgressPace pace_;
   Mutex mutex_;
   struct Known {
     std::string uid;

@@ -67,6 +67,11 @@ json packed(const json& body, const std::string& word) {
   return json::array({word, json::binary(std::move(bytes))});
 }
 
+kube::Object packed(kube::Object object) {
+  object.body = std::make_shared<const json>(packed(*object.body));
+  return object;
+}
+
 kube::Object unpacked(kube::Object packed) {
   const json& body = *packed.body;
   CHECK(is_packed(body));

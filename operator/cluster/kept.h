@@ -19,6 +19,7 @@ kube::WantedFields wanted_fields();
 // The body of an object in a tenth of the memory, with a word about it that is read without
 // unpacking. Most objects are read once, and then stay as they are.
 nlohmann::json packed(const nlohmann::json& body, const std::string& word = "");
+kube::Object packed(kube::Object object);
 // As it came. CHECKs that it was packed; so does word_of.
 kube::Object unpacked(kube::Object packed);
 std::string word_of(const kube::Object& packed);

@@ -5,6 +5,7 @@
 
 #include "common/base64.h"
 #include "common/certificate.h"
+#include "operator/cluster/kept.h"
 #include "tests/cluster_certificates/fake_api.h"
 
 namespace ballast::cluster {
@@ -51,7 +52,7 @@ class AJob : public testing::Test {
   // One turn; its requests.
   std::vector<std::string> turn() {
     api_->take_asked();
-    last_ = certificates_->keep(seen_, job());
+    last_ = certificates_->keep(seen_, packed(job()));
     told_ = tell(job());
     return api_->take_asked();
   }
@@ -203,7 +204,7 @@ TEST_F(AJob, TellsNothingOfAJobThatHasChanged) {
   json changed = api_->get(kJobPath);
   changed["spec"] = {{"suspend", false}};
   api_->put(kJobPath, changed);
-  ASSERT_TRUE(certificates_->keep(seen_, stale));
+  ASSERT_TRUE(certificates_->keep(seen_, packed(stale)));
   told_ = tell(stale);
   ASSERT_FALSE(told_);
   EXPECT_EQ(told_.error().code, ErrorCode::kConflict);

@@ -37,11 +37,6 @@ class Turns : public ::testing::Test {
     return *job;
   }
 
-  static kube::Object kept(kube::Object job) {
-    job.body = std::make_shared<const json>(packed(*job.body));
-    return job;
-  }
-
   // All that a backend needs; the pods that are there now are known.
   JobBackendOptions options(const PodScraperOptions& scraping = {}) const {
     kube::InformerOptions of_pods;
@@ -78,7 +73,7 @@ TEST_F(Turns, AskEachTimeHowOftenProgressIsTold) {
   decide::TimeMs now_ms = kNowMs;
   for (int turn = 0; turn < 5; ++turn) {
     const int before = asked;
-    const auto again = backend.turn(kept(job()), now_ms += 1'000);
+    const auto again = backend.turn(packed(job()), now_ms += 1'000);
     ASSERT_TRUE(again) << again.error().message;
     EXPECT_GT(asked, before) << "turn " << turn;
   }
@@ -99,12 +94,12 @@ TEST_F(Turns, NothingIsWrittenBeforeItIsKnownWhoAnswers) {
   const size_t before = server_->writes().size();
   JobBackend backend(options({.first_retry_ms = 600'000}));
   for (const decide::TimeMs after_ms : {0, 1'000, 5'000, 29'000}) {
-    const auto again = backend.turn(kept(job()), kNowMs + after_ms);
+    const auto again = backend.turn(packed(job()), kNowMs + after_ms);
     ASSERT_TRUE(again && *again) << after_ms;
     EXPECT_LE(**again, kNowMs + after_ms + 1'000);
   }
   EXPECT_EQ(server_->writes().size(), before);
-  EXPECT_TRUE(backend.turn(kept(job()), kNowMs + 31'000));
+  EXPECT_TRUE(backend.turn(packed(job()), kNowMs + 31'000));
   EXPECT_GT(server_->writes().size(), before) << "one that stays silent holds up nothing for ever";
 }
 
@@ -120,7 +115,7 @@ TEST_F(Turns, AStatusIsWrittenWithoutTheSpec) {
   });
   const kube::Object before = job();
   JobBackend backend(options());
-  const auto again = backend.turn(kept(before), kNowMs);
+  const auto again = backend.turn(packed(before), kNowMs);
   server_->set_fault(nullptr);
   ASSERT_TRUE(again) << again.error().message;
   ASSERT_FALSE(written.empty());
