@@ -29,7 +29,7 @@ namespace ballast::cluster {
 
 struct JobBackendOptions {
   std::shared_ptr<kube::KubeClient> client;
-  std::shared_ptr<const kube::Informer> pods;  // in groups by the key of their job
+  std::shared_ptr<const kube::Informer> pods;  // packed, in groups by the key of their job
   std::shared_ptr<PodScraper> scraper;
   std::shared_ptr<Parallel> parallel;  // makes and removes pods
   std::shared_ptr<CertificateAuthority> authority;

@@ -16,7 +16,7 @@ namespace ballast::cluster {
 // ready; of autoscalers what they scale.
 kube::WantedFields wanted_fields();
 
-// The body of an object in a tenth of the memory, with a word about it that is read without
+// The body of an object in a fraction of the memory, with a word about it that is read without
 // unpacking. Most objects are read once, and then stay as they are.
 nlohmann::json packed(const nlohmann::json& body, const std::string& word = "");
 kube::Object packed(kube::Object object);
