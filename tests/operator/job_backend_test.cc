@@ -103,6 +103,27 @@ TEST_F(Turns, NothingIsWrittenBeforeItIsKnownWhoAnswers) {
   EXPECT_GT(server_->writes().size(), before) << "one that stays silent holds up nothing for ever";
 }
 
+// What the pace of all jobs' progress is made of.
+TEST_F(Turns, TellHowLongEachWriteOfAStatusTook) {
+  int written = 0;
+  server_->set_fault([&](const kube::HttpRequest& request) {
+    if (request.method == "PUT") ++written;
+    return std::nullopt;
+  });
+  int told = 0;
+  JobBackendOptions with = options();
+  with.status_written = [&told](int64_t took_ms) {
+    EXPECT_GE(took_ms, 0);
+    ++told;
+  };
+  JobBackend backend(std::move(with));
+  const auto again = backend.turn(packed(job()), kNowMs);
+  server_->set_fault(nullptr);
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_GT(written, 0);
+  EXPECT_EQ(told, written);
+}
+
 // What a server keeps as it has it costs it time to read.
 TEST_F(Turns, AStatusIsWrittenWithoutTheSpec) {
   json labelled = *job().body;
